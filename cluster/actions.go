@@ -1,0 +1,360 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The commands that carry an action from queued to its end.
+
+// EnqueueAction accepts an operator's request. The result of the previous one
+// of the same name on the same node is forgotten.
+type EnqueueAction struct{ Action Action }
+
+// Apply implements Command.
+func (c EnqueueAction) Apply(b *Board) (Change, error) {
+	if _, err := b.node(c.Action.Node); err != nil {
+		return Change{}, err
+	}
+	if a, running := b.RunningOn(c.Action.Node); running {
+		return Change{}, Refuse(CodeActionRunning, "wait for it to end: haulout cluster running_actions", "%s is %s on node:%d", a.Name, a.Status, a.Node)
+	}
+	a := c.Action
+	a.Status = ActionQueued
+	change := Change{Put: []Object{a}, Log: []Entry{a.entry(a.Created, "requested", "INFO",
+		fmt.Sprintf("%s of node:%d requested", a.Name, a.Node))}}
+	for _, old := range b.ActionsByAge() {
+		if old.Node == a.Node && old.Name == a.Name && old.Status.Ended() {
+			change.Delete = append(change.Delete, old.Key())
+		}
+	}
+	return change, nil
+}
+
+// entry is a line of the activity about the action.
+func (a Action) entry(at time.Time, what, severity, text string) Entry {
+	return Entry{
+		Time: at, Type: "node_" + string(a.Name) + "_" + what, Severity: severity, Node: a.Node,
+		Action: a.ID, By: a.By, Cause: a.Cause, Reason: a.Reason, Text: text,
+	}
+}
+
+func (a Action) become(next ActionStatus) (Action, error) {
+	if !a.Status.MayBecome(next) {
+		return a, fmt.Errorf("action %s is %s and can not become %s", a.ID, a.Status, next)
+	}
+	a.Status = next
+	return a, nil
+}
+
+// RecordChecks writes down the checks and starts the action.
+type RecordChecks struct {
+	At     time.Time
+	Action string
+	Checks []Check
+}
+
+// Apply implements Command.
+func (c RecordChecks) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	if a, err = a.become(ActionRunning); err != nil {
+		return Change{}, err
+	}
+	a.Checks, a.Started = c.Checks, c.At
+	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, "started", "INFO", fmt.Sprintf("%s of node:%d started", a.Name, a.Node))}}
+	for _, check := range c.Checks {
+		if check.Waived {
+			change.Log = append(change.Log, a.entry(c.At, "check_waived", "WARNING", "check "+check.Name+" was waived: "+check.Text))
+		}
+	}
+	return change, nil
+}
+
+// SaveSnapshot stores what stands on the node. Older maintenance snapshots of
+// the node are replaced by it.
+type SaveSnapshot struct {
+	Action   string
+	Snapshot Snapshot
+}
+
+// Apply implements Command.
+func (c SaveSnapshot) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	a.Snapshot = c.Snapshot.ID.Name
+	change := Change{
+		Put: []Object{c.Snapshot, a},
+		Log: []Entry{a.entry(c.Snapshot.Created, "snapshot_created", "INFO", fmt.Sprintf("snapshot %s of node:%d created", a.Snapshot, a.Node))},
+	}
+	for _, old := range b.SnapshotsOf(a.Node) {
+		if old.Maintenance && old.ID != c.Snapshot.ID {
+			change.Delete = append(change.Delete, old.Key())
+		}
+	}
+	return change, nil
+}
+
+// KeepSnapshot lets the action return to an earlier snapshot.
+type KeepSnapshot struct {
+	Action   string
+	Snapshot string
+}
+
+// Apply implements Command.
+func (c KeepSnapshot) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	if _, ok := b.Snapshots[SnapshotID{a.Node, c.Snapshot}]; !ok {
+		return Change{}, Refuse(CodeSnapshotNotFound, fmt.Sprintf("see haulout node %d snapshot list", a.Node), "node:%d has no snapshot %s", a.Node, c.Snapshot)
+	}
+	a.Snapshot, a.SnapshotReused = c.Snapshot, true
+	return Change{Put: []Object{a}}, nil
+}
+
+// Mark places the action's hold on the node and closes it. An unfinished
+// earlier request's hold is taken over.
+type Mark struct {
+	At     time.Time
+	Action string
+}
+
+// Apply implements Command.
+func (c Mark) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	n, err := b.node(a.Node)
+	if err != nil {
+		return Change{}, err
+	}
+	m := Maintenance{Since: c.At, Snapshot: a.Snapshot}
+	if n.Maintenance != nil {
+		m = *n.Maintenance
+	}
+	hold := Hold{ID: a.ID, Owner: a.By, Cause: a.Cause, Reason: a.Reason, Since: c.At}
+	m.Holds = slices.Clone(m.Holds)
+	if last := len(m.Holds) - 1; last >= 0 && !m.Holds[last].Complete {
+		hold.Since = m.Holds[last].Since
+		m.Holds[last] = hold
+	} else {
+		m.Holds = append(m.Holds, hold)
+	}
+	n.Maintenance, a.Marked = &m, true
+	return Change{Put: []Object{n, a}, Log: []Entry{a.entry(c.At, "node_closed", "INFO", fmt.Sprintf("node:%d will not accept any more shards", n.ID))}}, nil
+}
+
+// BeginReturn opens the node for the shards of its snapshot, and only those.
+type BeginReturn struct {
+	At     time.Time
+	Action string
+}
+
+// Apply implements Command.
+func (c BeginReturn) Apply(b *Board) (Change, error) {
+	a, n, m, err := b.returning(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	m.Returning = a.ID
+	n.Maintenance, a.Marked = &m, true
+	return Change{Put: []Object{n, a}}, nil
+}
+
+func (b *Board) returning(action string) (Action, Node, Maintenance, error) {
+	a, err := b.action(action)
+	if err != nil {
+		return Action{}, Node{}, Maintenance{}, err
+	}
+	n, err := b.node(a.Node)
+	if err != nil {
+		return Action{}, Node{}, Maintenance{}, err
+	}
+	if n.Maintenance == nil {
+		return Action{}, Node{}, Maintenance{}, Refuse(CodeNotInMaintenance, "see haulout status nodes", "node:%d is not in maintenance mode", n.ID)
+	}
+	return a, n, *n.Maintenance, nil
+}
+
+// ReleaseHold takes one hold of several from the node; the node stays out.
+type ReleaseHold struct {
+	At     time.Time
+	Action string
+	Hold   string
+}
+
+// Apply implements Command. It completes the action.
+func (c ReleaseHold) Apply(b *Board) (Change, error) {
+	a, n, m, err := b.returning(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	i := slices.IndexFunc(m.Holds, func(h Hold) bool { return h.ID == c.Hold })
+	if i < 0 || len(m.Holds) < 2 {
+		return Change{}, fmt.Errorf("hold %s of node %d can not be released alone", c.Hold, n.ID)
+	}
+	hold := m.Holds[i]
+	m.Holds = slices.Delete(slices.Clone(m.Holds), i, i+1)
+	n.Maintenance = &m
+	if a, err = a.become(ActionCompleted); err != nil {
+		return Change{}, err
+	}
+	a.Ended = c.At
+	a.Left = nil
+	for _, h := range m.Holds {
+		a.Left = append(a.Left, fmt.Sprintf("hold of %s since %s", h.Owner, h.Since.UTC().Format(time.RFC3339)))
+	}
+	return Change{Put: []Object{n, a}, Log: []Entry{a.entry(c.At, "hold_released", "INFO",
+		fmt.Sprintf("hold of %s on node:%d released, %d left: the node stays out", hold.Owner, n.ID, len(m.Holds)))}}, nil
+}
+
+// AttachPlan writes the moves down before the first of them starts.
+type AttachPlan struct {
+	At     time.Time
+	Action string
+	Moves  []Move
+	Left   []string // what can not be moved
+}
+
+// Apply implements Command. Moves already ended are kept as they are: only what
+// was waiting is planned anew.
+func (c AttachPlan) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	moves := make([]Move, 0, len(a.Moves)+len(c.Moves))
+	for _, m := range a.Moves {
+		switch m.Status {
+		case MoveRunning:
+			return Change{}, fmt.Errorf("action %s has a running move %d", a.ID, m.ID)
+		case MoveWaiting:
+			m.Status, m.Ended = MoveAbandoned, c.At
+		}
+		moves = append(moves, m)
+	}
+	offset := len(moves)
+	for i, m := range c.Moves {
+		m.ID, m.Status = offset+i+1, MoveWaiting
+		m.After = slices.Clone(m.After)
+		for k := range m.After {
+			m.After[k] += offset
+		}
+		moves = append(moves, m)
+	}
+	a.Moves, a.Left, a.Planned = moves, c.Left, true
+	return Change{Put: []Object{a}}, nil
+}
+
+// CompleteOn ends a maintenance_on well: the node is safe to shut down.
+type CompleteOn struct {
+	At     time.Time
+	Action string
+}
+
+// Apply implements Command.
+func (c CompleteOn) Apply(b *Board) (Change, error) {
+	a, n, m, err := b.returning(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	if a, err = a.become(ActionCompleted); err != nil {
+		return Change{}, err
+	}
+	a.Ended = c.At
+	m.Holds = slices.Clone(m.Holds)
+	for i := range m.Holds {
+		if m.Holds[i].ID == a.ID {
+			m.Holds[i].Complete = true
+		}
+	}
+	n.Maintenance = &m
+	return Change{Put: []Object{n, a}, Log: []Entry{a.entry(c.At, "completed", "INFO", fmt.Sprintf("node:%d is in maintenance mode", n.ID))}}, nil
+}
+
+// CompleteOff ends a maintenance_off well: the mark goes, and the snapshot with it.
+type CompleteOff struct {
+	At     time.Time
+	Action string
+	Proof  Proof
+}
+
+// Apply implements Command.
+func (c CompleteOff) Apply(b *Board) (Change, error) {
+	a, n, m, err := b.returning(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	if a, err = a.become(ActionCompleted); err != nil {
+		return Change{}, err
+	}
+	text := fmt.Sprintf("node:%d is back in service", n.ID)
+	if !a.Options.SkipShardsRestore {
+		proof := c.Proof
+		a.Proof = &proof
+		if proof.Exact {
+			text += ", restored exactly"
+		} else {
+			text += fmt.Sprintf(", with %d differences", len(proof.Differences))
+		}
+	}
+	a.Ended = c.At
+	n.Maintenance = nil
+	change := Change{Put: []Object{n, a}, Log: []Entry{a.entry(c.At, "completed", "INFO", text)}}
+	for _, s := range b.SnapshotsOf(n.ID) {
+		if s.Maintenance || s.ID.Name == m.Snapshot {
+			change.Delete = append(change.Delete, s.Key())
+		}
+	}
+	return change, nil
+}
+
+// FailAction ends an action badly. Mark and snapshot stay: a rerun continues.
+type FailAction struct {
+	At     time.Time
+	Action string
+	Status ActionStatus // failed or cancelled
+	Error  *Error
+	Left   []string
+}
+
+// Apply implements Command.
+func (c FailAction) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	if a, err = a.become(c.Status); err != nil {
+		return Change{}, err
+	}
+	a.Ended, a.Error = c.At, c.Error
+	if c.Left != nil {
+		a.Left = c.Left
+	}
+	a.Moves = slices.Clone(a.Moves)
+	for i, m := range a.Moves {
+		if m.Status == MoveRunning {
+			return Change{}, fmt.Errorf("action %s has a running move %d", a.ID, m.ID)
+		}
+		if m.Status == MoveWaiting {
+			a.Moves[i].Status, a.Moves[i].Ended = MoveAbandoned, c.At
+		}
+	}
+	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, string(c.Status), "ERROR",
+		fmt.Sprintf("%s of node:%d %s: %s", a.Name, a.Node, c.Status, c.Error.Error()))}}
+	if n, ok := b.Nodes[a.Node]; ok && n.Maintenance != nil && n.Maintenance.Returning == a.ID {
+		m := *n.Maintenance
+		m.Returning = ""
+		n.Maintenance = &m
+		change.Put = append(change.Put, n)
+	}
+	return change, nil
+}

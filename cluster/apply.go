@@ -1,0 +1,248 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The commands that change membership, users and tokens.
+
+// CreateCluster is the first change of an empty board.
+type CreateCluster struct {
+	At        time.Time
+	ID        string
+	Name      string
+	RackAware bool
+	Authority Authority
+	Node      Node // without an id; becomes node 1
+	Admin     User // without an id; becomes user 1
+}
+
+// Apply implements Command.
+func (c CreateCluster) Apply(b *Board) (Change, error) {
+	if b.Cluster.ID != "" {
+		return Change{}, Refuse(CodeAlreadyBootstrapped, "", "this node is already part of cluster %s", b.Cluster.Name)
+	}
+	node := c.Node
+	node.ID, node.Membership, node.Joined = 1, Voter, c.At
+	admin := c.Admin
+	admin.ID, admin.Role, admin.Created = 1, "admin", c.At
+	state := Cluster{
+		ID: c.ID, Name: c.Name, Created: c.At, Incarnation: 1, RackAware: c.RackAware,
+		NextNode: 2, NextDatabase: 1, NextShard: 1, NextUser: 2, ConcurrentMoves: 2,
+	}
+	return Change{
+		Put: []Object{state, c.Authority, node, admin},
+		Log: []Entry{{Time: c.At, Type: "cluster_created", Severity: "INFO", Node: 1, By: admin.Email, Text: "cluster " + c.Name + " created"}},
+	}, nil
+}
+
+// AddNode admits a host as a further node. The same identity keeps its id, so
+// that a joiner that died half-way can try again.
+type AddNode struct {
+	At   time.Time
+	Node Node // without an id
+	By   string
+}
+
+// Apply implements Command.
+func (c AddNode) Apply(b *Board) (Change, error) {
+	for _, n := range Sorted(b.Nodes) {
+		switch {
+		case n.Identity == c.Node.Identity && n.Address == c.Node.Address:
+			return Change{}, nil
+		case n.Identity == c.Node.Identity:
+			return Change{}, Refuse(CodeJoinRefused, "start it with the address it had", "this host is node:%d at %s already", n.ID, n.Address)
+		case n.Address == c.Node.Address:
+			return Change{}, Refuse(CodeJoinRefused, fmt.Sprintf("remove node:%d first, or join with another address", n.ID),
+				"address %s belongs to node:%d", n.Address, n.ID)
+		}
+	}
+	state, node := b.Cluster, c.Node
+	node.ID, node.Joined = state.NextNode, c.At
+	if node.Membership == "" {
+		node.Membership = Client
+	}
+	state.NextNode++
+	return Change{
+		Put: []Object{state, node},
+		Log: []Entry{{Time: c.At, Type: "cluster_node_joined", Severity: "INFO", Node: node.ID, By: c.By,
+			Text: fmt.Sprintf("node:%d joined from %s", node.ID, node.Address)}},
+	}, nil
+}
+
+// SetMembership records a node's part in the quorum once etcd shows it.
+type SetMembership struct {
+	Node       int
+	Membership Membership
+	MemberID   uint64
+}
+
+// Apply implements Command.
+func (c SetMembership) Apply(b *Board) (Change, error) {
+	n, err := b.node(c.Node)
+	if err != nil {
+		return Change{}, err
+	}
+	if n.Membership == c.Membership && n.MemberID == c.MemberID {
+		return Change{}, nil
+	}
+	n.Membership, n.MemberID = c.Membership, c.MemberID
+	return Change{Put: []Object{n}}, nil
+}
+
+// TuneNode changes an operator's settings of a node. Nil leaves a setting alone.
+type TuneNode struct {
+	At           time.Time
+	Node         int
+	MaxShards    *int
+	MaxListeners *int
+	QuorumOnly   *bool
+	By           string
+}
+
+// Apply implements Command. Disabling quorum_only also lifts the mark of
+// maintenance mode: the last resort of the operator whose snapshot is unusable.
+func (c TuneNode) Apply(b *Board) (Change, error) {
+	n, err := b.node(c.Node)
+	if err != nil {
+		return Change{}, err
+	}
+	if c.MaxShards != nil {
+		if *c.MaxShards < 0 {
+			return Change{}, Refuse(CodeBadRequest, "give a number from 0", "max_redis_servers of node:%d can not be %d", n.ID, *c.MaxShards)
+		}
+		n.MaxShards = *c.MaxShards
+	}
+	if c.MaxListeners != nil {
+		if *c.MaxListeners < 0 {
+			return Change{}, Refuse(CodeBadRequest, "give a number from 0", "max_listeners of node:%d can not be %d", n.ID, *c.MaxListeners)
+		}
+		n.MaxListeners = *c.MaxListeners
+	}
+	text := fmt.Sprintf("node:%d tuned", n.ID)
+	if c.QuorumOnly != nil {
+		if *c.QuorumOnly && (len(b.InstancesOn(n.ID)) > 0 || len(b.EndpointsOn(n.ID)) > 0) {
+			return Change{}, Refuse("node_already_populated", fmt.Sprintf("empty it first: haulout node %d maintenance_mode on", n.ID),
+				"node:%d has shards or endpoints and can not become quorum-only", n.ID)
+		}
+		n.QuorumOnly = *c.QuorumOnly
+		if !n.QuorumOnly && n.Maintenance != nil {
+			if a, running := b.RunningOn(n.ID); running {
+				return Change{}, Refuse(CodeActionRunning, "wait for it to end", "%s is running on node:%d", a.Name, n.ID)
+			}
+			n.Maintenance = nil
+			text += ": the mark of maintenance mode was lifted by hand, nothing was restored"
+		}
+	}
+	return Change{Put: []Object{n}, Log: []Entry{{Time: c.At, Type: "node_updated", Severity: "INFO", Node: n.ID, By: c.By, Text: text}}}, nil
+}
+
+// RunningOn returns the action that is queued or running on the node, if one is.
+func (b *Board) RunningOn(node int) (Action, bool) {
+	for _, a := range b.ActionsByAge() {
+		if a.Node == node && !a.Status.Ended() {
+			return a, true
+		}
+	}
+	return Action{}, false
+}
+
+// PutToken stores a join token's hash. Expired tokens go at the same time.
+type PutToken struct {
+	At    time.Time
+	Token Token
+}
+
+// Apply implements Command.
+func (c PutToken) Apply(b *Board) (Change, error) {
+	change := Change{
+		Put: []Object{c.Token},
+		Log: []Entry{{Time: c.At, Type: "join_token_created", Severity: "INFO", By: c.Token.Owner, Text: "join token " + c.Token.ID + " created"}},
+	}
+	for _, t := range Sorted(b.Tokens) {
+		if t.Expires.Before(c.At) {
+			change.Delete = append(change.Delete, t.Key())
+		}
+	}
+	return change, nil
+}
+
+// RecordEntry adds a line to the activity and changes nothing else.
+type RecordEntry struct{ Entry Entry }
+
+// Apply implements Command.
+func (c RecordEntry) Apply(*Board) (Change, error) { return Change{Log: []Entry{c.Entry}}, nil }
+
+func (b *Board) node(id int) (Node, error) {
+	n, ok := b.Nodes[id]
+	if !ok {
+		return Node{}, Refuse(CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", id)
+	}
+	return n, nil
+}
+
+func (b *Board) database(id int) (Database, error) {
+	d, ok := b.Databases[id]
+	if !ok {
+		return Database{}, Refuse(CodeDatabaseNotFound, "see haulout status databases", "there is no db:%d", id)
+	}
+	return d, nil
+}
+
+func (b *Board) shard(id int) (Shard, error) {
+	s, ok := b.Shards[id]
+	if !ok {
+		return Shard{}, Refuse(CodeShardNotFound, "see haulout status shards", "there is no redis:%d", id)
+	}
+	return s, nil
+}
+
+func (b *Board) action(id string) (Action, error) {
+	a, ok := b.Actions[id]
+	if !ok {
+		return Action{}, Refuse(CodeActionNotFound, "see haulout cluster running_actions", "there is no action %s", id)
+	}
+	return a, nil
+}
+
+// FreePort returns the lowest shard port that no instance on the node has, not
+// in the list of ports a stranger was seen on. 0 means none is left.
+func (b *Board) FreePort(node int) int {
+	taken := map[int]bool{}
+	for _, i := range b.Instances {
+		if i.Node == node {
+			taken[i.Port] = true
+		}
+	}
+	for p := FirstShardPort; p <= LastShardPort; p++ {
+		if !taken[p] {
+			return p
+		}
+	}
+	return 0
+}
+
+// freeDatabasePort returns the lowest port no database has, or 0.
+func (b *Board) freeDatabasePort() int {
+	for p := FirstDatabasePort; p <= LastDatabasePort; p++ {
+		if !b.databasePortTaken(p) {
+			return p
+		}
+	}
+	return 0
+}
+
+func (b *Board) databasePortTaken(port int) bool {
+	for _, d := range b.Databases {
+		if d.Port == port {
+			return true
+		}
+	}
+	return false
+}
+
+func without(list []int, drop ...int) []int {
+	return slices.DeleteFunc(slices.Clone(list), func(n int) bool { return slices.Contains(drop, n) })
+}

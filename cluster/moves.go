@@ -1,0 +1,360 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The commands that carry a move: instances, hand-overs, bindings.
+
+// move returns the action and the move, which must be running.
+func (b *Board) runningMove(action string, id int) (Action, Move, error) {
+	a, err := b.action(action)
+	if err != nil {
+		return Action{}, Move{}, err
+	}
+	m, ok := a.Move(id)
+	if !ok {
+		return Action{}, Move{}, fmt.Errorf("action %s has no move %d", action, id)
+	}
+	if m.Status != MoveRunning {
+		return Action{}, Move{}, fmt.Errorf("move %d of action %s is %s, not running", id, action, m.Status)
+	}
+	return a, m, nil
+}
+
+func (a Action) withMove(m Move) Action {
+	a.Moves = slices.Clone(a.Moves)
+	a.Moves[m.ID-1] = m
+	return a
+}
+
+// StartMove claims the move's range or endpoint for it.
+type StartMove struct {
+	At     time.Time
+	Action string
+	Move   int
+}
+
+// Apply implements Command.
+func (c StartMove) Apply(b *Board) (Change, error) {
+	a, err := b.action(c.Action)
+	if err != nil {
+		return Change{}, err
+	}
+	m, ok := a.Move(c.Move)
+	if !ok || !m.Status.MayBecome(MoveRunning) {
+		return Change{}, fmt.Errorf("move %d of action %s can not start", c.Move, c.Action)
+	}
+	if m.Kind == Migrate || m.Kind == Failover {
+		s, err := b.shard(m.Shard)
+		if err != nil {
+			return Change{}, err
+		}
+		if other, om, claimed := b.Claimed(s.Range); claimed {
+			return Change{}, Refuse(CodeBusy, "wait for it to end", "redis:%d is claimed by move %d of %s of node:%d", s.ID, om.ID, other.Name, other.Node)
+		}
+		if b.Ranges[s.Range].Handover != nil {
+			return Change{}, Refuse(CodeBusy, "wait for it to end", "the range of redis:%d is being handed over", s.ID)
+		}
+	}
+	m.Status, m.Started, m.Attempt = MoveRunning, c.At, m.Attempt+1
+	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_started", "DEBUG", m.Text()+": executing")}}, nil
+}
+
+// Text is the move as the transcript shows it.
+func (m Move) Text() string {
+	switch m.Kind {
+	case Migrate:
+		return fmt.Sprintf("migrate redis:%d to node:%d", m.Shard, m.To)
+	case Failover:
+		return fmt.Sprintf("failover redis:%d", m.Old)
+	default:
+		return fmt.Sprintf("rebind endpoint:%s", m.Endpoint)
+	}
+}
+
+// FinishMove ends a move, or puts it back to waiting for a further attempt.
+type FinishMove struct {
+	At     time.Time
+	Action string
+	Move   int
+	Status MoveStatus // done, failed or waiting
+	Error  *Error
+	Moved  int // client connections drained by a rebind
+	Cut    int // client connections closed by the cap
+}
+
+// Apply implements Command.
+func (c FinishMove) Apply(b *Board) (Change, error) {
+	a, m, err := b.runningMove(c.Action, c.Move)
+	if err != nil {
+		return Change{}, err
+	}
+	if !m.Status.MayBecome(c.Status) {
+		return Change{}, fmt.Errorf("move %d of action %s can not become %s", m.ID, a.ID, c.Status)
+	}
+	if s, ok := b.Shards[m.Shard]; ok && b.Ranges[s.Range].Handover != nil {
+		return Change{}, fmt.Errorf("move %d of action %s has an open hand-over", m.ID, a.ID)
+	}
+	m.Status, m.Error, m.Moved, m.Cut = c.Status, c.Error, c.Moved, c.Cut
+	text, severity := m.Text()+": finished", "INFO"
+	switch c.Status {
+	case MoveDone:
+		m.Ended = c.At
+	case MoveFailed:
+		m.Ended = c.At
+		text, severity = fmt.Sprintf("%s: failed: %v", m.Text(), c.Error), "ERROR"
+	default:
+		m.Instance, m.Handover = InstanceID{}, ""
+		text, severity = fmt.Sprintf("%s: will be tried again: %v", m.Text(), c.Error), "WARNING"
+	}
+	if c.Cut > 0 {
+		text += fmt.Sprintf(", %d client connections cut after the drain cap", c.Cut)
+	}
+	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_"+string(c.Status), severity, text)}}, nil
+}
+
+// AddInstance orders the second instance of a shard for its migration.
+type AddInstance struct {
+	Action string
+	Move   int
+	Seed   InstanceID // zero: the master of the range
+	Port   int        // 0: the lowest free one
+}
+
+// Apply implements Command.
+func (c AddInstance) Apply(b *Board) (Change, error) {
+	a, m, err := b.runningMove(c.Action, c.Move)
+	if err != nil {
+		return Change{}, err
+	}
+	s, err := b.shard(m.Shard)
+	if err != nil {
+		return Change{}, err
+	}
+	for _, i := range b.Instances {
+		if i.ID.Shard == s.ID && i.ID != s.Instance {
+			return Change{}, fmt.Errorf("shard %d has a second instance %s already", s.ID, i.ID)
+		}
+	}
+	if c.Port == 0 {
+		c.Port = b.FreePort(m.To)
+	}
+	if c.Port == 0 {
+		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", m.To)
+	}
+	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: m.To, Port: c.Port, Seed: c.Seed}
+	s.NextIncarnation++
+	m.Instance = i.ID
+	return Change{Put: []Object{s, i, a.withMove(m)}}, nil
+}
+
+// Repoint lets an instance replicate from its master, its first copy being complete.
+type Repoint struct{ Instance InstanceID }
+
+// Apply implements Command.
+func (c Repoint) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok {
+		return Change{}, fmt.Errorf("there is no instance %s", c.Instance)
+	}
+	i.Seed = InstanceID{}
+	return Change{Put: []Object{i}}, nil
+}
+
+// SwitchInstance makes the second instance of a shard the shard itself, and
+// takes the old one from the board. The old one must not be master.
+type SwitchInstance struct{ Instance InstanceID }
+
+// Apply implements Command.
+func (c SwitchInstance) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok {
+		return Change{}, fmt.Errorf("there is no instance %s", c.Instance)
+	}
+	s := b.Shards[i.ID.Shard]
+	old := s.Instance
+	if old == i.ID {
+		return Change{}, nil
+	}
+	if r := b.Ranges[s.Range]; r.Master == old || r.Handover != nil {
+		return Change{}, fmt.Errorf("instance %s is master or being handed over", old)
+	}
+	i.Started, s.Instance = true, i.ID
+	return Change{Put: []Object{i, s}, Delete: []Key{Instance{ID: old}.Key()}}, nil
+}
+
+// DropInstance takes an instance from the board that is neither master nor the
+// only one of its shard: its agent then stops and removes it.
+type DropInstance struct{ Instance InstanceID }
+
+// Apply implements Command.
+func (c DropInstance) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok {
+		return Change{}, nil
+	}
+	r := b.Ranges[i.Range]
+	if r.Master == i.ID || b.Shards[i.ID.Shard].Instance == i.ID || r.Handover != nil && (r.Handover.To == i.ID || r.Handover.From == i.ID) {
+		return Change{}, fmt.Errorf("instance %s is in use", i.ID)
+	}
+	return Change{Delete: []Key{i.Key()}}, nil
+}
+
+// OpenHandover commits the intent to make To master of its range.
+type OpenHandover struct {
+	At        time.Time
+	ID        string
+	To        InstanceID
+	Unplanned bool
+	Action    string // with Move: the move it belongs to, if any
+	Move      int
+}
+
+// Apply implements Command.
+func (c OpenHandover) Apply(b *Board) (Change, error) {
+	to, ok := b.Instances[c.To]
+	if !ok {
+		return Change{}, fmt.Errorf("there is no instance %s", c.To)
+	}
+	r := b.Ranges[to.Range]
+	if r.Handover != nil || r.Master == c.To {
+		return Change{}, fmt.Errorf("range %s is being handed over or has %s as its master", r.ID, c.To)
+	}
+	r.Handover = &Handover{
+		ID: c.ID, From: r.Master, To: c.To, Generation: r.Generation + 1,
+		Unplanned: c.Unplanned, Opened: c.At, Action: c.Action,
+	}
+	change := Change{Put: []Object{r}}
+	if c.Action != "" {
+		a, m, err := b.runningMove(c.Action, c.Move)
+		if err != nil {
+			return Change{}, err
+		}
+		m.Handover = c.ID
+		change.Put = append(change.Put, a.withMove(m))
+	}
+	if c.Unplanned {
+		change.Log = []Entry{{Time: c.At, Type: "shard_failover_started", Severity: "WARNING", Database: r.ID.Database, Shard: c.To.Shard,
+			Text: fmt.Sprintf("slots %s of db:%d lost their master: redis:%d takes over", r.SlotsText(), r.ID.Database, c.To.Shard)}}
+	}
+	return change, nil
+}
+
+// CloseHandover commits the outcome of a hand-over. Moved makes To the master;
+// otherwise the old one stays, under a generation nobody was promised before.
+type CloseHandover struct {
+	At     time.Time
+	Range  RangeID
+	ID     string
+	Moved  bool
+	ReplID string // of the new master
+	Reason string // why it was not moved
+}
+
+// Apply implements Command.
+func (c CloseHandover) Apply(b *Board) (Change, error) {
+	r, ok := b.Ranges[c.Range]
+	if !ok || r.Handover == nil || r.Handover.ID != c.ID {
+		return Change{}, fmt.Errorf("range %s has no open hand-over %s", c.Range, c.ID)
+	}
+	h := *r.Handover
+	r.Handover = nil
+	if !c.Moved {
+		r.Generation = h.Generation + 1
+		return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_failover_abandoned", Severity: "WARNING",
+			Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action,
+			Text: fmt.Sprintf("redis:%d did not become master of slots %s of db:%d: %s", h.To.Shard, r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
+	}
+	r.Master, r.Generation, r.MasterSince, r.Lost = h.To, h.Generation, c.At, false
+	if c.ReplID != "" && c.ReplID != r.LastReplID {
+		r.PrevReplID, r.LastReplID = r.LastReplID, c.ReplID
+	}
+	change := Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_failover_completed", Severity: "INFO",
+		Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action,
+		Text: fmt.Sprintf("redis:%d is master of slots %s of db:%d", h.To.Shard, r.SlotsText(), r.ID.Database)}}}
+	to := b.Instances[h.To]
+	to.Started, to.Seed = true, InstanceID{}
+	change.Put = append(change.Put, to)
+	if s := b.Shards[h.To.Shard]; s.Instance != h.To {
+		old := s.Instance
+		s.Instance = h.To
+		change.Put = append(change.Put, s)
+		change.Delete = append(change.Delete, Instance{ID: old}.Key())
+	}
+	return change, nil
+}
+
+// LoseRange records that no eligible copy of a range is left: its slots answer
+// an error until they are restored.
+type LoseRange struct {
+	At     time.Time
+	Range  RangeID
+	Reason string
+}
+
+// Apply implements Command.
+func (c LoseRange) Apply(b *Board) (Change, error) {
+	r, ok := b.Ranges[c.Range]
+	if !ok || r.Lost {
+		return Change{}, nil
+	}
+	r.Lost = true
+	r.Generation++
+	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_lost", Severity: "CRITICAL", Database: r.ID.Database, Shard: r.Master.Shard,
+		Text: fmt.Sprintf("slots %s of db:%d are lost until restored: %s", r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
+}
+
+// Bind takes an endpoint one committed state further on its way to other nodes.
+type Bind struct {
+	At       time.Time
+	Endpoint EndpointID
+	Step     BindStep
+	Nodes    []int // of BindOpen: where it shall be
+}
+
+// BindStep is a step of a re-binding; see [Endpoint] for the states.
+type BindStep string
+
+// The steps, in their order.
+const (
+	BindOpen     BindStep = "open"     // the new nodes start to listen
+	BindSwitch   BindStep = "switch"   // discovery answers the new nodes, the old ones drain
+	BindAnnounce BindStep = "announce" // discovery tells its subscribers
+	BindClose    BindStep = "close"    // the old nodes stop to listen
+	BindUndo     BindStep = "undo"     // of BindOpen
+)
+
+// Apply implements Command.
+func (c Bind) Apply(b *Board) (Change, error) {
+	e, ok := b.Endpoints[c.Endpoint]
+	if !ok {
+		return Change{}, Refuse(CodeEndpointNotFound, "see haulout status endpoints", "there is no endpoint:%s", c.Endpoint)
+	}
+	refused := fmt.Errorf("endpoint %s can not %s from nodes %v opening %v draining %v", e.ID, c.Step, e.Nodes, e.Opening, e.Draining)
+	switch c.Step {
+	case BindOpen:
+		if len(c.Nodes) == 0 {
+			return Change{}, refused
+		}
+		e.Opening = without(c.Nodes, e.Nodes...)
+		e.Draining = without(e.Draining, c.Nodes...)
+	case BindSwitch:
+		if len(e.Opening) == 0 {
+			return Change{}, refused
+		}
+		e.Draining = append(without(e.Draining, e.Nodes...), e.Nodes...)
+		e.Nodes, e.Opening, e.Since = e.Opening, nil, c.At
+	case BindAnnounce:
+		e.Announced = e.Nodes[0]
+	case BindClose:
+		e.Draining, e.Announced, e.Since = nil, e.Nodes[0], time.Time{}
+	case BindUndo:
+		e.Opening = nil
+	default:
+		return Change{}, refused
+	}
+	return Change{Put: []Object{e}}, nil
+}

@@ -1,0 +1,421 @@
+package cluster
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Slots is the number of hash slots of a database.
+const Slots = 16384
+
+// Port ranges: databases are reached on the first, shards listen on the second.
+const (
+	FirstDatabasePort, LastDatabasePort = 10000, 19999
+	FirstShardPort, LastShardPort       = 20000, 29999
+)
+
+// Cluster is the one object that describes the cluster as a whole. Its
+// counters hand out ids; an id is never used twice.
+type Cluster struct {
+	ID          string    `json:"id"` // random, made at creation
+	Name        string    `json:"name"`
+	Created     time.Time `json:"created"`
+	Incarnation int64     `json:"incarnation"` // raised by each restore of the state
+	RackAware   bool      `json:"rack_aware"`
+
+	NextNode     int `json:"next_node"`
+	NextDatabase int `json:"next_database"`
+	NextShard    int `json:"next_shard"`
+	NextUser     int `json:"next_user"`
+
+	// ConcurrentMoves is how many moves of one action run at a time when the
+	// action does not say; 0 means as many as the hosts bear.
+	ConcurrentMoves int `json:"default_concurrent_restore_actions"`
+}
+
+// Key implements Object.
+func (Cluster) Key() Key { return Key{KindCluster, "cluster"} }
+
+// Authority is the cluster's own certificate authority. The store encrypts it.
+type Authority struct {
+	CertificatePEM string `json:"certificate"`
+	KeyPEM         string `json:"key"`
+}
+
+// Key implements Object.
+func (Authority) Key() Key { return Key{KindAuthority, "ca"} }
+
+// Membership is a node's part in the quorum.
+type Membership string
+
+// The memberships. A learner follows the quorum without a vote; a client only talks to it.
+const (
+	Voter   Membership = "voter"
+	Learner Membership = "learner"
+	Client  Membership = "client"
+)
+
+// Node is a host in the cluster.
+type Node struct {
+	ID                int        `json:"uid"`
+	Identity          string     `json:"identity"` // random, lives in the data folder; the same data folder is the same node
+	Address           string     `json:"addr"`
+	ExternalAddresses []string   `json:"external_addr,omitempty"`
+	Hostname          string     `json:"hostname"`
+	RackID            string     `json:"rack_id,omitempty"`
+	Cores             int        `json:"cores"`
+	TotalMemory       int64      `json:"total_memory"` // bytes the node offers to shards
+	Version           string     `json:"software_version"`
+	Joined            time.Time  `json:"joined"`
+	Membership        Membership `json:"membership"`
+	MemberID          uint64     `json:"member_id,omitempty"` // etcd's id of it; 0 for clients
+
+	MaxShards    int  `json:"max_redis_servers"`
+	MaxListeners int  `json:"max_listeners"`
+	QuorumOnly   bool `json:"quorum_only"` // set by an operator, not by maintenance
+
+	// Maintenance is set while the node is out of service.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
+}
+
+// Key implements Object.
+func (n Node) Key() Key { return Key{KindNode, strconv.Itoa(n.ID)} }
+
+// Closed reports whether nothing new may be placed on the node.
+func (n Node) Closed() bool { return n.QuorumOnly || n.Maintenance != nil }
+
+// Maintenance is the mark on a node that is out of service, and who keeps it out.
+type Maintenance struct {
+	Since    time.Time `json:"since"`
+	Snapshot string    `json:"snapshot"` // name of the snapshot to return to
+	Holds    []Hold    `json:"holds"`
+	// Returning is the id of the maintenance_off action that is bringing the node
+	// back: the node then admits the shards of its own snapshot, and only those.
+	Returning string `json:"returning,omitempty"`
+}
+
+// Hold is somebody's reason to keep a node out of service.
+type Hold struct {
+	ID     string    `json:"id"` // the action that placed it
+	Owner  string    `json:"owner"`
+	Cause  string    `json:"cause,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"`
+	// Complete says that the action that placed the hold completed. Without it the
+	// next maintenance_on takes the hold over instead of adding one.
+	Complete bool `json:"complete,omitempty"`
+}
+
+// DatabaseStatus is where a database is in its life.
+type DatabaseStatus string
+
+// The database statuses.
+const (
+	DatabasePending       DatabaseStatus = "pending"
+	DatabaseActive        DatabaseStatus = "active"
+	DatabaseDeletePending DatabaseStatus = "delete-pending"
+)
+
+// Database is what a user creates; the REST API calls it bdb.
+type Database struct {
+	ID          int            `json:"uid"`
+	Name        string         `json:"name"`
+	Status      DatabaseStatus `json:"status"`
+	MemorySize  int64          `json:"memory_size"` // bytes over all shards, replicas included
+	Replication bool           `json:"replication"`
+	ShardsCount int            `json:"shards_count"` // masters
+	Port        int            `json:"port"`
+	Persistence string         `json:"data_persistence"` // disabled or aof
+	Eviction    string         `json:"eviction_policy"`
+	RackAware   bool           `json:"rack_aware"`
+	ProxyPolicy string         `json:"proxy_policy"` // single
+	Created     time.Time      `json:"created_time"`
+}
+
+// Key implements Object.
+func (d Database) Key() Key { return Key{KindDatabase, strconv.Itoa(d.ID)} }
+
+// ShardMemory is the memory limit of one shard of the database, in bytes.
+func (d Database) ShardMemory() int64 {
+	n := int64(d.ShardsCount)
+	if d.Replication {
+		n *= 2
+	}
+	return d.MemorySize / max(n, 1)
+}
+
+// Secrets are the passwords of one database: its own, which clients give, and
+// those of the three engine users. The store encrypts them.
+type Secrets struct {
+	Database int    `json:"database"`
+	Client   string `json:"client,omitempty"` // empty: no password asked
+	Agent    string `json:"agent"`
+	Replica  string `json:"replica"`
+	Proxy    string `json:"proxy"`
+}
+
+// Key implements Object.
+func (s Secrets) Key() Key { return Key{KindSecrets, strconv.Itoa(s.Database)} }
+
+// RangeID names a slot range: the Index-th of its database, counted from 0.
+type RangeID struct {
+	Database int `json:"database"`
+	Index    int `json:"index"`
+}
+
+func (r RangeID) String() string { return fmt.Sprintf("%d-%d", r.Database, r.Index) }
+
+// MarshalText makes a RangeID usable as a JSON object key.
+func (r RangeID) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (r *RangeID) UnmarshalText(b []byte) error { *r = parseRangeID(string(b)); return nil }
+
+func parseRangeID(s string) RangeID {
+	a, b, _ := strings.Cut(s, "-")
+	return RangeID{atoi(a), atoi(b)}
+}
+
+// SlotRange is a part of a database's slots and who serves it: the one place
+// that says which instance is master. Its generation rises with each change of
+// master; proxies and orders carry it.
+type SlotRange struct {
+	ID          RangeID    `json:"id"`
+	First       int        `json:"first"`
+	Last        int        `json:"last"`
+	Master      InstanceID `json:"master"` // zero while nobody may serve
+	Generation  int64      `json:"generation"`
+	Handover    *Handover  `json:"handover,omitempty"`
+	LastReplID  string     `json:"last_replication_id,omitempty"` // of the master, last committed; decides who is eligible
+	PrevReplID  string     `json:"prev_replication_id,omitempty"` // the one before it
+	Lost        bool       `json:"lost,omitempty"`                // no eligible copy is left
+	MasterSince time.Time  `json:"master_since,omitzero"`
+}
+
+// Key implements Object.
+func (r SlotRange) Key() Key { return Key{KindRange, r.ID.String()} }
+
+// SlotsText is the range in the form 0-4095.
+func (r SlotRange) SlotsText() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+
+// Handover is the committed intent to make another instance master. It is
+// carried out by one executor: the agent on From's node, or, when From is gone,
+// the agent on To's node.
+type Handover struct {
+	ID         string     `json:"id"`
+	From       InstanceID `json:"from"`
+	To         InstanceID `json:"to"`
+	Generation int64      `json:"generation"` // of the range once To is master
+	// Unplanned says that From is gone or not to be trusted: no proxy sends to it
+	// any more, and To is promoted when the old generation is closed everywhere.
+	Unplanned bool      `json:"unplanned,omitempty"`
+	Opened    time.Time `json:"opened"`
+	Action    string    `json:"action,omitempty"` // the action it belongs to
+}
+
+// Shard is a slot range's data in one role. Its uid survives moves. Whether it
+// is master or slave is asked of the board: see [Board.RoleOf].
+type Shard struct {
+	ID       int        `json:"uid"`
+	Range    RangeID    `json:"range"`
+	Instance InstanceID `json:"instance"` // the process that is the shard
+	// NextIncarnation is the incarnation its next instance gets.
+	NextIncarnation int `json:"next_incarnation"`
+}
+
+// Key implements Object.
+func (s Shard) Key() Key { return Key{KindShard, strconv.Itoa(s.ID)} }
+
+// Role is master or slave.
+type Role string
+
+// The roles.
+const (
+	Master Role = "master"
+	Slave  Role = "slave"
+)
+
+// InstanceID names one engine process: the shard's uid and the incarnation.
+// The zero value names none.
+type InstanceID struct {
+	Shard       int `json:"shard"`
+	Incarnation int `json:"incarnation"`
+}
+
+func (i InstanceID) String() string { return fmt.Sprintf("%d.%d", i.Shard, i.Incarnation) }
+
+// IsZero reports whether the id names no instance.
+func (i InstanceID) IsZero() bool { return i == InstanceID{} }
+
+// MarshalText makes an InstanceID usable as a JSON object key and compact in values.
+func (i InstanceID) MarshalText() ([]byte, error) {
+	if i.IsZero() {
+		return []byte{}, nil
+	}
+	return []byte(i.String()), nil
+}
+
+// UnmarshalText is the inverse of MarshalText.
+func (i *InstanceID) UnmarshalText(b []byte) error { *i = parseInstanceID(string(b)); return nil }
+
+func parseInstanceID(s string) InstanceID {
+	a, b, _ := strings.Cut(s, ".")
+	return InstanceID{atoi(a), atoi(b)}
+}
+
+// Instance is one engine process that shall exist: on which node and port, and
+// where its data comes from. A shard has one, during a move two.
+type Instance struct {
+	ID    InstanceID `json:"id"`
+	Range RangeID    `json:"range"`
+	Node  int        `json:"node"`
+	Port  int        `json:"port"`
+	// Started is committed once the process has been seen serving. From then on
+	// it is never again started as an empty master.
+	Started bool `json:"started"`
+	// Seed is the instance to replicate from while the first copy is made; zero
+	// means the master of its range.
+	Seed InstanceID `json:"seed,omitzero"`
+}
+
+// Key implements Object.
+func (i Instance) Key() Key { return Key{KindInstance, i.ID.String()} }
+
+// EndpointID names an endpoint of a database: 6:1 is the first of database 6.
+type EndpointID struct {
+	Database int `json:"database"`
+	Index    int `json:"index"`
+}
+
+func (e EndpointID) String() string { return fmt.Sprintf("%d:%d", e.Database, e.Index) }
+
+// MarshalText makes an EndpointID usable as a JSON object key and compact in values.
+func (e EndpointID) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (e *EndpointID) UnmarshalText(b []byte) error { *e = parseEndpointID(string(b)); return nil }
+
+func parseEndpointID(s string) EndpointID {
+	a, b, _ := strings.Cut(s, ":")
+	return EndpointID{atoi(a), atoi(b)}
+}
+
+// Endpoint is the address clients use: a port on the proxies of the nodes it is
+// bound to. Re-binding goes through four committed states, so that no client is
+// closed before its new address answers:
+//
+//	steady     Nodes=[2]
+//	opening    Nodes=[2] Opening=[3]    3 starts to listen; discovery says 2
+//	draining   Nodes=[3] Draining=[2]   discovery says 3; 2 closes connections at rest points
+//	announced  ... Announced            subscribers of discovery are told, for clients that wait for it
+//	steady     Nodes=[3]                2 stops to listen
+type Endpoint struct {
+	ID       EndpointID `json:"id"`
+	Port     int        `json:"port"`
+	Nodes    []int      `json:"nodes"`
+	Opening  []int      `json:"opening,omitempty"`
+	Draining []int      `json:"draining,omitempty"`
+	// Announced is the node that discovery's subscribers were last told of.
+	Announced int       `json:"announced"`
+	Since     time.Time `json:"since,omitzero"` // when Draining began
+}
+
+// Key implements Object.
+func (e Endpoint) Key() Key { return Key{KindEndpoint, e.ID.String()} }
+
+// SnapshotID names a node snapshot.
+type SnapshotID struct {
+	Node int
+	Name string
+}
+
+func (s SnapshotID) String() string { return fmt.Sprintf("%d:%s", s.Node, s.Name) }
+
+// MarshalText makes a SnapshotID usable as a JSON object key.
+func (s SnapshotID) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (s *SnapshotID) UnmarshalText(b []byte) error { *s = parseSnapshotID(string(b)); return nil }
+
+func parseSnapshotID(s string) SnapshotID {
+	a, b, _ := strings.Cut(s, ":")
+	return SnapshotID{atoi(a), b}
+}
+
+// Snapshot is what stood on a node at one moment: placement, roles, endpoints
+// and limits. It holds no data.
+type Snapshot struct {
+	ID          SnapshotID `json:"id"`
+	Created     time.Time  `json:"created"`
+	Maintenance bool       `json:"maintenance"` // made by maintenance mode: not deleted by hand
+	Shards      []Placed   `json:"shards"`
+	Endpoints   []Bound    `json:"endpoints"`
+	// Visitors are shards that stood here only because their own node is out;
+	// they are never restored by this node's return.
+	VisitorShards    []int        `json:"visitor_shards,omitempty"`
+	VisitorEndpoints []EndpointID `json:"visitor_endpoints,omitempty"`
+
+	MaxShards    int  `json:"max_redis_servers"`
+	MaxListeners int  `json:"max_listeners"`
+	QuorumOnly   bool `json:"quorum_only"`
+}
+
+// Key implements Object.
+func (s Snapshot) Key() Key { return Key{KindSnapshot, s.ID.String()} }
+
+// Placed is a shard's place and role in a snapshot.
+type Placed struct {
+	Shard    int     `json:"shard"`
+	Range    RangeID `json:"range"`
+	Database string  `json:"database"` // name at the time, for messages
+	Role     Role    `json:"role"`
+}
+
+// Bound is an endpoint's binding in a snapshot.
+type Bound struct {
+	Endpoint EndpointID `json:"endpoint"`
+	Database string     `json:"database"` // name at the time, for messages
+	Nodes    []int      `json:"nodes"`
+}
+
+// User may log in to the REST API.
+type User struct {
+	ID           int       `json:"uid"`
+	Email        string    `json:"email"`
+	Name         string    `json:"name"`
+	Role         string    `json:"role"` // admin, cluster_member, cluster_viewer, db_member, db_viewer, user_manager
+	PasswordHash string    `json:"password_hash"`
+	Created      time.Time `json:"created"`
+}
+
+// Key implements Object.
+func (u User) Key() Key { return Key{KindUser, strconv.Itoa(u.ID)} }
+
+// Token lets one node join until it expires. Only its hash is stored.
+type Token struct {
+	ID      string    `json:"id"` // public part
+	Hash    string    `json:"hash"`
+	Expires time.Time `json:"expires"`
+	Owner   string    `json:"owner"`
+}
+
+// Key implements Object.
+func (t Token) Key() Key { return Key{KindToken, t.ID} }
+
+// Entry is one line of the activity: what happened, to what, why, on whose request.
+type Entry struct {
+	Time     time.Time `json:"time"`
+	Type     string    `json:"type"`     // for example node_maintenance_on_completed
+	Severity string    `json:"severity"` // DEBUG, INFO, WARNING, ERROR, CRITICAL
+	Node     int       `json:"node_uid,omitempty"`
+	Database int       `json:"bdb_uid,omitempty"`
+	Shard    int       `json:"shard_uid,omitempty"`
+	Action   string    `json:"task_id,omitempty"`
+	By       string    `json:"originator,omitempty"`
+	Cause    string    `json:"cause,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Text     string    `json:"description"`
+}

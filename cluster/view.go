@@ -1,0 +1,263 @@
+package cluster
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Report is what one host observes: made by its agent, sent to the leader,
+// never stored. Everything in it was seen after the host had converged to
+// Revision of the board.
+type Report struct {
+	Node     int   `json:"node"`
+	Sequence int64 `json:"sequence"`
+	Revision int64 `json:"revision"`
+	// BootID changes with each start of the host's daemon.
+	BootID string `json:"boot_id"`
+
+	Instances  map[InstanceID]Observed `json:"instances"`
+	Proxy      ProxyReport             `json:"proxy"`
+	FreeMemory int64                   `json:"free_memory"` // bytes
+}
+
+// ProcessState is what the agent sees of a process.
+type ProcessState string
+
+// The process states. A report names every instance that the board orders on
+// the host and every one that is still there without an order.
+const (
+	Absent       ProcessState = "absent"       // no process, and no attempt to start one succeeded
+	Starting     ProcessState = "starting"     // process there, does not answer yet
+	Loading      ProcessState = "loading"      // reads its files
+	Up           ProcessState = "up"           // answers
+	Unresponsive ProcessState = "unresponsive" // process there, did not answer in time
+)
+
+// Observed is what is known of one engine process from itself.
+type Observed struct {
+	State  ProcessState `json:"state"`
+	Reason string       `json:"reason,omitempty"` // why it is not up
+	PID    int          `json:"pid,omitempty"`
+	RunID  string       `json:"run_id,omitempty"`
+
+	Role           Role   `json:"role,omitempty"`
+	ReplicationID  string `json:"replication_id,omitempty"`
+	ReplicationID2 string `json:"replication_id2,omitempty"`
+	Offset         int64  `json:"offset"` // master_repl_offset of a master, slave_repl_offset of a replica
+	// Of a replica: where it replicates from, whether linked, and the first copy's progress.
+	Source      string `json:"source,omitempty"` // host:port
+	Linked      bool   `json:"linked,omitempty"`
+	Syncing     bool   `json:"syncing,omitempty"`
+	SyncedBytes int64  `json:"synced_bytes,omitempty"`
+	SyncTotal   int64  `json:"sync_total,omitempty"`
+	// EverLinked says that a full sync has finished since the process started.
+	EverLinked bool `json:"ever_linked,omitempty"`
+	// BacklogFirst and BacklogLast are the offsets a partial resync can start from.
+	BacklogFirst int64 `json:"backlog_first,omitempty"`
+	BacklogLast  int64 `json:"backlog_last,omitempty"`
+
+	UsedMemory int64 `json:"used_memory"` // bytes
+	Keys       int64 `json:"keys"`
+}
+
+// ProxyReport is what an agent knows of its host's proxy process.
+type ProxyReport struct {
+	Up bool `json:"up"`
+	// Revision is the newest board revision whose routes the proxy applied: from
+	// then on it sends nothing by older ones.
+	Revision  int64                        `json:"revision"`
+	Endpoints map[EndpointID]EndpointState `json:"endpoints,omitempty"`
+}
+
+// EndpointState is what a proxy does for one endpoint.
+type EndpointState struct {
+	Listening   bool   `json:"listening"`
+	Reason      string `json:"reason,omitempty"` // why it is not listening
+	Connections int    `json:"connections"`
+	// Drained and Cut count connections closed since draining began: at a rest
+	// point, and by the cap.
+	Drained int `json:"drained,omitempty"`
+	Cut     int `json:"cut,omitempty"`
+}
+
+// View is all that the deciding rooms see: the board, who is alive, what the
+// hosts report, and the time.
+type View struct {
+	*Board
+	Now time.Time
+	// Alive holds the nodes whose lease stands. A node that is not in it has
+	// passed its serve-until: its proxies send nothing.
+	Alive map[int]bool
+	// Leader is the node that leads the control plane.
+	Leader  int
+	Reports map[int]Report
+}
+
+// Heard reports whether the node's last report was made on this very board, so
+// that what it does not show is not there.
+func (v View) Heard(node int) bool {
+	r, ok := v.Reports[node]
+	return ok && v.Alive[node] && r.Revision >= v.Revision
+}
+
+// Observed returns what is last known of the instance, and whether its host
+// has been heard of at all.
+func (v View) Observed(id InstanceID) (Observed, bool) {
+	i, ok := v.Instances[id]
+	if !ok {
+		return Observed{}, false
+	}
+	o, ok := v.Reports[i.Node].Instances[id]
+	return o, ok
+}
+
+// RoleOf returns the shard's role.
+func (b *Board) RoleOf(s Shard) Role {
+	if m := b.Ranges[s.Range].Master; !m.IsZero() && m.Shard == s.ID {
+		return Master
+	}
+	return Slave
+}
+
+// NodeOf returns the node on which the shard's instance is.
+func (b *Board) NodeOf(s Shard) int { return b.Instances[s.Instance].Node }
+
+// Partner returns the other shard of the same range, if there is one.
+func (b *Board) Partner(s Shard) (Shard, bool) {
+	for _, p := range b.ShardsOf(s.Range) {
+		if p.ID != s.ID {
+			return p, true
+		}
+	}
+	return Shard{}, false
+}
+
+// ShardsOf returns the shards of a range, by uid.
+func (b *Board) ShardsOf(r RangeID) []Shard {
+	return b.shards(func(s Shard) bool { return s.Range == r })
+}
+
+// ShardsOn returns the shards whose instance is on the node, by uid.
+func (b *Board) ShardsOn(node int) []Shard {
+	return b.shards(func(s Shard) bool { return b.NodeOf(s) == node })
+}
+
+func (b *Board) shards(keep func(Shard) bool) []Shard {
+	var list []Shard
+	for _, s := range Sorted(b.Shards) {
+		if keep(s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// InstancesOn returns the instances that shall exist on the node, second ones
+// of moves included, by id.
+func (b *Board) InstancesOn(node int) []Instance {
+	var list []Instance
+	for _, i := range b.Instances {
+		if i.Node == node {
+			list = append(list, i)
+		}
+	}
+	slices.SortFunc(list, func(x, y Instance) int {
+		return cmp.Or(cmp.Compare(x.ID.Shard, y.ID.Shard), cmp.Compare(x.ID.Incarnation, y.ID.Incarnation))
+	})
+	return list
+}
+
+// RangesOf returns the slot ranges of a database in slot order.
+func (b *Board) RangesOf(database int) []SlotRange {
+	var list []SlotRange
+	for _, r := range b.Ranges {
+		if r.ID.Database == database {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(x, y SlotRange) int { return cmp.Compare(x.ID.Index, y.ID.Index) })
+	return list
+}
+
+// EndpointsOf returns the endpoints of a database.
+func (b *Board) EndpointsOf(database int) []Endpoint {
+	return b.endpoints(func(e Endpoint) bool { return e.ID.Database == database })
+}
+
+// EndpointsOn returns the endpoints bound to the node or on their way to it.
+func (b *Board) EndpointsOn(node int) []Endpoint {
+	return b.endpoints(func(e Endpoint) bool {
+		return slices.Contains(e.Nodes, node) || slices.Contains(e.Opening, node)
+	})
+}
+
+func (b *Board) endpoints(keep func(Endpoint) bool) []Endpoint {
+	var list []Endpoint
+	for _, e := range b.Endpoints {
+		if keep(e) {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(x, y Endpoint) int {
+		return cmp.Or(cmp.Compare(x.ID.Database, y.ID.Database), cmp.Compare(x.ID.Index, y.ID.Index))
+	})
+	return list
+}
+
+// DatabaseNamed returns the database with the name, if there is one.
+func (b *Board) DatabaseNamed(name string) (Database, bool) {
+	for _, d := range b.Databases {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Database{}, false
+}
+
+// SnapshotsOf returns the node's snapshots, oldest first.
+func (b *Board) SnapshotsOf(node int) []Snapshot {
+	var list []Snapshot
+	for _, s := range b.Snapshots {
+		if s.ID.Node == node {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(x, y Snapshot) int {
+		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID.Name, y.ID.Name))
+	})
+	return list
+}
+
+// ActionsByAge returns the actions, oldest first.
+func (b *Board) ActionsByAge() []Action {
+	return slices.SortedFunc(maps.Values(b.Actions), func(x, y Action) int {
+		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
+	})
+}
+
+// Claimed returns the action and move that hold the range, if one does. A
+// range belongs to one move at a time.
+func (b *Board) Claimed(r RangeID) (Action, Move, bool) {
+	for _, a := range b.ActionsByAge() {
+		if a.Status.Ended() {
+			continue
+		}
+		for _, m := range a.Moves {
+			if m.Status == MoveRunning && m.Shard != 0 && b.Shards[m.Shard].Range == r {
+				return a, m, true
+			}
+		}
+	}
+	return Action{}, Move{}, false
+}
+
+// Sorted returns the map's values in the order of its keys.
+func Sorted[K cmp.Ordered, V any](m map[K]V) []V {
+	list := make([]V, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, m[k])
+	}
+	return list
+}
