@@ -91,7 +91,7 @@ type Move struct {
 	Status  MoveStatus `json:"status"`
 	Attempt int        `json:"attempt,omitempty"`
 	Started time.Time  `json:"started,omitzero"` // of the attempt
-	Ended   time.Time  `json:"ended,omitzero"`
+	Ended   time.Time  `json:"ended,omitzero"`   // of the attempt
 	// Instance is the second instance a migrate made; Handover the order a
 	// failover or the switch of a migrate opened. Both are how the next leader
 	// finds what was begun.

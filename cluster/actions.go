@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,10 +69,17 @@ func (c RecordChecks) Apply(b *Board) (Change, error) {
 	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, "started", "INFO", fmt.Sprintf("%s of node:%d started", a.Name, a.Node))}}
 	for _, check := range c.Checks {
 		if check.Waived {
-			change.Log = append(change.Log, a.entry(c.At, "check_waived", "WARNING", "check "+check.Name+" was waived: "+check.Text))
+			change.Log = append(change.Log, a.entry(c.At, "check_waived", "WARNING", "check "+check.Name+" was waived: "+check.waivedText()))
 		}
 	}
 	return change, nil
+}
+
+func (c Check) waivedText() string {
+	if c.Error != nil {
+		return c.Error.Message
+	}
+	return c.Text
 }
 
 // SaveSnapshot stores what stands on the node. Older maintenance snapshots of
@@ -303,7 +311,7 @@ func (c CompleteOff) Apply(b *Board) (Change, error) {
 		if proof.Exact {
 			text += ", restored exactly"
 		} else {
-			text += fmt.Sprintf(", with %d differences", len(proof.Differences))
+			text += ", except: " + strings.Join(proof.Differences, "; ")
 		}
 	}
 	a.Ended = c.At

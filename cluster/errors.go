@@ -111,3 +111,6 @@ func CodeOf(err error) Code {
 	}
 	return CodeInternal
 }
+
+// WireError is how the error crosses between daemons.
+func (e *Error) WireError() (code, message, hint string) { return string(e.Code), e.Message, e.Hint }

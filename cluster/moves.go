@@ -59,8 +59,23 @@ func (c StartMove) Apply(b *Board) (Change, error) {
 			return Change{}, Refuse(CodeBusy, "wait for it to end", "the range of redis:%d is being handed over", s.ID)
 		}
 	}
-	m.Status, m.Started, m.Attempt = MoveRunning, c.At, m.Attempt+1
+	if other, om, claimed := b.claimedEndpoint(m.Endpoint); m.Kind == Rebind && claimed {
+		return Change{}, Refuse(CodeBusy, "wait for it to end", "endpoint:%s is claimed by move %d of %s of node:%d", m.Endpoint, om.ID, other.Name, other.Node)
+	}
+	m.Status, m.Started, m.Ended, m.Attempt = MoveRunning, c.At, time.Time{}, m.Attempt+1
 	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_started", "DEBUG", m.Text()+": executing")}}, nil
+}
+
+// claimedEndpoint returns the action and move that are re-binding the endpoint.
+func (b *Board) claimedEndpoint(e EndpointID) (Action, Move, bool) {
+	for _, a := range b.ActionsByAge() {
+		for _, m := range a.Moves {
+			if m.Status == MoveRunning && m.Kind == Rebind && m.Endpoint == e {
+				return a, m, true
+			}
+		}
+	}
+	return Action{}, Move{}, false
 }
 
 // Text is the move as the transcript shows it.
@@ -82,8 +97,6 @@ type FinishMove struct {
 	Move   int
 	Status MoveStatus // done, failed or waiting
 	Error  *Error
-	Moved  int // client connections drained by a rebind
-	Cut    int // client connections closed by the cap
 }
 
 // Apply implements Command.
@@ -98,20 +111,22 @@ func (c FinishMove) Apply(b *Board) (Change, error) {
 	if s, ok := b.Shards[m.Shard]; ok && b.Ranges[s.Range].Handover != nil {
 		return Change{}, fmt.Errorf("move %d of action %s has an open hand-over", m.ID, a.ID)
 	}
-	m.Status, m.Error, m.Moved, m.Cut = c.Status, c.Error, c.Moved, c.Cut
+	m.Status, m.Error, m.Ended = c.Status, c.Error, c.At
 	text, severity := m.Text()+": finished", "INFO"
 	switch c.Status {
 	case MoveDone:
-		m.Ended = c.At
 	case MoveFailed:
-		m.Ended = c.At
 		text, severity = fmt.Sprintf("%s: failed: %v", m.Text(), c.Error), "ERROR"
 	default:
-		m.Instance, m.Handover = InstanceID{}, ""
+		// A copy that is there serves the next attempt.
+		if _, there := b.Instances[m.Instance]; !there {
+			m.Instance = InstanceID{}
+		}
+		m.Handover = ""
 		text, severity = fmt.Sprintf("%s: will be tried again: %v", m.Text(), c.Error), "WARNING"
 	}
-	if c.Cut > 0 {
-		text += fmt.Sprintf(", %d client connections cut after the drain cap", c.Cut)
+	if m.Cut > 0 {
+		text += fmt.Sprintf(", %d client connections cut after the drain cap", m.Cut)
 	}
 	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_"+string(c.Status), severity, text)}}, nil
 }
@@ -313,6 +328,11 @@ type Bind struct {
 	Endpoint EndpointID
 	Step     BindStep
 	Nodes    []int // of BindOpen: where it shall be
+	// Action and Move, of BindClose, name the running move that gets the numbers
+	// of connections drained and cut: the last that can be seen of them.
+	Action     string
+	Move       int
+	Moved, Cut int
 }
 
 // BindStep is a step of a re-binding; see [Endpoint] for the states.
@@ -356,5 +376,14 @@ func (c Bind) Apply(b *Board) (Change, error) {
 	default:
 		return Change{}, refused
 	}
-	return Change{Put: []Object{e}}, nil
+	change := Change{Put: []Object{e}}
+	if c.Action != "" {
+		a, m, err := b.runningMove(c.Action, c.Move)
+		if err != nil {
+			return Change{}, err
+		}
+		m.Moved, m.Cut = c.Moved, c.Cut
+		change.Put = append(change.Put, a.withMove(m))
+	}
+	return change, nil
 }

@@ -35,6 +35,10 @@ const (
 	Unresponsive ProcessState = "unresponsive" // process there, did not answer in time
 )
 
+// NotLoaded begins the Reason of an Absent instance whose files are there but
+// could not be loaded: without another copy its data is lost until restored.
+const NotLoaded = "files could not be loaded"
+
 // Observed is what is known of one engine process from itself.
 type Observed struct {
 	State  ProcessState `json:"state"`
@@ -58,7 +62,8 @@ type Observed struct {
 	BacklogFirst int64 `json:"backlog_first,omitempty"`
 	BacklogLast  int64 `json:"backlog_last,omitempty"`
 
-	UsedMemory int64 `json:"used_memory"` // bytes
+	UsedMemory int64 `json:"used_memory"` // bytes, buffers included
+	Dataset    int64 `json:"dataset"`     // bytes of it that a copy carries
 	Keys       int64 `json:"keys"`
 }
 
@@ -191,6 +196,11 @@ func (b *Board) EndpointsOn(node int) []Endpoint {
 	return b.endpoints(func(e Endpoint) bool {
 		return slices.Contains(e.Nodes, node) || slices.Contains(e.Opening, node)
 	})
+}
+
+// ServedBy reports whether the node's proxy shall listen for the endpoint.
+func (e Endpoint) ServedBy(node int) bool {
+	return slices.Contains(e.Nodes, node) || slices.Contains(e.Opening, node) || slices.Contains(e.Draining, node)
 }
 
 func (b *Board) endpoints(keep func(Endpoint) bool) []Endpoint {

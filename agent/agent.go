@@ -1,0 +1,154 @@
+// Package agent is the hands of one host: it makes the host look like the board
+// says, carries hand-over orders out, feeds the proxy and reports what it sees.
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
+	"github.com/haulout/haulout/proxy"
+)
+
+// Board is where the agent reads what shall be.
+type Board interface {
+	Board() *cluster.Board
+	Subscribe(ctx context.Context) <-chan *cluster.Board
+	// Sync returns a board that shows everything committed before the call.
+	Sync(ctx context.Context) (*cluster.Board, error)
+	// ServeUntil is the instant of the boot-time clock, in nanoseconds, until
+	// which this host's proxy may serve.
+	ServeUntil() int64
+	// Alive returns the nodes whose lease stands.
+	Alive() map[int]bool
+}
+
+// Peers reaches the other daemons.
+type Peers interface {
+	// Call sends in to a path of the node's daemon and decodes the answer into out.
+	Call(ctx context.Context, node int, path string, in, out any) error
+}
+
+// Config is what an Agent is made of.
+type Config struct {
+	Node   int
+	BootID string // changes with each start of the daemon
+	Shards string // folder that holds the instances' folders
+	Binary engine.Binary
+	Board  Board
+	Peers  Peers
+	Proxy  *proxy.Client
+	// StartProxy starts this host's proxy process, detached.
+	StartProxy func(ctx context.Context) error
+	// Report hands an observation to the leader.
+	Report func(ctx context.Context, r cluster.Report) error
+	Logger *slog.Logger
+}
+
+// The times of the loop.
+const (
+	lookEvery   = 250 * time.Millisecond
+	lookFor     = 600 * time.Millisecond // one process's answer
+	reportFor   = time.Second
+	feedEvery   = 300 * time.Millisecond
+	proxyAnswer = 2 * time.Second
+)
+
+// Agent is one host's. Safe for concurrent use.
+type Agent struct {
+	cfg    Config
+	orders orders
+
+	mu        sync.Mutex // guards everything that follows
+	processes map[cluster.InstanceID]*process
+	sequence  int64
+	routes    int64 // board revision whose routes the proxy applied
+	proxyDown int   // looks in a row in which it did not answer
+}
+
+// New returns an Agent that does nothing until Run.
+func New(cfg Config) *Agent {
+	return &Agent{
+		cfg:       cfg,
+		processes: map[cluster.InstanceID]*process{},
+		orders:    orders{known: map[string]*running{}},
+	}
+}
+
+// Run converges and reports until ctx ends. Engines and the proxy go on
+// without it: the next Run finds and adopts them.
+func (a *Agent) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.converge(ctx) })
+	group.Go(func() error { return a.feed(ctx) })
+	err := group.Wait()
+	a.orders.wait.Wait()
+	a.release()
+	return err
+}
+
+// converge is the wheel on this host: look at the board, act, observe, report.
+func (a *Agent) converge(ctx context.Context) error {
+	boards := a.cfg.Board.Subscribe(ctx)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-boards:
+		case <-tick.C:
+		}
+		board := a.cfg.Board.Board()
+		if board.Cluster.ID == "" {
+			continue
+		}
+		report := a.turn(ctx, board)
+		reportCtx, cancel := context.WithTimeout(ctx, reportFor)
+		if err := a.cfg.Report(reportCtx, report); err != nil && ctx.Err() == nil {
+			a.cfg.Logger.Debug("report not taken", "error", err)
+		}
+		cancel()
+	}
+}
+
+// turn makes the host look like the board and tells what it then sees.
+func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
+	var proxyReport cluster.ProxyReport
+	var wait sync.WaitGroup
+	wait.Go(func() { proxyReport = a.convergeProxy(ctx, board) })
+	instances := a.convergeInstances(ctx, board)
+	wait.Wait()
+
+	a.mu.Lock()
+	a.sequence++
+	sequence := a.sequence
+	a.mu.Unlock()
+	return cluster.Report{
+		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID,
+		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
+	}
+}
+
+// feed keeps telling the proxy until when it may serve.
+func (a *Agent) feed(ctx context.Context) error {
+	tick := time.NewTicker(feedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if until := a.cfg.Board.ServeUntil(); until > 0 {
+			feedCtx, cancel := context.WithTimeout(ctx, feedEvery)
+			_ = a.cfg.Proxy.ServeUntil(feedCtx, until) // told again in a moment; silence is what the fence is for
+			cancel()
+		}
+	}
+}

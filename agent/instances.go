@@ -1,0 +1,255 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
+)
+
+// process is one engine process of this host, or the folder of a former one.
+type process struct {
+	id  cluster.InstanceID
+	dir string
+	// ordered is held by a hand-over order: meanwhile the loop only looks.
+	ordered sync.Mutex
+
+	// The rest belongs to the converging loop.
+	engine  *engine.Process // nil while there is none
+	adopted bool            // an earlier process of the folder was looked for
+	failure string          // why it is not running
+	linked  bool            // a full sync has finished since it started
+}
+
+// convergeInstances brings every instance of this host towards what the board
+// orders, all at once, and returns what is seen of them afterwards. Folders
+// without an order are emptied of their process and removed.
+func (a *Agent) convergeInstances(ctx context.Context, board *cluster.Board) map[cluster.InstanceID]cluster.Observed {
+	seen := map[cluster.InstanceID]cluster.Observed{}
+	var mu sync.Mutex // guards seen
+	var wait sync.WaitGroup
+	for _, p := range a.inventory(board) {
+		wait.Go(func() {
+			o, there := a.convergeOne(ctx, board, p)
+			mu.Lock()
+			defer mu.Unlock()
+			if there {
+				seen[p.id] = o
+			} else {
+				a.forget(p.id)
+			}
+		})
+	}
+	wait.Wait()
+	return seen
+}
+
+// inventory returns a process for every instance that is wanted and for every
+// folder that is there.
+func (a *Agent) inventory(board *cluster.Board) []*process {
+	var ids []cluster.InstanceID
+	for _, i := range board.InstancesOn(a.cfg.Node) {
+		ids = append(ids, i.ID)
+	}
+	dirs, err := engine.Scan(a.cfg.Shards)
+	if err != nil {
+		a.cfg.Logger.Error("instance folders can not be listed", "folder", a.cfg.Shards, "error", err)
+	}
+	for _, dir := range dirs {
+		var id cluster.InstanceID
+		if id.UnmarshalText([]byte(filepath.Base(dir))) == nil && !id.IsZero() && id.String() == filepath.Base(dir) {
+			ids = append(ids, id)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range ids {
+		if a.processes[id] == nil {
+			a.processes[id] = &process{id: id, dir: filepath.Join(a.cfg.Shards, id.String())}
+		}
+	}
+	return slices.Collect(maps.Values(a.processes))
+}
+
+func (a *Agent) forget(id cluster.InstanceID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.processes, id)
+}
+
+// convergeOne does what one instance needs and observes it. It reports false
+// once neither an order nor a trace of it is left.
+//
+// Before it acts it reads the board again, past everything committed before the
+// process was looked at. This host's own copy of the board may lag, and acting
+// on it could demote a master that was promoted a moment ago, or start one empty.
+func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *process) (cluster.Observed, bool) {
+	a.adopt(p)
+	o := a.look(ctx, p)
+	if s := next(board, p.id, o); s.act == rest {
+		p.failure = s.reason
+	} else if p.ordered.TryLock() {
+		defer p.ordered.Unlock()
+		fresh, err := a.sync(ctx)
+		if err != nil {
+			return p.observed(o), true
+		}
+		board = fresh
+		a.do(ctx, board, p, next(board, p.id, o))
+		o = a.look(ctx, p)
+	}
+	if _, wanted := board.Instances[p.id]; !wanted && p.engine == nil && !exists(p.dir) {
+		return cluster.Observed{}, false
+	}
+	return p.observed(o), true
+}
+
+func (a *Agent) sync(ctx context.Context) (*cluster.Board, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	return a.cfg.Board.Sync(ctx)
+}
+
+func exists(dir string) bool {
+	_, err := os.Stat(dir)
+	return err == nil
+}
+
+// adopt finds the process that an earlier daemon left running in the folder.
+func (a *Agent) adopt(p *process) {
+	if p.adopted {
+		return
+	}
+	p.adopted = true
+	found, running, err := engine.Adopt(p.dir)
+	if err != nil {
+		a.cfg.Logger.Warn("no process adopted", "instance", p.id, "error", err)
+	}
+	if running {
+		p.engine = found
+		a.cfg.Logger.Info("process adopted", "instance", p.id, "pid", found.PID)
+	}
+}
+
+// look observes the process; nil means that none runs.
+func (a *Agent) look(ctx context.Context, p *process) *engine.Observation {
+	if p.engine != nil && !p.engine.Alive() {
+		a.cfg.Logger.Warn("process gone", "instance", p.id, "pid", p.engine.PID)
+		p.letGo()
+	}
+	if p.engine == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	o := p.engine.Observe(ctx)
+	p.linked = o.LinkUp || p.linked && o.Role != engine.Master
+	return &o
+}
+
+// letGo forgets the process without touching it.
+func (p *process) letGo() {
+	if p.engine != nil {
+		_ = p.engine.Close() // nothing is written through it
+	}
+	p.engine, p.linked = nil, false
+}
+
+// do carries one act out. What failed shows in the next look.
+func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s step) {
+	var err error
+	switch s.act {
+	case rest:
+		p.failure = s.reason
+		return
+	case discard:
+		err = a.discard(p)
+	case startEmpty:
+		err = a.start(ctx, board, p, nil, true)
+	case startFiles:
+		err = a.start(ctx, board, p, nil, false)
+	case startCopy:
+		err = a.start(ctx, board, p, &s.source, true)
+	case follow:
+		err = p.engine.Follow(ctx, s.source)
+	case fenceMaster:
+		err = p.engine.Fence(ctx)
+	case admitClients:
+		err = p.engine.Admit(ctx)
+	}
+	p.failure = ""
+	if err != nil {
+		p.failure = err.Error()
+		a.cfg.Logger.Warn("an instance could not be brought where it belongs", "instance", p.id, "act", s.act, "error", err)
+	}
+}
+
+func (a *Agent) discard(p *process) error {
+	if p.engine != nil {
+		if err := p.engine.Kill(); err != nil {
+			return err
+		}
+		a.cfg.Logger.Info("process ended", "instance", p.id, "pid", p.engine.PID)
+		p.letGo()
+	}
+	return engine.Remove(p.dir)
+}
+
+// start brings a process up; from nil makes it a master. An empty start first
+// removes what an earlier process left in the folder.
+func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *engine.Source, empty bool) error {
+	if empty {
+		if err := engine.Remove(p.dir); err != nil {
+			return err
+		}
+	}
+	i := b.Instances[p.id]
+	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
+	started, err := engine.Start(ctx, engine.Spec{
+		Name: i.ID.String(), Dir: p.dir, Binary: a.cfg.Binary,
+		Address: b.Nodes[i.Node].Address, Port: i.Port, Source: from,
+		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
+		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
+	})
+	if err != nil {
+		return err
+	}
+	p.engine, p.linked = started, false
+	a.cfg.Logger.Info("process started", "instance", p.id, "pid", started.PID, "port", i.Port, "replica", from != nil)
+	return nil
+}
+
+// observed turns what was seen into a report's words.
+func (p *process) observed(o *engine.Observation) cluster.Observed {
+	if o == nil {
+		return cluster.Observed{State: cluster.Absent, Reason: p.failure}
+	}
+	seen := cluster.Observed{
+		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID,
+		Role: cluster.Role(o.Role), ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
+		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: p.linked,
+		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
+		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys,
+	}
+	if seen.Reason == "" {
+		seen.Reason = p.failure
+	}
+	if o.Role == engine.Slave {
+		seen.Source = o.Source.String()
+	}
+	return seen
+}
+
+// release lets go of the processes: they run on.
+func (a *Agent) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.processes {
+		p.letGo()
+	}
+}

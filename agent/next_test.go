@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"testing"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
+)
+
+// twoNodes is a database with one range: redis:1 on node 1 is master, redis:2 on
+// node 2 its replica.
+func twoNodes(edit func(r *cluster.SlotRange, one, two *cluster.Instance, d *cluster.Database)) *cluster.Board {
+	id := cluster.RangeID{Database: 1}
+	one := cluster.Instance{ID: cluster.InstanceID{Shard: 1, Incarnation: 1}, Range: id, Node: 1, Port: 20000, Started: true}
+	two := cluster.Instance{ID: cluster.InstanceID{Shard: 2, Incarnation: 1}, Range: id, Node: 2, Port: 20000, Started: true}
+	r := cluster.SlotRange{ID: id, Last: 16383, Master: one.ID, Generation: 1}
+	d := cluster.Database{ID: 1, Name: "orders", Replication: true, Persistence: "disabled"}
+	if edit != nil {
+		edit(&r, &one, &two, &d)
+	}
+	var b *cluster.Board
+	return b.With(1, cluster.Change{Put: []cluster.Object{
+		cluster.Node{ID: 1, Address: "127.0.0.1"}, cluster.Node{ID: 2, Address: "127.0.0.2"},
+		d, r, one, two,
+		cluster.Shard{ID: 1, Range: id, Instance: one.ID}, cluster.Shard{ID: 2, Range: id, Instance: two.ID},
+	}})
+}
+
+func TestNext(t *testing.T) {
+	one, two := cluster.InstanceID{Shard: 1, Incarnation: 1}, cluster.InstanceID{Shard: 2, Incarnation: 1}
+	toOne := engine.Source{Address: "127.0.0.1", Port: 20000}
+	toTwo := engine.Source{Address: "127.0.0.2", Port: 20000}
+	master := &engine.Observation{State: engine.Up, Role: engine.Master, Serving: true}
+	handover := func(unplanned bool) func(*cluster.SlotRange, *cluster.Instance, *cluster.Instance, *cluster.Database) {
+		return func(r *cluster.SlotRange, _, _ *cluster.Instance, _ *cluster.Database) {
+			r.Handover = &cluster.Handover{ID: "h", From: one, To: two, Generation: 2, Unplanned: unplanned}
+		}
+	}
+	never := func(_ *cluster.SlotRange, one, two *cluster.Instance, _ *cluster.Database) {
+		one.Started, two.Started = false, false
+	}
+	switched := func(r *cluster.SlotRange, _, _ *cluster.Instance, _ *cluster.Database) { r.Master = two }
+	for _, c := range []struct {
+		name  string
+		board *cluster.Board
+		id    cluster.InstanceID
+		seen  *engine.Observation
+		want  act
+		from  engine.Source
+	}{
+		{"nothing orders it", twoNodes(nil), cluster.InstanceID{Shard: 9, Incarnation: 1}, nil, discard, engine.Source{}},
+		{"a new master starts empty", twoNodes(never), one, nil, startEmpty, engine.Source{}},
+		{"a new replica copies", twoNodes(never), two, nil, startCopy, toOne},
+		{"a crashed master stays down", twoNodes(nil), one, nil, rest, engine.Source{}},
+		{"a crashed replica copies anew", twoNodes(nil), two, nil, startCopy, toOne},
+		{"a crashed former master comes back as replica", twoNodes(switched), one, nil, startCopy, toTwo},
+		{"a returning former master is demoted", twoNodes(switched), one, master, follow, toTwo},
+		{"a stray master beside the board's is demoted", twoNodes(nil), two, master, follow, toOne},
+		{"the executor alone gives roles: source", twoNodes(handover(false)), one, master, rest, engine.Source{}},
+		{"the executor alone gives roles: target", twoNodes(handover(false)), two, master, rest, engine.Source{}},
+		{"a crashed target waits", twoNodes(handover(false)), two, nil, rest, engine.Source{}},
+		{"a replaced master that answers is fenced", twoNodes(handover(true)), one, master, fenceMaster, engine.Source{}},
+		{"a fenced one is left alone", twoNodes(handover(true)), one, &engine.Observation{State: engine.Up, Role: engine.Master}, rest, engine.Source{}},
+		{"a master without rights gets them", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Master}, admitClients, engine.Source{}},
+		{"a serving master is left alone", twoNodes(nil), one, master, rest, engine.Source{}},
+		{"a linked replica is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toOne}, rest, engine.Source{}},
+		{"a replica of another source is pointed", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, follow, toOne},
+		{"who does not answer is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Unresponsive}, rest, engine.Source{}},
+		{"who loads is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Loading, Role: engine.Slave}, rest, engine.Source{}},
+		{"a kept copy is replicated from its seed first", twoNodes(func(_ *cluster.SlotRange, a, b *cluster.Instance, _ *cluster.Database) {
+			b.Seed = cluster.InstanceID{Shard: 2, Incarnation: 7}
+		}), two, nil, startCopy, toOne},
+	} {
+		got := next(c.board, c.id, c.seen)
+		if got.act != c.want || got.source != c.from {
+			t.Errorf("%s: act %d from %v, want %d from %v", c.name, got.act, got.source, c.want, c.from)
+		}
+	}
+}
+
+func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
+	alone := func(persistence string) *cluster.Board {
+		b := twoNodes(func(_ *cluster.SlotRange, _, _ *cluster.Instance, d *cluster.Database) { d.Persistence = persistence })
+		return b.With(2, cluster.Change{Delete: []cluster.Key{{Kind: cluster.KindShard, ID: "2"}, {Kind: cluster.KindInstance, ID: "2.1"}}})
+	}
+	one := cluster.InstanceID{Shard: 1, Incarnation: 1}
+	if got := next(alone("aof"), one, nil); got.act != startFiles {
+		t.Errorf("with files: act %d", got.act)
+	}
+	if got := next(alone("disabled"), one, nil); got.act != rest || got.reason == "" {
+		t.Errorf("without files: act %d, reason %q", got.act, got.reason)
+	}
+}

@@ -1,0 +1,249 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
+	"github.com/haulout/haulout/proxy"
+)
+
+// The paths on which daemons talk about hand-overs.
+const (
+	PathHandover = "/handover" // leader -> executor: cluster.Order -> cluster.Outcome
+	PathHold     = "/hold"     // executor -> hosts with proxies: RangeCall
+	PathAim      = "/aim"
+	PathRelease  = "/release"
+)
+
+// Times of a hand-over. A hold ends by itself if the executor dies.
+const (
+	promoteFor = 3 * time.Second
+	holdFor    = 5 * time.Second
+	holdAnswer = 30 * time.Millisecond
+	aimAnswer  = 300 * time.Millisecond
+	keepOrders = 64
+)
+
+// RangeCall is what an executor asks of the proxies about one range.
+type RangeCall struct {
+	Range      cluster.RangeID `json:"range"`
+	Generation int64           `json:"generation"`
+	Address    string          `json:"address,omitempty"`
+	For        time.Duration   `json:"for,omitempty"`
+}
+
+// orders remembers what this host was ordered to carry out.
+type orders struct {
+	wait sync.WaitGroup
+
+	mu    sync.Mutex // guards everything that follows
+	epoch int64      // highest seen
+	known map[string]*running
+	age   []string
+}
+
+// running is an order that is being carried out, or its outcome.
+type running struct {
+	done    chan struct{}
+	outcome cluster.Outcome
+}
+
+// Handover carries an order out and returns the outcome. The same order again
+// joins the one under way, or gets its outcome; one of unknown outcome is
+// continued from what the engines show.
+func (a *Agent) Handover(ctx context.Context, o cluster.Order) (cluster.Outcome, error) {
+	r, err := a.admit(o)
+	if err != nil {
+		return cluster.Outcome{}, err
+	}
+	select {
+	case <-r.done:
+		return r.outcome, nil
+	case <-ctx.Done():
+		return cluster.Outcome{Result: cluster.Unknown, Reason: "the hand-over is still under way"}, nil
+	}
+}
+
+func (a *Agent) admit(o cluster.Order) (*running, error) {
+	a.orders.mu.Lock()
+	defer a.orders.mu.Unlock()
+	if o.Epoch < a.orders.epoch {
+		return nil, cluster.Refuse(cluster.CodeStale, "", "order %s is of epoch %d, this host has seen %d", o.ID, o.Epoch, a.orders.epoch)
+	}
+	a.orders.epoch = o.Epoch
+	if r, known := a.orders.known[o.ID]; known {
+		select {
+		case <-r.done:
+			if r.outcome.Result != cluster.Unknown {
+				return r, nil
+			}
+		default:
+			return r, nil
+		}
+	} else if a.orders.age = append(a.orders.age, o.ID); len(a.orders.age) > keepOrders {
+		delete(a.orders.known, a.orders.age[0])
+		a.orders.age = a.orders.age[1:]
+	}
+	r := &running{done: make(chan struct{})}
+	a.orders.known[o.ID] = r
+	deadline := bootTime() + o.TTL.Nanoseconds()
+	a.orders.wait.Go(func() {
+		defer close(r.done)
+		// The order outlives the call that brought it: its own time bounds it.
+		ctx, cancel := context.WithTimeout(context.Background(), o.TTL)
+		defer cancel()
+		r.outcome = a.carryOut(ctx, o, deadline)
+		a.cfg.Logger.Info("order carried out", "order", o.ID, "range", o.Range, "from", o.From, "to", o.To,
+			"result", r.outcome.Result, "pause", r.outcome.Pause, "reason", r.outcome.Reason)
+	})
+	return r, nil
+}
+
+// bootTime reads the clock that goes on counting while the host sleeps, in
+// nanoseconds.
+func bootTime() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic(err) // the clock exists on every Linux we run on
+	}
+	return t.Nano()
+}
+
+func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) cluster.Outcome {
+	board, err := a.cfg.Board.Sync(ctx)
+	if err != nil {
+		return cluster.Outcome{Result: cluster.Unmoved, Reason: "the board can not be read: " + err.Error()}
+	}
+	from, fromOK := board.Instances[o.From]
+	to, toOK := board.Instances[o.To]
+	if !toOK || (!fromOK && !o.Unplanned) {
+		return cluster.Outcome{Result: cluster.Unmoved, Reason: "one of the two instances is not on the board"}
+	}
+	release := a.claim(o.From, o.To)
+	defer release()
+	nodes := hostsOf(board, o.Range.Database, a.cfg.Board.Alive())
+	aim := RangeCall{Range: o.Range, Generation: o.Generation, Address: source(board, to).String()}
+	if o.Unplanned {
+		return a.promote(ctx, board, to, nodes, aim)
+	}
+	hold := RangeCall{Range: o.Range, Generation: o.Generation, For: holdFor}
+	out := engine.Handover{
+		Source: instance(board, from), Target: instance(board, to),
+		Allowed: func() bool { return bootTime() < deadline },
+		Hold:    func(ctx context.Context) bool { return a.tell(ctx, nodes, PathHold, hold, holdAnswer) == nil },
+		Aim:     func(ctx context.Context) error { return a.tell(ctx, nodes, PathAim, aim, aimAnswer) },
+		Release: func(ctx context.Context) { _ = a.tell(ctx, nodes, PathRelease, hold, aimAnswer) }, // holds end by themselves
+	}.Run(ctx)
+	return cluster.Outcome{
+		Result: cluster.Result(out.Result), ReplID: out.ReplID, Offset: out.FinalOffset, Reason: out.Reason, Pause: out.Pause,
+	}
+}
+
+// promote makes an instance of this host master without its predecessor's help.
+// The leader orders it only when the old generation is closed everywhere.
+func (a *Agent) promote(ctx context.Context, board *cluster.Board, to cluster.Instance, nodes []int, aim RangeCall) cluster.Outcome {
+	ctx, cancel := context.WithTimeout(ctx, promoteFor)
+	defer cancel()
+	r := board.Ranges[to.Range]
+	promotion, err := instance(board, to).ServeAfterLoss(ctx, r.LastReplID, r.PrevReplID)
+	if err != nil {
+		return cluster.Outcome{Result: cluster.Unknown, Reason: err.Error()}
+	}
+	if err := a.tell(ctx, nodes, PathAim, aim, aimAnswer); err != nil {
+		a.cfg.Logger.Debug("proxies learn of the promotion from the board", "error", err)
+	}
+	return cluster.Outcome{Result: cluster.Moved, ReplID: promotion.ReplID, Offset: promotion.Offset}
+}
+
+// claim keeps the converging loop away from this host's side of a hand-over.
+func (a *Agent) claim(ids ...cluster.InstanceID) (release func()) {
+	a.mu.Lock()
+	var mine []*process
+	for _, id := range ids {
+		if p := a.processes[id]; p != nil {
+			mine = append(mine, p)
+		}
+	}
+	a.mu.Unlock()
+	for _, p := range mine {
+		p.ordered.Lock()
+	}
+	return func() {
+		for _, p := range mine {
+			p.ordered.Unlock()
+		}
+	}
+}
+
+// hostsOf returns the live nodes whose proxies serve the database.
+func hostsOf(board *cluster.Board, database int, alive map[int]bool) []int {
+	var nodes []int
+	for _, n := range cluster.Sorted(board.Nodes) {
+		for _, e := range board.EndpointsOf(database) {
+			if alive[n.ID] && e.ServedBy(n.ID) {
+				nodes = append(nodes, n.ID)
+				break
+			}
+		}
+	}
+	return nodes
+}
+
+// tell says the same to the proxies of several nodes at once, this host's
+// included, and waits for their answers at most for the given time.
+func (a *Agent) tell(ctx context.Context, nodes []int, path string, call RangeCall, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	failures := make(chan error, len(nodes))
+	for _, node := range nodes {
+		go func() {
+			if node == a.cfg.Node {
+				failures <- a.Proxied(ctx, path, call)
+				return
+			}
+			failures <- a.cfg.Peers.Call(ctx, node, path, call, nil)
+		}()
+	}
+	var first error
+	for range nodes {
+		if err := <-failures; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Proxied passes an executor's call on to this host's proxy.
+func (a *Agent) Proxied(ctx context.Context, path string, call RangeCall) error {
+	switch path {
+	case PathHold:
+		drained, err := a.cfg.Proxy.Hold(ctx, proxy.Hold{Range: call.Range, Generation: call.Generation, For: call.For})
+		if err == nil && !drained {
+			err = fmt.Errorf("commands of range %s are still under way", call.Range)
+		}
+		return err
+	case PathAim:
+		return a.cfg.Proxy.Aim(ctx, proxy.Aim{Range: call.Range, Generation: call.Generation, Address: call.Address})
+	case PathRelease:
+		return a.cfg.Proxy.Release(ctx, proxy.Release{Range: call.Range, Generation: call.Generation})
+	}
+	return fmt.Errorf("no such call %s", path)
+}
+
+func instance(board *cluster.Board, i cluster.Instance) engine.Instance {
+	return engine.Instance{
+		Name: i.ID.String(), Address: board.Nodes[i.Node].Address, Port: i.Port,
+		AgentPassword: board.Secrets[i.Range.Database].Agent,
+	}
+}
+
+// source is where others reach an instance.
+func source(board *cluster.Board, i cluster.Instance) engine.Source {
+	return engine.Source{Address: board.Nodes[i.Node].Address, Port: i.Port}
+}

@@ -1,0 +1,229 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
+)
+
+func getActions(c *call) (any, error) {
+	answer := Actions{Actions: []Action{}, StateMachines: []Action{}}
+	for _, a := range c.view.ActionsByAge() {
+		answer.Actions = append(answer.Actions, actionObject(c.view, a))
+	}
+	return answer, nil
+}
+
+func getActionByTask(c *call) (any, error) {
+	a, ok := c.view.Actions[c.PathValue("task")]
+	if !ok {
+		return nil, cluster.Refuse(cluster.CodeActionNotFound, "see haulout cluster running_actions", "there is no action %s", c.PathValue("task"))
+	}
+	return actionObject(c.view, a), nil
+}
+
+func getNodeActions(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	answer := NodeActions{Actions: []Action{}}
+	for _, a := range c.view.ActionsByAge() {
+		if a.Node == n.ID {
+			answer.Actions = append(answer.Actions, actionObject(c.view, a))
+		}
+	}
+	return answer, nil
+}
+
+func getAction(c *call) (any, error) {
+	a, err := c.action()
+	if err != nil {
+		return nil, err
+	}
+	return actionObject(c.view, a), nil
+}
+
+// action returns the newest action of the path's name on the path's node.
+func (c *call) action() (cluster.Action, error) {
+	n, err := c.node()
+	if err != nil {
+		return cluster.Action{}, err
+	}
+	name, err := c.actionName()
+	if err != nil {
+		return cluster.Action{}, err
+	}
+	list := c.view.ActionsByAge()
+	for _, a := range slices.Backward(list) {
+		if a.Node == n.ID && a.Name == name {
+			return a, nil
+		}
+	}
+	return cluster.Action{}, cluster.Refuse(cluster.CodeActionNotFound, "", "no %s of node:%d runs or left a status", name, n.ID)
+}
+
+func (c *call) actionName() (cluster.ActionName, error) {
+	switch name := c.PathValue("action"); name {
+	case string(cluster.MaintenanceOn), string(cluster.MaintenanceOff):
+		return cluster.ActionName(name), nil
+	case "remove", "remove_node", "enslave_node":
+		return "", cluster.Refuse(cluster.CodeUnsupported, "use maintenance_on to empty a node", "the node action %s is not supported yet", name)
+	default:
+		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on or maintenance_off", "there is no node action %q", name)
+	}
+}
+
+func postAction(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	name, err := c.actionName()
+	if err != nil {
+		return nil, err
+	}
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	a := takeAction(o, name)
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	a.ID, a.Name, a.Node, a.By, a.Created = uuid.NewString(), name, n.ID, c.id.Name, c.view.Now
+	if err := c.leader.StartAction(c.Context(), a); err != nil {
+		return nil, err
+	}
+	c.view = c.leader.View()
+	return Queued{Status: string(cluster.ActionQueued), TaskID: a.ID}, nil
+}
+
+var causes = []string{"hardware", "host_lost", "patching", "announced", "other"}
+
+const maxReason = 500 // bytes
+
+func takeAction(o *object, name cluster.ActionName) cluster.Action {
+	var a cluster.Action
+	if name == cluster.MaintenanceOn {
+		takeOn(o, &a.Options)
+	} else {
+		takeOff(o, &a.Options)
+	}
+	if o.number("max_concurrent_actions", &a.Options.MaxConcurrent) && a.Options.MaxConcurrent < 1 {
+		o.refuse(badRequest("give a number from 1", "max_concurrent_actions can not be %d", a.Options.MaxConcurrent))
+	}
+	if o.text("cause", &a.Cause) && !slices.Contains(causes, a.Cause) {
+		o.refuse(badRequest("use hardware, host_lost, patching, announced or other", "cause can not be %q", a.Cause))
+	}
+	if o.text("reason", &a.Reason) && len(a.Reason) > maxReason {
+		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
+	}
+	o.rest("dry_run", "evict_dbs", "idempotency_key", "override_rack_policy", "until")
+	return a
+}
+
+func takeOn(o *object, options *cluster.MaintenanceOptions) {
+	o.flag("keep_slave_shards", &options.KeepSlaveShards)
+	var evict bool
+	if o.flag("evict_ha_replica", &evict) {
+		if evict && options.KeepSlaveShards {
+			o.refuse(badRequest("give one of them", "keep_slave_shards and evict_ha_replica contradict each other"))
+		}
+		options.KeepSlaveShards = !evict
+	}
+	o.neutral("evict_active_active_replica", "true")
+	o.neutral("evict_dbs", "[]")
+	o.flag("demote_node", &options.DemoteNode)
+	o.flag("overwrite_snapshot", &options.OverwriteSnapshot)
+	o.texts("ignore_check", &options.IgnoreChecks)
+}
+
+func takeOff(o *object, options *cluster.MaintenanceOptions) {
+	o.text("snapshot_name", &options.SnapshotName)
+	o.flag("skip_shards_restore", &options.SkipShardsRestore)
+	if options.SkipShardsRestore && options.SnapshotName != "" {
+		o.refuse(badRequest("give one of them", "snapshot_name and skip_shards_restore contradict each other"))
+	}
+}
+
+func deleteAction(c *call) (any, error) {
+	a, err := c.action()
+	if err != nil {
+		return nil, err
+	}
+	if !a.Status.Ended() {
+		return nil, cluster.Refuse(cluster.CodeUnsupported, "wait for it to end", "cancelling the %s %s of node:%d is not supported yet", a.Status, a.Name, a.Node)
+	}
+	return nil, c.leader.Submit(c.Context(), forget{a.ID})
+}
+
+// forget removes the status that an ended action left.
+type forget struct{ action string }
+
+// Apply implements cluster.Command.
+func (f forget) Apply(b *cluster.Board) (cluster.Change, error) {
+	a, ok := b.Actions[f.action]
+	if !ok || !a.Status.Ended() {
+		return cluster.Change{}, cluster.Refuse(cluster.CodeStale, "look again", "the action %s has changed meanwhile", f.action)
+	}
+	return cluster.Change{Delete: []cluster.Key{a.Key()}}, nil
+}
+
+func actionObject(v cluster.View, a cluster.Action) Action {
+	p := maintenance.ProgressOf(v, a)
+	o := Action{
+		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Status: string(a.Status), TaskID: a.ID,
+		Progress: p.Percent, BytesTotal: p.BytesTotal, BytesDone: p.BytesDone, SecondsLeft: p.SecondsLeft, WaitingFor: p.Waiting,
+		Closed: a.Marked, Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: []Check{},
+		Originator: a.By, Cause: a.Cause, Reason: a.Reason, Created: a.Created, Started: a.Started, Ended: a.Ended,
+	}
+	if a.Error != nil {
+		o.ErrorCode, o.ErrorMessage, o.ErrorHint = string(a.Error.Code), a.Error.Message, a.Error.Hint
+	}
+	for _, c := range a.Checks {
+		o.Checks = append(o.Checks, Check{Name: c.Name, Passed: c.Passed, Waived: c.Waived, Text: c.Text})
+	}
+	if a.Proof != nil {
+		o.Proof = &Proof{Exact: a.Proof.Exact, Compared: a.Proof.Compared, Differences: append([]string{}, a.Proof.Differences...)}
+	}
+	o.Snapshot = actionSnapshot(v, a)
+	for _, m := range a.Moves {
+		o.addMove(m)
+	}
+	return o
+}
+
+func actionSnapshot(v cluster.View, a cluster.Action) *ActionSnapshot {
+	if a.Snapshot == "" {
+		return nil
+	}
+	o := &ActionSnapshot{Name: a.Snapshot, Reused: a.SnapshotReused}
+	if s, ok := v.Snapshots[cluster.SnapshotID{Node: a.Node, Name: a.Snapshot}]; ok {
+		o.Created = &SnapshotTime{s.Created}
+	}
+	return o
+}
+
+func (o *Action) addMove(m cluster.Move) {
+	w := Move{
+		ID: m.ID, Kind: string(m.Kind), Shard: TextID(m.Shard), From: TextID(m.From), To: TextID(m.To), Status: string(m.Status),
+		Text: m.Text(), Reason: m.Reason, Bytes: m.Bytes, Attempt: m.Attempt,
+	}
+	if m.Kind == cluster.Rebind {
+		w.Endpoint = m.Endpoint.String()
+	}
+	if m.Error != nil {
+		w.ErrorCode, w.ErrorMessage = string(m.Error.Code), m.Error.Error()
+	}
+	o.Moves = append(o.Moves, w)
+	o.ConnectionsMoved += m.Moved
+	o.ConnectionsCut += m.Cut
+	if m.Kind == cluster.Migrate && m.Status == cluster.MoveDone {
+		o.ShardsMoved++
+		o.BytesMoved += m.Bytes
+	}
+}

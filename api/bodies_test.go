@@ -1,0 +1,259 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+func TestMalformedBodies(t *testing.T) {
+	h := server(apitest.Cluster()).Public()
+	for body, want := range map[string]string{
+		`{"name":`:                       "line 1, column 8",
+		"{\n \"name\" \"x\"}":            "line 2, column 9",
+		`{"name":"x"} trailing`:          "after top-level value",
+		`{"name":"x","name":"y"}`:        "the field name stands twice",
+		`{"tags":[{"key":"a","key":1}]}`: "the field tags[0].key stands twice",
+		`[1]`:                            "the body is a list, not a JSON object",
+		`null`:                           "the body is null",
+		strings.Repeat("[", 99) + "1":    "not JSON",
+		`{"a":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + "}": "nested more than",
+		"{\"name\":\"\xff\"}": "not valid UTF-8",
+	} {
+		status, answer := send(t, h, "POST", "/v1/bdbs", body)
+		if status != http.StatusBadRequest || code(t, answer) != cluster.CodeBadRequest || !strings.Contains(answer, want) {
+			t.Errorf("%.40q: %d %s, want %q", body, status, answer, want)
+		}
+	}
+}
+
+func TestContentType(t *testing.T) {
+	h := server(apitest.Cluster()).Public()
+	for kind, want := range map[string]int{
+		"":                                  http.StatusOK,
+		"application/json; charset=utf-8":   http.StatusOK,
+		"application/x-www-form-urlencoded": http.StatusBadRequest,
+		"text/":                             http.StatusBadRequest,
+	} {
+		r := httptest.NewRequest("PUT", "/v1/nodes/1", strings.NewReader(`{"max_listeners":50}`))
+		r.SetBasicAuth(apitest.Admin, apitest.Password)
+		if kind != "" {
+			r.Header.Set("Content-Type", kind)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%q: %d, want %d: %s", kind, w.Code, want, w.Body)
+		}
+	}
+}
+
+// blockers are the sentences of everything that was refused at once.
+func blockers(t *testing.T, body string) []string {
+	t.Helper()
+	var e api.ErrorBody
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
+		t.Fatal(err)
+	}
+	list := []string{}
+	for _, b := range e.Blockers {
+		list = append(list, b.Message)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func TestCreateDatabase(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	status, body := send(t, h, "POST", "/v1/bdbs", `{"name":"orders","memory_size":104857600,"type":"redis","sharding":true,
+		"shard_key_regex":[{"regex":".*\\{(?<tag>.*)\\}.*"},{"regex":"(?<tag>.*)"}],"shards_count":2,"replication":true,
+		"oss_cluster":false,"authentication_redis_pass":"hunter2","port":12000}`)
+	if status != http.StatusOK || strings.Contains(body, "hunter2") {
+		t.Fatal(status, body)
+	}
+	var made api.Database
+	if err := json.Unmarshal([]byte(body), &made); err != nil {
+		t.Fatal(err)
+	}
+	v := d.View()
+	b := v.Databases[int(made.UID)]
+	if b.ShardsCount != 2 || !b.Replication || b.Port != 12000 || b.Persistence != "disabled" || b.Eviction != "volatile-lru" || b.ProxyPolicy != "single" {
+		t.Errorf("created %+v", b)
+	}
+	if v.Secrets[b.ID].Client != "hunter2" {
+		t.Error("the password was lost")
+	}
+}
+
+func TestDatabaseFaultsAllAtOnce(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	before := d.View().Revision
+	status, body := send(t, h, "POST", "/v1/bdbs", `{"name":"carts","memory_size":-1,"shards_count":"four","replication":1,"port":80,
+		"data_persistence":"snapshot","oss_cluster":true,"backup":true,"redis_version":"7.2","wings":2,"rack_aware":true,"type":null,"proxy_policy":"all-nodes"}`)
+	if status < 400 {
+		t.Fatal(status, body)
+	}
+	want := []string{
+		"backup is not supported yet",
+		"cluster haulout.local is not rack aware",
+		`data_persistence "snapshot" is not supported`,
+		"memory_size can not be -1",
+		"oss_cluster is not supported yet",
+		"port 80 is outside the range for databases",
+		`proxy_policy "all-nodes" is not supported`,
+		"redis_version is not supported yet",
+		"replication must be true or false, not a number",
+		"shards_count must be a whole number, not a string",
+		"the name carts belongs to db:2",
+		"there is no field wings",
+		"type is not supported yet",
+	}
+	if got := blockers(t, body); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if d.View().Revision != before {
+		t.Error("a refused request changed something")
+	}
+}
+
+func TestActionBodies(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	var started cluster.Action
+	d.Started = func(a cluster.Action) {
+		started = a
+		script := d.Begin(a.Node, a.Name)
+		script.Checks()
+		script.Fail(cluster.Refuse(cluster.CodeInternal, "", "enough"))
+	}
+	for body, want := range map[string]cluster.MaintenanceOptions{
+		"":                             {},
+		`{}`:                           {},
+		`{"keep_slave_shards":true}`:   {KeepSlaveShards: true},
+		`{"evict_ha_replica":false}`:   {KeepSlaveShards: true},
+		`{"evict_ha_replica":true}`:    {},
+		`{"max_concurrent_actions":3}`: {MaxConcurrent: 3},
+		`{"ignore_check":["quorum"]}`:  {IgnoreChecks: []string{"quorum"}},
+		`{"overwrite_snapshot":true,"demote_node":true,"evict_active_active_replica":true,"evict_dbs":[]}`: {OverwriteSnapshot: true, DemoteNode: true},
+	} {
+		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", body)
+		var queued api.Queued
+		if err := json.Unmarshal([]byte(answer), &queued); err != nil || status != http.StatusOK || queued.Status != "queued" || queued.TaskID != started.ID {
+			t.Fatalf("%s: %d %s", body, status, answer)
+		}
+		got, _ := json.Marshal(started.Options)
+		wanted, _ := json.Marshal(want)
+		if string(got) != string(wanted) {
+			t.Errorf("%s: options %s, want %s", body, got, wanted)
+		}
+		if started.By != apitest.Admin || started.Node != 2 || started.Created.IsZero() {
+			t.Errorf("started %+v", started)
+		}
+	}
+	for body, want := range map[string][]string{
+		`{"keep_slave_shards":true,"evict_ha_replica":true}`: {"keep_slave_shards and evict_ha_replica contradict each other"},
+		`{"max_concurrent_actions":0,"cause":"boredom"}`:     {`cause can not be "boredom"`, "max_concurrent_actions can not be 0"},
+		`{"dry_run":true,"evict_dbs":["1"],"force":true}`:    {"dry_run is not supported yet", "evict_dbs is not supported yet", "there is no field force"},
+		`{"skip_shards_restore":true}`:                       {"there is no field skip_shards_restore"},
+	} {
+		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", body)
+		if got := blockers(t, answer); status < 400 || !slices.Equal(got, want) {
+			t.Errorf("%s: %d %q", body, status, got)
+		}
+	}
+	status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_off", `{"snapshot_name":"x","skip_shards_restore":true}`)
+	if status != http.StatusBadRequest {
+		t.Errorf("snapshot_name with skip_shards_restore: %d %s", status, answer)
+	}
+}
+
+func TestActionLife(t *testing.T) {
+	d := apitest.Cluster()
+	c, _ := public(t, d, apitest.Admin)
+	queued, err := c.StartMaintenance(ctx, 2, cluster.MaintenanceOn, api.MaintenanceRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.StartMaintenance(ctx, 2, cluster.MaintenanceOn, api.MaintenanceRequest{}); cluster.CodeOf(err) != cluster.CodeActionRunning {
+		t.Errorf("a second one: %v", err)
+	}
+	if err := c.ForgetAction(ctx, 2, cluster.MaintenanceOn); cluster.CodeOf(err) != cluster.CodeUnsupported || !strings.Contains(err.Error(), "cancelling") {
+		t.Errorf("cancelling: %v", err)
+	}
+	script := d.Begin(2, cluster.MaintenanceOn)
+	script.Checks()
+	script.Fail(cluster.Refuse(cluster.CodeInsufficientResources, "add a node", "no space"), "redis:3 (db:1 sessions)")
+	a, err := c.Action(ctx, queued.TaskID)
+	if err != nil || a.Status != "failed" || a.ErrorCode != "insufficient_resources" || !slices.Equal(a.Left, []string{"redis:3 (db:1 sessions)"}) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if err := c.ForgetAction(ctx, 2, cluster.MaintenanceOn); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.NodeAction(ctx, 2, cluster.MaintenanceOn); cluster.CodeOf(err) != cluster.CodeActionNotFound {
+		t.Errorf("a forgotten one: %v", err)
+	}
+	if list, err := c.Actions(ctx); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
+func TestTuneNode(t *testing.T) {
+	d := apitest.Cluster()
+	c, _ := public(t, d, apitest.Admin)
+	h := server(d).Public()
+	limit := 7
+	if err := c.TuneNode(ctx, 2, api.TuneNode{MaxShards: &limit}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Node(ctx, 2); err != nil || n.MaxShards != 7 || n.MaxListeners != 100 {
+		t.Errorf("%+v, %v", n, err)
+	}
+	closed := false
+	if err := c.TuneNode(ctx, 2, api.TuneNode{AcceptServers: &closed}); cluster.CodeOf(err) != "node_already_populated" {
+		t.Errorf("closing a full node: %v", err)
+	}
+	for body, want := range map[string]int{`{}`: 400, `{"max_listeners":-1}`: 400, `{"addr":"127.0.0.9"}`: 501, `{"max_redis_forks":-1,"max_listeners":5}`: 200} {
+		if status, answer := send(t, h, "PUT", "/v1/nodes/2", body); status != want {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+}
+
+func TestDeleteDatabase(t *testing.T) {
+	d := apitest.Cluster()
+	c, _ := public(t, d, apitest.Admin)
+	gone, err := c.DeleteDatabase(ctx, 3)
+	if err != nil || gone.Status != "delete-pending" {
+		t.Errorf("%+v, %v", gone, err)
+	}
+	if _, err := c.DeleteDatabase(ctx, 3); cluster.CodeOf(err) != cluster.CodeBusy {
+		t.Errorf("twice: %v", err)
+	}
+	d.Apply(cluster.ForgetDatabase{At: apitest.Start, Database: 3})
+	if _, err := c.Database(ctx, 3); cluster.CodeOf(err) != cluster.CodeDatabaseNotFound {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	for _, s := range []string{"", "{}", `{"name":"x","memory_size":1e9}`, `{"a":[{"b":null}]}`, "[", "\xff", `{"\u0000":1}`} {
+		f.Add(s)
+	}
+	d := apitest.Cluster()
+	h := server(d).Public()
+	f.Fuzz(func(t *testing.T, body string) {
+		if status, answer := send(t, h, "POST", "/v1/bdbs", body); status >= 500 && status != http.StatusNotImplemented {
+			t.Errorf("%d %s", status, answer)
+		}
+	})
+}

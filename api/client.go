@@ -1,0 +1,328 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Client speaks the REST contract. Its methods return *cluster.Error or
+// cluster.Refusals, as the server sent them. It is safe for concurrent use;
+// deadlines come from the context.
+type Client struct {
+	base  string // scheme and host
+	where string // for messages
+	http  *http.Client
+	login func(*http.Request)
+}
+
+// NewSocketClient talks to the daemon at the unix socket.
+func NewSocketClient(path string) *Client {
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+		DisableKeepAlives: true,
+	}
+	return &Client{base: "http://haulout", where: path, http: &http.Client{Transport: transport}, login: func(*http.Request) {}}
+}
+
+// Login is what a client shows of itself. The zero Login shows nothing.
+type Login struct {
+	Email, Password string
+	JoinToken       string // instead, of a joining node
+	Secret          string // the one-time secret for bootstrap
+}
+
+// NewClient talks to the daemon at https://host:port. Nil tls uses the roots of the system.
+func NewClient(address string, login Login, config *tls.Config) (*Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
+		return nil, badRequest("give it as https://HOST:9443", "%q is not the address of a daemon", address)
+	}
+	transport := &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 30 * time.Second}
+	return &Client{base: "https://" + u.Host, where: u.Host, http: &http.Client{Transport: transport}, login: login.set}, nil
+}
+
+func (l Login) set(r *http.Request) {
+	if l.JoinToken != "" {
+		r.Header.Set("Authorization", "Token "+l.JoinToken)
+	} else if l.Email != "" {
+		r.SetBasicAuth(l.Email, l.Password)
+	}
+	if l.Secret != "" {
+		r.Header.Set(SecretHeader, l.Secret)
+	}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+const maxAnswer = 64 << 20 // bytes
+
+// Do sends in as JSON, unless it is nil, and decodes the answer into out, unless
+// that is nil.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Accept", "application/json")
+	c.login(r)
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer answer.Body.Close()
+	return decodeAnswer(answer, out)
+}
+
+func decodeAnswer(answer *http.Response, out any) error {
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return cluster.Refuse(cluster.CodeNodeDown, "look whether it happened, then try again", "the connection broke before the answer was complete")
+	}
+	if answer.StatusCode != http.StatusOK {
+		var body ErrorBody
+		if json.Unmarshal(text, &body) != nil || body.Code == "" {
+			return fmt.Errorf("the answer is %s and carries no error", answer.Status)
+		}
+		return errorOf(body)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("the answer can not be read: %w", err)
+	}
+	return nil
+}
+
+func (c *Client) unreachable(err error) error {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		return cluster.Refuse(cluster.CodeDeadline, "look whether it happened, then try again", "the daemon at %s did not answer in time", c.where)
+	case errors.As(err, &certificate):
+		return cluster.Refuse(cluster.CodeForbidden, "give the cluster's CA certificate with --ca-cert", "the certificate of %s is not trusted: %v", c.where, certificate.Err)
+	}
+	cause := err
+	var op *net.OpError
+	if errors.As(err, &op) {
+		cause = op.Err
+	}
+	return cluster.Refuse(cluster.CodeNodeDown, "look whether it is running", "the daemon at %s does not answer: %s", c.where, strings.TrimPrefix(cause.Error(), "connect: "))
+}
+
+func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+	var out T
+	return out, c.Do(ctx, http.MethodGet, path, nil, &out)
+}
+
+// Bootstrap tells how far the daemon is on its way into a cluster.
+func (c *Client) Bootstrap(ctx context.Context) (BootstrapAnswer, error) {
+	return get[BootstrapAnswer](ctx, c, "/v1/bootstrap")
+}
+
+// CreateCluster has the daemon make a cluster of itself; Bootstrap shows the outcome.
+func (c *Client) CreateCluster(ctx context.Context, r BootstrapRequest) error {
+	return c.Do(ctx, http.MethodPost, "/v1/bootstrap/create_cluster", r, nil)
+}
+
+// JoinCluster has the daemon join a cluster; Bootstrap shows the outcome.
+func (c *Client) JoinCluster(ctx context.Context, r BootstrapRequest) error {
+	return c.Do(ctx, http.MethodPost, "/v1/bootstrap/join_cluster", r, nil)
+}
+
+// Join asks the daemon at host:port to admit the one that describes itself in
+// request, with the credentials in r; what the two tell each other is theirs. An
+// error that is no *cluster.Error means that the address could not be asked, and
+// another may be tried.
+func Join(ctx context.Context, address string, r JoinCluster, request any) (json.RawMessage, error) {
+	login, hash := Login{Email: r.Username, Password: r.Password}, r.CAHash
+	if r.Token != "" {
+		token, err := ParseJoinToken(r.Token)
+		if err != nil {
+			return nil, err
+		}
+		login, hash = Login{JoinToken: r.Token}, token.CAHash
+	}
+	c, err := NewClient("https://"+address, login, PinnedTLS(hash))
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	var reply json.RawMessage
+	err = c.Do(ctx, http.MethodPost, "/v1/join", request, &reply)
+	if code := cluster.CodeOf(err); code == cluster.CodeNodeDown || code == cluster.CodeDeadline {
+		return nil, errors.New(err.Error())
+	}
+	return reply, err
+}
+
+// CreateToken makes a token that lets a node join.
+func (c *Client) CreateToken(ctx context.Context) (Token, error) {
+	var out Token
+	return out, c.Do(ctx, http.MethodPost, "/v1/cluster/tokens", nil, &out)
+}
+
+// Cluster describes the cluster as a whole.
+func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
+	return get[Cluster](ctx, c, "/v1/cluster")
+}
+
+// Nodes lists the nodes by uid.
+func (c *Client) Nodes(ctx context.Context) ([]NodeObject, error) {
+	return get[[]NodeObject](ctx, c, "/v1/nodes")
+}
+
+// Node returns one node.
+func (c *Client) Node(ctx context.Context, node int) (NodeObject, error) {
+	return get[NodeObject](ctx, c, fmt.Sprintf("/v1/nodes/%d", node))
+}
+
+// TuneNode changes settings of a node.
+func (c *Client) TuneNode(ctx context.Context, node int, t TuneNode) error {
+	return c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/nodes/%d", node), t, nil)
+}
+
+// NodeStatuses tells what is observed of the nodes, by uid.
+func (c *Client) NodeStatuses(ctx context.Context) (map[int]NodeStatus, error) {
+	return get[map[int]NodeStatus](ctx, c, "/v1/nodes/status")
+}
+
+// Snapshots lists a node's snapshots, oldest first.
+func (c *Client) Snapshots(ctx context.Context, node int) ([]SnapshotItem, error) {
+	return get[[]SnapshotItem](ctx, c, fmt.Sprintf("/v1/nodes/%d/snapshots", node))
+}
+
+// StartMaintenance starts maintenance_on or maintenance_off of a node.
+func (c *Client) StartMaintenance(ctx context.Context, node int, name cluster.ActionName, r MaintenanceRequest) (Queued, error) {
+	var out Queued
+	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), r, &out)
+}
+
+// ForgetAction removes the status that an ended action left.
+func (c *Client) ForgetAction(ctx context.Context, node int, name cluster.ActionName) error {
+	return c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), nil, nil)
+}
+
+// NodeAction returns the newest action of the name on the node.
+func (c *Client) NodeAction(ctx context.Context, node int, name cluster.ActionName) (Action, error) {
+	return get[Action](ctx, c, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name))
+}
+
+// Action returns the action with the task id.
+func (c *Client) Action(ctx context.Context, task string) (Action, error) {
+	return get[Action](ctx, c, "/v1/actions/"+url.PathEscape(task))
+}
+
+// Actions lists the actions, oldest first.
+func (c *Client) Actions(ctx context.Context) ([]Action, error) {
+	out, err := get[Actions](ctx, c, "/v1/actions")
+	return out.Actions, err
+}
+
+// Databases lists the databases by uid.
+func (c *Client) Databases(ctx context.Context) ([]Database, error) {
+	return get[[]Database](ctx, c, "/v1/bdbs")
+}
+
+// Database returns one database.
+func (c *Client) Database(ctx context.Context, uid int) (Database, error) {
+	return get[Database](ctx, c, fmt.Sprintf("/v1/bdbs/%d", uid))
+}
+
+// CreateDatabase creates a database; it is active once its status says so.
+func (c *Client) CreateDatabase(ctx context.Context, d CreateDatabase) (Database, error) {
+	var out Database
+	return out, c.Do(ctx, http.MethodPost, "/v1/bdbs", d, &out)
+}
+
+// DeleteDatabase deletes a database; it is gone once it is not found any more.
+func (c *Client) DeleteDatabase(ctx context.Context, uid int) (Database, error) {
+	var out Database
+	return out, c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/bdbs/%d", uid), nil, &out)
+}
+
+// Shards lists the shards by uid.
+func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
+	return get[[]Shard](ctx, c, "/v1/shards")
+}
+
+// Users lists the users by uid.
+func (c *Client) Users(ctx context.Context) ([]User, error) {
+	return get[[]User](ctx, c, "/v1/users")
+}
+
+// LogQuery selects lines of the activity. Zero values select all, oldest first.
+type LogQuery struct {
+	From, To      time.Time
+	Limit, Offset int
+	NewestFirst   bool
+}
+
+// Log returns lines of the activity.
+func (c *Client) Log(ctx context.Context, q LogQuery) ([]Event, error) {
+	v := url.Values{}
+	if !q.From.IsZero() {
+		v.Set("stime", q.From.UTC().Format(time.RFC3339Nano))
+	}
+	if !q.To.IsZero() {
+		v.Set("etime", q.To.UTC().Format(time.RFC3339Nano))
+	}
+	if q.Limit > 0 {
+		v.Set("limit", fmt.Sprint(q.Limit))
+	}
+	if q.Offset > 0 {
+		v.Set("offset", fmt.Sprint(q.Offset))
+	}
+	if q.NewestFirst {
+		v.Set("order", "desc")
+	}
+	return get[[]Event](ctx, c, "/v1/logs?"+v.Encode())
+}
+
+// Fingerprint asks the daemon at host:port for the hash of its cluster's CA
+// certificate. Nothing vouches for the answer: a person compares it.
+func Fingerprint(ctx context.Context, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}} // asked for, not trusted
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "", (&Client{where: address}).unreachable(err)
+	}
+	defer conn.Close()
+	chain := conn.(*tls.Conn).ConnectionState().PeerCertificates
+	for _, c := range chain[1:] {
+		if c.IsCA && issued(c, chain[0]) == nil {
+			return derHash(c.Raw), nil
+		}
+	}
+	return "", cluster.Refuse(cluster.CodeNotBootstrapped, "give the address of a node that is in a cluster", "the daemon at %s shows no cluster's CA", address)
+}

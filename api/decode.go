@@ -1,0 +1,224 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+const (
+	maxBody  = 1 << 20 // bytes
+	maxDepth = 32      // of nested JSON
+)
+
+// object is a JSON object on its way into a Go value. Fields are taken out one
+// by one; every fault is collected, and what nobody took is a fault as well.
+type object struct {
+	path   string // of the object in the body, with its dot
+	fields map[string]json.RawMessage
+	faults *cluster.Refusals
+}
+
+func badRequest(hint, format string, args ...any) *cluster.Error {
+	return cluster.Refuse(cluster.CodeBadRequest, hint, format, args...)
+}
+
+// readObject reads the request's body as one JSON object; no body is an empty one.
+func readObject(r *http.Request) (*object, error) {
+	if t := r.Header.Get("Content-Type"); t != "" {
+		if kind, _, err := mime.ParseMediaType(t); err != nil || kind != "application/json" {
+			return nil, badRequest("send the header Content-Type: application/json", "the content type %q is not JSON", t)
+		}
+	}
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return parseObject(data)
+}
+
+func parseObject(data []byte) (*object, error) {
+	o := &object{fields: map[string]json.RawMessage{}, faults: &cluster.Refusals{}}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return o, nil
+	}
+	if !utf8.Valid(data) {
+		return nil, badRequest("send UTF-8", "the body is not valid UTF-8")
+	}
+	if err := checkSyntax(data); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &o.fields); err != nil || o.fields == nil {
+		return nil, badRequest("send an object: {...}", "the body is %s, not a JSON object", kindOf(data))
+	}
+	return o, nil
+}
+
+// checkSyntax refuses what is not exactly one JSON value, one too deep, and
+// names that stand twice in an object.
+func checkSyntax(data []byte) error {
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		offset := int64(len(data))
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			offset = syntax.Offset
+		}
+		return badRequest("", "the body is not JSON: %v (%s)", err, position(data, offset))
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return checkNames(d, data, "", 0)
+}
+
+func checkNames(d *json.Decoder, data []byte, path string, depth int) error {
+	if depth > maxDepth {
+		return badRequest("", "the body is nested more than %d deep (%s)", maxDepth, position(data, d.InputOffset()))
+	}
+	token, err := d.Token()
+	if err != nil {
+		return badRequest("", "the body is not JSON: %v", err)
+	}
+	switch token {
+	case json.Delim('['):
+		for i := 0; d.More(); i++ {
+			if err := checkNames(d, data, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
+				return err
+			}
+		}
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for d.More() {
+			token, err := d.Token()
+			if err != nil {
+				return badRequest("", "the body is not JSON: %v", err)
+			}
+			name := strings.TrimPrefix(fmt.Sprintf("%s.%v", path, token), ".")
+			if seen[name] {
+				return badRequest("give it once", "the field %s stands twice (%s)", name, position(data, d.InputOffset()))
+			}
+			seen[name] = true
+			if err := checkNames(d, data, name, depth+1); err != nil {
+				return err
+			}
+		}
+	default:
+		return nil
+	}
+	_, err = d.Token() // the closing bracket
+	return err
+}
+
+func position(data []byte, offset int64) string {
+	before := data[:min(int(offset), len(data))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := len(before) - bytes.LastIndexByte(before, '\n') - 1
+	return fmt.Sprintf("line %d, column %d", line, max(column, 1))
+}
+
+// kindOf names the kind of a JSON value without repeating it: it may be a secret.
+func kindOf(raw json.RawMessage) string {
+	switch c := bytes.TrimSpace(raw); {
+	case len(c) == 0:
+		return "nothing"
+	case c[0] == '"':
+		return "a string"
+	case c[0] == '{':
+		return "an object"
+	case c[0] == '[':
+		return "a list"
+	case c[0] == 't' || c[0] == 'f':
+		return "a boolean"
+	case c[0] == 'n':
+		return "null"
+	case bytes.ContainsAny(c, ".eE"):
+		return "a fraction"
+	}
+	return "a number"
+}
+
+func (o *object) refuse(e *cluster.Error) { *o.faults = append(*o.faults, e) }
+
+// take removes the field and decodes it. It reports whether the field was there
+// and good; want says in words what it must be.
+func take[T any](o *object, name, want string, into *T) bool {
+	raw, ok := o.fields[name]
+	if !ok {
+		return false
+	}
+	delete(o.fields, name)
+	var v T
+	if kindOf(raw) == "null" || json.Unmarshal(raw, &v) != nil {
+		o.refuse(badRequest("", "%s%s must be %s, not %s", o.path, name, want, kindOf(raw)))
+		return false
+	}
+	*into = v
+	return true
+}
+
+func (o *object) number(name string, into *int) bool { return take(o, name, "a whole number", into) }
+func (o *object) large(name string, into *int64) bool {
+	return take(o, name, "a whole number", into)
+}
+func (o *object) text(name string, into *string) bool { return take(o, name, "a string", into) }
+func (o *object) flag(name string, into *bool) bool   { return take(o, name, "true or false", into) }
+func (o *object) texts(name string, into *[]string) bool {
+	return take(o, name, "a list of strings", into)
+}
+
+// object removes the field and returns the object in it; an empty one if it is
+// not there. Its faults are the parent's.
+func (o *object) object(name string) *object {
+	sub := &object{path: o.path + name + ".", fields: map[string]json.RawMessage{}, faults: o.faults}
+	take(o, name, "an object", &sub.fields)
+	return sub
+}
+
+// neutral lets the field pass if it says what happens anyway, and refuses it by
+// name otherwise. The values are compact JSON.
+func (o *object) neutral(name string, values ...string) {
+	raw, ok := o.fields[name]
+	if !ok {
+		return
+	}
+	delete(o.fields, name)
+	var compact bytes.Buffer
+	if json.Compact(&compact, raw) == nil && slices.Contains(values, compact.String()) {
+		return
+	}
+	o.refuse(unsupportedField(o.path+name, "leave it out, or give "+strings.Join(values, " or ")))
+}
+
+func unsupportedField(name, hint string) *cluster.Error {
+	return cluster.Refuse(cluster.CodeUnsupported, hint, "%s is not supported yet", name)
+}
+
+// rest refuses every field that nobody took: by name as not supported yet if it
+// is among the known ones, as unknown otherwise.
+func (o *object) rest(known ...string) {
+	for _, name := range slices.Sorted(maps.Keys(o.fields)) {
+		if slices.Contains(known, name) {
+			o.refuse(unsupportedField(o.path+name, "leave it out"))
+		} else {
+			o.refuse(badRequest("leave it out", "there is no field %s%s", o.path, name))
+		}
+	}
+	clear(o.fields)
+}
+
+// err returns every fault found so far.
+func (o *object) err() error {
+	if len(*o.faults) > 0 {
+		return *o.faults
+	}
+	return nil
+}

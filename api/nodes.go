@@ -1,0 +1,170 @@
+package api
+
+import (
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
+)
+
+func getNodes(c *call) (any, error) {
+	list := []NodeObject{}
+	for _, n := range cluster.Sorted(c.view.Nodes) {
+		list = append(list, nodeObject(c.view, n))
+	}
+	return list, nil
+}
+
+func getNode(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	return nodeObject(c.view, n), nil
+}
+
+func getNodeStatuses(c *call) (any, error) {
+	statuses := map[TextID]NodeStatus{}
+	for _, n := range c.view.Nodes {
+		statuses[TextID(n.ID)] = nodeStatus(c.view, n)
+	}
+	return statuses, nil
+}
+
+func getNodeStatus(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	return nodeStatus(c.view, n), nil
+}
+
+func putNode(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	var maxShards, maxListeners int
+	var accept bool
+	cmd := cluster.TuneNode{At: c.view.Now, Node: n.ID, By: c.id.Name}
+	if o.number("max_redis_servers", &maxShards) {
+		cmd.MaxShards = &maxShards
+	}
+	if o.number("max_listeners", &maxListeners) {
+		cmd.MaxListeners = &maxListeners
+	}
+	if o.flag("accept_servers", &accept) {
+		quorumOnly := !accept
+		cmd.QuorumOnly = &quorumOnly
+	}
+	o.neutral("max_redis_forks", "-1")
+	o.neutral("max_slave_full_syncs", "-1")
+	o.rest("addr", "external_addr", "rack_id", "recovery_path", "second_rack_id")
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	if cmd.MaxShards == nil && cmd.MaxListeners == nil && cmd.QuorumOnly == nil {
+		return nil, badRequest("give max_redis_servers, max_listeners or accept_servers", "nothing to change on node:%d was given", n.ID)
+	}
+	return nil, c.leader.Submit(c.Context(), cmd)
+}
+
+func getSnapshots(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	list := []SnapshotItem{}
+	for _, s := range c.view.SnapshotsOf(n.ID) {
+		list = append(list, snapshotItem(s))
+	}
+	return list, nil
+}
+
+func snapshotItem(s cluster.Snapshot) SnapshotItem {
+	return SnapshotItem{Created: SnapshotTime{s.Created}, Name: s.ID.Name, Node: TextID(s.ID.Node)}
+}
+
+func nodeObject(v cluster.View, n cluster.Node) NodeObject {
+	o := NodeObject{
+		UID: NumberID(n.ID), AcceptServers: !n.Closed(), Address: n.Address, Cores: n.Cores,
+		ExternalAddresses: append([]string{}, n.ExternalAddresses...),
+		MaxListeners:      n.MaxListeners, MaxRedisForks: -1, MaxShards: n.MaxShards, MaxSlaveFullSyncs: -1,
+		RackID: n.RackID, Shards: []NumberID{}, Version: n.Version, Status: liveness(v, n.ID),
+		SystemTime: v.Now.UTC(), TotalMemory: n.TotalMemory, Hostname: n.Hostname, Role: nodeRole(v, n.ID),
+		Membership: string(n.Membership), QuorumOnly: n.QuorumOnly,
+	}
+	for _, s := range v.ShardsOn(n.ID) {
+		o.Shards = append(o.Shards, NumberID(s.ID))
+	}
+	o.ShardCount = len(o.Shards)
+	if m := n.Maintenance; m != nil {
+		o.Maintenance = &Maintenance{Since: m.Since, Snapshot: m.Snapshot, Returning: m.Returning != "", Holds: []Hold{}}
+		for _, h := range m.Holds {
+			o.Maintenance.Holds = append(o.Maintenance.Holds, Hold{TaskID: h.ID, Owner: h.Owner, Cause: h.Cause, Reason: h.Reason, Since: h.Since})
+		}
+	}
+	return o
+}
+
+func nodeStatus(v cluster.View, n cluster.Node) NodeStatus {
+	o := NodeStatus{
+		Cores: n.Cores, Hostname: n.Hostname, MasterShards: []NumberID{}, SlaveShards: []NumberID{},
+		NodeStatus: liveness(v, n.ID), Role: nodeRole(v, n.ID), Version: n.Version, TotalMemory: n.TotalMemory,
+	}
+	for _, s := range v.ShardsOn(n.ID) {
+		if v.RoleOf(s) == cluster.Master {
+			o.MasterShards = append(o.MasterShards, NumberID(s.ID))
+		} else {
+			o.SlaveShards = append(o.SlaveShards, NumberID(s.ID))
+		}
+	}
+	o.OverbookingDepth = n.TotalMemory - promised(v, n.ID)
+	if !n.Closed() {
+		o.TotalProvisionalRAM = n.TotalMemory
+		o.FreeProvisionalRAM = max(o.OverbookingDepth, 0)
+	}
+	for _, s := range v.SnapshotsOf(n.ID) {
+		if s.Maintenance {
+			item := snapshotItem(s)
+			o.MaintenanceSnapshot = &item
+		}
+	}
+	o.ShutdownBlockers = append([]string{}, maintenance.Safe(v, n.ID)...)
+	o.EndpointCount = len(v.EndpointsOn(n.ID))
+	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
+		o.FreeRAM = report.FreeMemory
+		for _, e := range report.Proxy.Endpoints {
+			if e.Listening {
+				o.EndpointsListening++
+			}
+			o.EndpointsConnections += e.Connections
+		}
+	}
+	return o
+}
+
+// promised is the memory that the instances on the node may grow to, in bytes.
+func promised(v cluster.View, node int) int64 {
+	var sum int64
+	for _, i := range v.InstancesOn(node) {
+		sum += v.Databases[i.Range.Database].ShardMemory()
+	}
+	return sum
+}
+
+func liveness(v cluster.View, node int) string {
+	if v.Alive[node] {
+		return "active"
+	}
+	return "down"
+}
+
+func nodeRole(v cluster.View, node int) string {
+	if v.Leader == node {
+		return "master"
+	}
+	return "slave"
+}

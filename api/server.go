@@ -1,0 +1,261 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Node Node
+	Log  *slog.Logger
+}
+
+// Server makes the handlers of one daemon.
+type Server struct {
+	node   Node
+	log    *slog.Logger
+	logins *logins
+}
+
+// New returns a Server; it starts nothing.
+func New(c Config) *Server {
+	return &Server{node: c.Node, log: c.Log, logins: newLogins(time.Now)}
+}
+
+// Public returns the handler for the TLS listener: callers log in with e-mail
+// and password, and joining nodes come here.
+func (s *Server) Public() http.Handler { return s.handler(listener{identify: s.identifyLogin}) }
+
+// Local returns the handler for the unix socket. Whoever may open the socket is
+// an admin. The http.Server that serves it needs [SocketContext].
+func (s *Server) Local() http.Handler {
+	return s.handler(listener{identify: s.identifySocket, local: true})
+}
+
+// Forwarded returns the handler for requests that another daemon passed on.
+// It trusts the identity in the header that [Identity.Stamp] wrote, so it must
+// be reachable for daemons alone. It never passes a request on again.
+func (s *Server) Forwarded() http.Handler {
+	identify := func(r *http.Request) (Identity, error) { return stamped(r.Header) }
+	return s.handler(listener{identify: identify, last: true})
+}
+
+type listener struct {
+	identify func(*http.Request) (Identity, error)
+	local    bool // the unix socket
+	last     bool // requests are not passed on
+}
+
+// place is where a route is carried out.
+type place int
+
+const (
+	here     place = iota // on this daemon
+	atLeader              // on the leader, or not at all
+	reading               // on the leader, or from the local board while there is none
+)
+
+type route struct {
+	pattern string // method and path
+	may     permission
+	at      place
+	handle  func(*call) (any, error)
+	query   []string // parameters it understands
+}
+
+// call is one request on its way through a handler.
+type call struct {
+	*http.Request
+	server *Server
+	id     Identity
+	view   cluster.View
+	leader Leader // nil where the route does not run on the leader
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"GET /v1/bootstrap", seeBootstrap, here, getBootstrap, nil},
+		{"POST /v1/bootstrap/create_cluster", bootstrapper, here, postCreateCluster, nil},
+		{"POST /v1/bootstrap/join_cluster", bootstrapper, here, postJoinCluster, nil},
+		{"POST /v1/join", joiner, atLeader, postJoin, nil},
+
+		{"GET /v1/cluster", see, reading, getCluster, nil},
+		{"POST /v1/cluster/tokens", administer, atLeader, postToken, nil},
+		{"GET /v1/logs", seeLogs, atLeader, getLogs, []string{"stime", "etime", "order", "limit", "offset"}},
+		{"GET /v1/users", manageUsers, reading, getUsers, nil},
+
+		{"GET /v1/nodes", see, reading, getNodes, nil},
+		{"GET /v1/nodes/{uid}", see, reading, getNode, nil},
+		{"PUT /v1/nodes/{uid}", administer, atLeader, putNode, nil},
+		{"GET /v1/nodes/status", see, reading, getNodeStatuses, nil},
+		{"GET /v1/nodes/{uid}/status", see, reading, getNodeStatus, nil},
+		{"GET /v1/nodes/{uid}/snapshots", see, reading, getSnapshots, nil},
+
+		{"GET /v1/actions", see, reading, getActions, nil},
+		{"GET /v1/actions/{task}", see, reading, getActionByTask, nil},
+		{"GET /v1/nodes/actions", see, reading, getActions, nil},
+		{"GET /v1/nodes/{uid}/actions", see, reading, getNodeActions, nil},
+		{"GET /v1/nodes/{uid}/actions/{action}", see, reading, getAction, nil},
+		{"POST /v1/nodes/{uid}/actions/{action}", administer, atLeader, postAction, nil},
+		{"DELETE /v1/nodes/{uid}/actions/{action}", administer, atLeader, deleteAction, nil},
+
+		{"GET /v1/bdbs", see, reading, getDatabases, []string{"fields"}},
+		{"POST /v1/bdbs", changeDatabase, atLeader, postDatabase, nil},
+		{"GET /v1/bdbs/{uid}", see, reading, getDatabase, []string{"fields"}},
+		{"DELETE /v1/bdbs/{uid}", changeDatabase, atLeader, deleteDatabase, nil},
+		{"GET /v1/bdbs/{uid}/shards", see, reading, getDatabaseShards, nil},
+		{"GET /v1/shards", see, reading, getShards, nil},
+		{"GET /v1/shards/{uid}", see, reading, getShard, nil},
+	}
+}
+
+func (s *Server) handler(l listener) http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(w, req, l, r) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { s.fail(w, s.noRoute(w, req)) })
+	return mux
+}
+
+// noRoute refuses a path that nothing is at, or not yet, or a method it does not have.
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
+	var methods []string
+	for _, route := range s.routes() {
+		if method, path, _ := strings.Cut(route.pattern, " "); matches(path, r.URL.Path) {
+			methods = append(methods, method)
+		}
+	}
+	if len(methods) == 0 || unsupported(r.URL.Path) && r.Method != http.MethodPatch {
+		return elsewhere(r.Method, r.URL.Path)
+	}
+	allowed := strings.Join(methods, ", ")
+	w.Header().Set("Allow", allowed)
+	return cluster.Refuse(CodeMethodNotAllowed, "use "+allowed, "%s does not have the method %s", r.URL.Path, r.Method)
+}
+
+func (s *Server) serve(w http.ResponseWriter, req *http.Request, l listener, r route) {
+	req.Body = http.MaxBytesReader(w, req.Body, maxBody)
+	leader, leading := s.node.Leading()
+	if r.at != here && !leading && !bootstrapped(s.node.Board()) {
+		s.fail(w, cluster.Refuse(cluster.CodeNotBootstrapped, "haulout cluster create, or haulout cluster join", "this node is in no cluster yet"))
+		return
+	}
+	id, err := l.identify(req)
+	if err == nil {
+		err = s.allow(req, l, r.may, id)
+	}
+	if err == nil {
+		err = checkQuery(req, r.query)
+	}
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	c := &call{Request: req, server: s, id: id}
+	switch {
+	case r.at == here:
+		c.view = s.node.Board()
+		s.answer(w, c, r)
+	case leading:
+		c.leader, c.view = leader, leader.View()
+		s.answer(w, c, r)
+	default:
+		s.pass(w, c, l, r)
+	}
+}
+
+// pass has the leader answer. Without one, reads are answered from what this
+// daemon last saw.
+func (s *Server) pass(w http.ResponseWriter, c *call, l listener, r route) {
+	c.view = s.node.Board()
+	err := error(cluster.Refuse(cluster.CodeNoLeader, "try again in a moment", "the cluster has no master now"))
+	if !l.last {
+		err = s.node.ForwardToLeader(w, c.Request, c.id)
+	}
+	switch {
+	case err == nil:
+	case r.at == reading && cluster.CodeOf(err) == cluster.CodeNoLeader:
+		s.answer(w, c, r)
+	default:
+		s.fail(w, err)
+	}
+}
+
+func bootstrapped(v cluster.View) bool { return v.Board != nil && v.Cluster.ID != "" }
+
+func (s *Server) allow(r *http.Request, l listener, p permission, id Identity) error {
+	switch p {
+	case joiner:
+		return nil
+	case bootstrapper:
+		if l.local || s.hasSecret(r) {
+			return nil
+		}
+		return cluster.Refuse(cluster.CodeForbidden, "use the socket on the node, or send the one-time secret from its data folder in the header "+SecretHeader, "bootstrap needs the operator of the node")
+	case seeBootstrap:
+		if s.node.LocalNodeID() == 0 || s.hasSecret(r) {
+			return nil
+		}
+		p = see
+	}
+	if id.Role == "" {
+		return cluster.Refuse(cluster.CodeUnauthorized, "log in with e-mail and password", "this needs a login")
+	}
+	if !id.may(p) {
+		return cluster.Refuse(cluster.CodeForbidden, "ask an admin", "the role %s of %s does not allow this", id.Role, id.Name)
+	}
+	return nil
+}
+
+func checkQuery(r *http.Request, known []string) error {
+	var faults cluster.Refusals
+	for name := range r.URL.Query() {
+		if !slices.Contains(known, name) {
+			faults = append(faults, unsupportedField("the parameter "+name, "leave it out"))
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+func (s *Server) answer(w http.ResponseWriter, c *call, r route) {
+	body, err := r.handle(c)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if c.view.Board != nil {
+		w.Header().Set("Cluster-State-Id", strconv.FormatInt(c.view.Revision, 10))
+	}
+	w.WriteHeader(http.StatusOK)
+	if body != nil {
+		_ = json.NewEncoder(w).Encode(body) // the client is gone: nobody to tell
+	}
+}
+
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	body, known := bodyOf(err)
+	if !known {
+		body.RequestID = strings.ToLower(rand.Text()[:12])
+		s.log.Error("request failed", "request", body.RequestID, "error", err)
+	}
+	if body.Code == cluster.CodeUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="haulout"`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(StatusOf(body.Code))
+	_ = json.NewEncoder(w).Encode(body) // as above
+}

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// JoinToken is what an operator carries from a cluster to a joining node: the
+// right to join, and the hash of the CA that the node may then trust.
+type JoinToken struct {
+	ID     string
+	Secret string
+	CAHash string // hex
+}
+
+var tokenText = base64.RawURLEncoding
+
+// NewJoinToken makes a token and what the board keeps of it.
+func NewJoinToken(caHash, owner string, expires time.Time) (JoinToken, cluster.Token) {
+	id, secret := make([]byte, 6), make([]byte, 24)
+	_, _ = rand.Read(id) // never fails: it ends the program instead
+	_, _ = rand.Read(secret)
+	t := JoinToken{ID: hex.EncodeToString(id), Secret: tokenText.EncodeToString(secret), CAHash: caHash}
+	return t, cluster.Token{ID: t.ID, Hash: t.hash(), Expires: expires, Owner: owner}
+}
+
+func (t JoinToken) String() string {
+	hash, _ := hex.DecodeString(t.CAHash) // made by CAHash
+	return t.ID + "." + t.Secret + "." + tokenText.EncodeToString(hash)
+}
+
+func (t JoinToken) hash() string {
+	sum := sha256.Sum256([]byte(t.Secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// ParseJoinToken is the inverse of JoinToken.String.
+func ParseJoinToken(s string) (JoinToken, error) {
+	parts := strings.Split(strings.TrimSpace(s), ".")
+	if len(parts) == 3 && parts[0] != "" && parts[1] != "" {
+		if hash, err := tokenText.DecodeString(parts[2]); err == nil && len(hash) == sha256.Size {
+			return JoinToken{ID: parts[0], Secret: parts[1], CAHash: hex.EncodeToString(hash)}, nil
+		}
+	}
+	return JoinToken{}, badRequest("copy it whole from: haulout cluster token", "this is not a join token")
+}
+
+// admit returns who made the token, if it is good now.
+func (t JoinToken) admit(v cluster.View) (string, error) {
+	stored, ok := v.Tokens[t.ID]
+	same := subtle.ConstantTimeCompare([]byte(stored.Hash), []byte(t.hash())) == 1
+	if !ok || !same || !v.Now.Before(stored.Expires) {
+		return "", cluster.Refuse(cluster.CodeUnauthorized, "make another: haulout cluster token", "the join token is unknown or expired")
+	}
+	return stored.Owner, nil
+}
+
+// CAHash is the SHA-256 of a CA certificate in PEM, in hex.
+func CAHash(certificate string) (string, error) {
+	block, _ := pem.Decode([]byte(certificate))
+	if block == nil {
+		return "", errors.New("the CA certificate is not PEM")
+	}
+	return derHash(block.Bytes), nil
+}
+
+func derHash(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
+// PlainHash brings a fingerprint that a person gave into the form of CAHash.
+func PlainHash(s string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(s)), "sha256:"), ":", "")
+}
+
+// PinnedTLS trusts every server whose certificate was issued by the CA with the
+// hash; the server sends the CA's certificate along.
+func PinnedTLS(caHash string) *tls.Config {
+	caHash = PlainHash(caHash)
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // replaced by the check below
+		VerifyConnection: func(state tls.ConnectionState) error {
+			for _, c := range state.PeerCertificates[1:] {
+				if c.IsCA && derHash(c.Raw) == caHash {
+					return issued(c, state.PeerCertificates[0])
+				}
+			}
+			return fmt.Errorf("the CA of the cluster there is not the one with the hash %s", caHash)
+		},
+	}
+}
+
+// issued verifies that the CA has issued the server's certificate.
+func issued(ca, server *x509.Certificate) error {
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	_, err := server.Verify(x509.VerifyOptions{Roots: roots})
+	return err
+}

@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"crypto/tls"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+func (b *bench) finishes(err error) {
+	b.steps = []func(){func() {}, func() { b.daemon.FinishBootstrap(err) }}
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestClusterCreate(t *testing.T) {
+	d := apitest.New()
+	b := newBench(t, d)
+	b.finishes(nil)
+	code, text, errText := b.run("cluster create name c username a@b.c password secret rack_aware rack_id r1")
+	if code != 0 || text != "Creating a new cluster... ok\n" || !strings.HasPrefix(errText, "WARNING: a password in the arguments") {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if d.Created.Name != "c" || d.Created.Username != "a@b.c" || d.Created.Password != "secret" || !d.Created.RackAware || d.Created.Node.RackID != "r1" {
+		t.Errorf("%+v", d.Created)
+	}
+	if code, _, errText := b.run("cluster create name c username a@b.c password secret"); code != 1 || !strings.Contains(errText, "ERROR: bootstrap is completed") {
+		t.Errorf("twice: %d %q", code, errText)
+	}
+}
+
+func TestPasswordSources(t *testing.T) {
+	for name, args := range map[string]string{"from a file": "password_file " + file(t, "secret\nrest"), "from a pipe": ""} {
+		d := apitest.New()
+		b := newBench(t, d)
+		b.in = "secret\n"
+		b.finishes(nil)
+		code, _, errText := b.run("cluster create name c username a@b.c " + args)
+		if code != 0 || errText != "" || d.Created.Password != "secret" {
+			t.Errorf("%s: %d %q %q", name, code, errText, d.Created.Password)
+		}
+	}
+	b := newBench(t, apitest.New())
+	for args, want := range map[string]string{
+		"password_file /nowhere":            "/nowhere can not be read: no such file or directory",
+		"password_file " + file(t, ""):      "is empty",
+		"":                                  "no password was given",
+		"password a password_file /nowhere": "stand both",
+	} {
+		if code, _, errText := b.run("cluster create name c username a@b.c " + args); code == 0 || !strings.Contains(errText, want) {
+			t.Errorf("%q: %d %q", args, code, errText)
+		}
+	}
+}
+
+func TestFailedJoin(t *testing.T) {
+	d := apitest.New()
+	b := newBench(t, d)
+	b.finishes(cluster.Refuse(cluster.CodeJoinRefused, "use another address", "address 127.0.0.2 belongs to node:2"))
+	token := api.JoinToken{ID: "a", Secret: "b", CAHash: strings.Repeat("ab", 32)}.String()
+	code, text, errText := b.run("cluster join nodes 127.0.0.1 127.0.0.3 token " + token + " rack_id r2")
+	if code != 1 || text != "Joining cluster... failed\n" || errText != "ERROR: address 127.0.0.2 belongs to node:2; use another address\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if d.Joined.Token != token || len(d.Joined.Nodes) != 2 || d.Joined.Node.RackID != "r2" {
+		t.Errorf("%+v", d.Joined)
+	}
+}
+
+// tlsServer serves the daemon as a node of a cluster does, the CA's certificate sent along.
+func tlsServer(t *testing.T, b *bench) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(b.server.Public())
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	own := s.TLS.Certificates[0] // the certificate of httptest is its own CA
+	s.TLS.Certificates = []tls.Certificate{{Certificate: [][]byte{own.Certificate[0], own.Certificate[0]}, PrivateKey: own.PrivateKey}}
+	return s
+}
+
+func TestJoinByPassword(t *testing.T) {
+	member := newBench(t, apitest.Cluster())
+	s := tlsServer(t, member)
+	hash, err := api.CAHash(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := "cluster join nodes " + s.Listener.Addr().String() + " username " + apitest.Admin + " password_file " + file(t, "secret")
+
+	d := apitest.New()
+	b := newBench(t, d)
+	code, _, errText := b.run(line) // nobody answers the question
+	if code != 1 || !strings.Contains(errText, hash) || !strings.Contains(errText, "was not confirmed") || d.Bootstrap().State != api.BootstrapIdle {
+		t.Errorf("unconfirmed: %d %q", code, errText)
+	}
+	b.in = "yes\n"
+	b.finishes(nil)
+	if code, text, errText := b.run(line); code != 0 || text != "Joining cluster... ok\n" || d.Joined.CAHash != hash || d.Joined.Password != "secret" {
+		t.Errorf("confirmed: %d %q %q %+v", code, text, errText, d.Joined)
+	}
+}
+
+func TestRemote(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	s := tlsServer(t, b)
+	ca := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	b.env["HAULOUT_PASSWORD_FILE"] = file(t, apitest.Password)
+	remote := "--url " + s.URL + " --ca-cert " + ca + " --user "
+	if code, text, errText := b.run(remote + apitest.Viewer + " cluster master"); code != 0 || text != "Node 1 is the cluster master node\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if code, _, errText := b.run("cluster token " + remote + apitest.Viewer); code != 1 || !strings.Contains(errText, "the role cluster_viewer of "+apitest.Viewer) {
+		t.Errorf("%d %q", code, errText)
+	}
+	if code, _, errText := b.run(remote + "eve@example.com status"); code != 1 || errText != "ERROR: the login was refused; check e-mail and password\n" {
+		t.Errorf("%d %q", code, errText)
+	}
+	if code, _, errText := b.run("--url " + s.URL + " --user x --ca-cert " + file(t, "x") + " status"); code != 1 || !strings.Contains(errText, "there is no certificate in") {
+		t.Errorf("%d %q", code, errText)
+	}
+}
+
+func TestNoDaemon(t *testing.T) {
+	t.Chdir(t.TempDir())
+	b := newBench(t, apitest.Cluster())
+	b.env["HAULOUT_SOCKET"] = ""
+	code, _, errText := b.run("status")
+	if code != 1 || !strings.Contains(errText, "no daemon was found at .haulout/haulout.sock or /run/haulout/haulout.sock; start one with haulout serve") {
+		t.Errorf("%d %q", code, errText)
+	}
+	if err := os.Mkdir(".haulout", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(b.socket, ".haulout/haulout.sock"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errText := b.run("cluster master"); code != 0 {
+		t.Errorf("%d %q", code, errText)
+	}
+	if code, _, errText := b.run("--socket=/nowhere/s status"); code != 1 || !strings.Contains(errText, "the daemon at /nowhere/s does not answer: no such file") {
+		t.Errorf("%d %q", code, errText)
+	}
+}
+
+func TestDatabases(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	d.Eager = true
+	code, text, errText := b.run("db create name orders memory_size 100MB shards_count 2 replication port 12000 password_file " + file(t, "hunter2"))
+	if code != 0 || text != "Creating db:4 (orders)... ok, at 127.0.0.1:12000\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	v := d.View()
+	if db := v.Databases[4]; db.MemorySize != 100<<20 || db.ShardsCount != 2 || !db.Replication || v.Secrets[4].Client != "hunter2" {
+		t.Errorf("%+v", db)
+	}
+	if code, _, errText := b.run("db create name orders memory_size 1KB port 80"); code != 1 || strings.Count(errText, "ERROR: ") != 3 {
+		t.Errorf("%d %q", code, errText)
+	}
+	if code, text, errText := b.run("db delete orders"); code != 0 || text != "Deleting db:4 (orders)... ok\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if code, _, errText := b.run("db delete db:4"); code != 1 || errText != "ERROR: there is no database db:4; see haulout db list\n" {
+		t.Errorf("%d %q", code, errText)
+	}
+}
+
+func TestTune(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	if code, text, errText := b.run("tune node 2 max_listeners 5 max_redis_servers 0"); code != 0 || text != "Finished successfully\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if n := d.View().Nodes[2]; n.MaxListeners != 5 || n.MaxShards != 0 {
+		t.Errorf("%+v", n)
+	}
+	code, _, errText := b.run("tune node 2 quorum_only enabled")
+	if code != 1 || !strings.HasPrefix(errText, "ERROR: node:2 has shards or endpoints and can not become quorum-only; ") {
+		t.Errorf("%d %q", code, errText)
+	}
+}

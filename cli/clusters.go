@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+)
+
+func clusterMaster(s *session, _ words) error {
+	c, err := s.client.Cluster(s.ctx)
+	if err != nil || s.print(c) {
+		return err
+	}
+	if c.Master == 0 {
+		return cluster.Refuse(cluster.CodeNoLeader, "try again in a moment", "the cluster has no master now")
+	}
+	s.say("Node %d is the cluster master node", c.Master)
+	return nil
+}
+
+func infoCluster(s *session, _ words) error {
+	c, err := s.client.Cluster(s.ctx)
+	if err != nil || s.print(c) {
+		return err
+	}
+	s.say("    name: %s", c.Name)
+	s.say("    created: %s", c.Created.UTC().Format(time.RFC3339))
+	s.say("    rack_aware: %s", onOff(c.RackAware))
+	s.say("    default_concurrent_restore_actions: %d", c.ConcurrentMoves)
+	s.say("    ca_hash: %s", c.CAHash)
+	return nil
+}
+
+func clusterToken(s *session, _ words) error {
+	token, err := s.client.CreateToken(s.ctx)
+	if err != nil || s.print(token) {
+		return err
+	}
+	s.say("%s", token.Token)
+	fmt.Fprintf(s.err, "good until %s; on the new node: %s cluster join nodes ADDRESS token TOKEN\n", token.Expires.UTC().Format(time.RFC3339), s.program)
+	return nil
+}
+
+func identity(w words) api.BootstrapNode {
+	return api.BootstrapNode{Identity: api.BootstrapIdentity{
+		Address: w.text("addr"), ExternalAddresses: w["external_addr"], RackID: w.text("rack_id"),
+	}}
+}
+
+func clusterCreate(s *session, w words) error {
+	password, err := s.password(w, "New password: ")
+	if err != nil {
+		return err
+	}
+	asked := !w.has("password") && !w.has("password_file") && s.in.file != nil
+	if asked {
+		again, err := s.askPassword("New password (again): ")
+		if err != nil {
+			return err
+		}
+		if again != password {
+			return cluster.Refuse(cluster.CodeBadRequest, "try again", "the two passwords differ")
+		}
+	}
+	r := api.BootstrapRequest{
+		Action: "create_cluster", Cluster: api.BootstrapCluster{Name: w.text("name")}, Node: identity(w),
+		Credentials: api.BootstrapCredentials{Username: w.text("username"), Password: password},
+		Policy:      api.BootstrapPolicy{RackAware: w.has("rack_aware")},
+	}
+	return s.bootstrap("Creating a new cluster...", func() error { return s.client.CreateCluster(s.ctx, r) })
+}
+
+func clusterJoin(s *session, w words) error {
+	login, err := s.joinLogin(w)
+	if err != nil {
+		return err
+	}
+	r := api.BootstrapRequest{Action: "join_cluster", Cluster: api.BootstrapCluster{Nodes: w["nodes"]}, Node: identity(w), Credentials: login}
+	return s.bootstrap("Joining cluster...", func() error { return s.client.JoinCluster(s.ctx, r) })
+}
+
+func (s *session) joinLogin(w words) (api.BootstrapCredentials, error) {
+	login := api.BootstrapCredentials{Token: w.text("token"), Username: w.text("username"), CAHash: w.text("ca_hash")}
+	if w.has("token") {
+		if w.has("username") || w.has("password") || w.has("password_file") || w.has("ca_hash") {
+			return login, misuse("give the token alone", nil, "a token needs no login and no ca_hash")
+		}
+		return login, nil
+	}
+	if login.Username == "" {
+		return login, misuse("give a token, or username and password", nil, "joining needs a token or a login")
+	}
+	var err error
+	if login.Password, err = s.password(w, "Password for "+login.Username+": "); err != nil {
+		return login, err
+	}
+	if login.CAHash == "" {
+		login.CAHash, err = s.trust(w["nodes"])
+	}
+	return login, err
+}
+
+const restPort = "9443"
+
+// trust shows the fingerprint of the cluster's CA and has it confirmed.
+func (s *session) trust(nodes []string) (string, error) {
+	address := nodes[0]
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(address, restPort)
+	}
+	hash, err := api.Fingerprint(s.ctx, address)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(s.err, "The CA certificate of the cluster at %s has the SHA-256 fingerprint\n    %s\nOn a node of the cluster, %s info cluster shows the right one.\n", address, hash, s.program)
+	if !s.confirm("Is it the same?") {
+		return "", cluster.Refuse(cluster.CodeForbidden, "confirm it, give ca_hash, or join with a token", "the cluster's CA was not confirmed")
+	}
+	return hash, nil
+}
+
+const bootstrapPatience = 3 * time.Minute
+
+// bootstrap starts what brings the node into a cluster, and waits for its end.
+func (s *session) bootstrap(title string, start func() error) error {
+	if err := start(); err != nil {
+		return err
+	}
+	if !s.flags.json {
+		fmt.Fprint(s.out, title)
+	}
+	answer, err := s.bootstrapped()
+	switch {
+	case s.flags.json:
+		s.print(answer)
+	case err == nil:
+		s.say(" ok")
+	default:
+		s.say(" failed")
+	}
+	return err
+}
+
+func (s *session) bootstrapped() (api.BootstrapAnswer, error) {
+	deadline := time.Now().Add(bootstrapPatience)
+	for {
+		answer, err := s.client.Bootstrap(s.ctx)
+		if err != nil && !passing(err) {
+			return answer, err
+		}
+		switch st := answer.Status; api.BootstrapState(st.State) {
+		case api.BootstrapCompleted:
+			return answer, nil
+		case api.BootstrapError:
+			return answer, &cluster.Error{Code: cluster.Code(st.ErrorCode), Message: strings.TrimSpace(st.ErrorDetails), Hint: st.ErrorHint}
+		}
+		if time.Now().After(deadline) {
+			return answer, cluster.Refuse(cluster.CodeDeadline, "look into the log of the daemon", "bootstrap is still %s after %s", answer.Status.State, bootstrapPatience)
+		}
+		if err := s.sleep(s.poll); err != nil {
+			return answer, errors.New("interrupted; the daemon goes on by itself")
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package cli
+
+// commands is the grammar.
+func commands() []command {
+	list := []command{
+		{pattern: "status [extra all]", help: "Show nodes, databases, endpoints and shards", run: status},
+		{pattern: "status nodes [extra all]", help: "Show the nodes", run: statusNodes},
+		{pattern: "status databases [extra all]", help: "Show the databases", run: statusDatabases},
+		{pattern: "status endpoints [node <node>] [db <db>] [extra all]", help: "Show the endpoints", run: statusEndpoints},
+		{pattern: "status shards [node <node>] [db <db>] [extra all]", help: "Show the shards", run: statusShards},
+
+		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
+			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
+			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] {dry_run} {evict_dbs}",
+			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
+		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
+			" [cause hardware|host_lost|patching|announced|other] [reason <text>] {dry_run}",
+			help: "Put a node back into service exactly as it was", run: maintenanceOff},
+		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
+
+		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
+		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},
+		{pattern: "tune node <node> [max_listeners <number>] [max_redis_servers <number>] [quorum_only enabled|disabled]",
+			help: "Change the settings of a node", run: tuneNode},
+
+		{pattern: "cluster create (name <name>) (username <email>) [password <password>] [password_file <file>] [rack_aware] [rack_id <rack>]" +
+			" [addr <address>] [external_addr <address>...]",
+			help: "Make a cluster of this node", run: clusterCreate},
+		{pattern: "cluster join (nodes <address>...) [token <token>] [username <email>] [password <password>] [password_file <file>]" +
+			" [ca_hash <hash>] [rack_id <rack>] [addr <address>] [external_addr <address>...]",
+			help: "Let this node join a cluster", run: clusterJoin},
+		{pattern: "cluster token", help: "Make a token that lets a node join", run: clusterToken},
+		{pattern: "cluster master", help: "Show which node leads the cluster", run: clusterMaster},
+		{pattern: "cluster running_actions", help: "List the actions that are queued or running", run: runningActions},
+
+		{pattern: "db create (name <name>) (memory_size <size>) [shards_count <number>] [replication] [port <number>]" +
+			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware]",
+			help: "Create a database", run: databaseCreate},
+		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},
+		{pattern: "db list", help: "List the databases", run: statusDatabases},
+
+		{pattern: "version", help: "Show the version of this program", run: version, offline: true},
+		{pattern: "help", help: "Show this list, or the options of what is named: help node", offline: true,
+			run: func(s *session, _ words) error { return s.helpAbout(nil) }},
+	}
+	for i, c := range list {
+		list[i] = c.compile()
+	}
+	return list
+}

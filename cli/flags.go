@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+)
+
+// flags are what stands before, between or behind the words of a command.
+type flags struct {
+	socket, url, user, caCert string
+	json, yes, help           bool
+}
+
+const flagsHelp = `  --socket PATH    the daemon's socket (or $HAULOUT_SOCKET)
+  --url URL        a daemon elsewhere: https://HOST:9443, with
+  --user EMAIL     the login; the password is asked for, or read from $HAULOUT_PASSWORD_FILE
+  --ca-cert FILE   the cluster's CA certificate
+  --json           print the objects of the REST API
+  -y, --yes        answer every question with yes
+`
+
+// parse takes the flags out and returns the words. Behind -- all are words.
+func (f *flags) parse(args []string) ([]string, error) {
+	var words []string
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			return append(words, args...), nil
+		}
+		name, value, given := strings.Cut(arg, "=")
+		switch {
+		case f.text(name) != nil:
+			if !given && len(args) > 0 {
+				value, args, given = args[0], args[1:], true
+			}
+			if !given || value == "" {
+				return nil, misuse("give it behind the flag", nil, "%s has no value", name)
+			}
+			*f.text(name) = value
+		case f.toggle(arg) != nil:
+			*f.toggle(arg) = true
+		case len(arg) > 1 && strings.HasPrefix(arg, "-"):
+			all := []string{"--socket", "--url", "--user", "--ca-cert", "--json", "--yes", "--help"}
+			return nil, misuse(didYouMean(name, all), nil, "there is no flag %s", name)
+		default:
+			words = append(words, arg)
+		}
+	}
+	return slices.Clip(words), nil
+}
+
+func (f *flags) text(name string) *string {
+	switch name {
+	case "--socket":
+		return &f.socket
+	case "--url":
+		return &f.url
+	case "--user":
+		return &f.user
+	case "--ca-cert":
+		return &f.caCert
+	}
+	return nil
+}
+
+func (f *flags) toggle(name string) *bool {
+	switch name {
+	case "--json":
+		return &f.json
+	case "--yes", "-y":
+		return &f.yes
+	case "--help", "-h":
+		return &f.help
+	}
+	return nil
+}

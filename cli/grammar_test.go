@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+func TestGrammar(t *testing.T) {
+	for line, want := range map[string]struct {
+		usage string
+		words words
+	}{
+		"status":                       {"status [", words{}},
+		"status extra all":             {"status [", words{"extra": {"all"}}},
+		"status nodes":                 {"status nodes", words{}},
+		"status shards node 2 db db:1": {"status shards", words{"node": {"2"}, "db": {"db:1"}}},
+		"node 2 maintenance_mode on":   {"node <node> maintenance_mode on", words{"node": {"2"}}},
+		"node node:2 maintenance_mode on keep_slave_shards max_concurrent_actions 3 reason fan": {
+			"node <node> maintenance_mode on",
+			words{"node": {"node:2"}, "keep_slave_shards": {"keep_slave_shards"}, "max_concurrent_actions": {"3"}, "reason": {"fan"}},
+		},
+		"node 2 maintenance_mode on ignore_check quorum other demote_node": {
+			"node <node> maintenance_mode on", words{"node": {"2"}, "ignore_check": {"quorum", "other"}, "demote_node": {"demote_node"}},
+		},
+		"node 2 maintenance_mode off snapshot_name on": {"node <node> maintenance_mode off", words{"node": {"2"}, "snapshot_name": {"on"}}},
+		"tune node 2 quorum_only disabled":             {"tune node", words{"node": {"2"}, "quorum_only": {"disabled"}}},
+		"cluster create username a@b name c":           {"cluster create", words{"name": {"c"}, "username": {"a@b"}}},
+		"db delete sessions":                           {"db delete", words{"db": {"sessions"}}},
+	} {
+		c, w, err := parse(commands(), strings.Fields(line))
+		if err != nil || !strings.HasPrefix(c.usage(), want.usage) || !same(w, want.words) {
+			t.Errorf("%s: %q %v %v", line, c.usage(), w, err)
+		}
+	}
+}
+
+func same(a, b words) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name := range a {
+		if !slices.Equal(a[name], b[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestWrongUsage(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	for line, want := range map[string]string{
+		"frobnicate":                   `there is no command "frobnicate"; see haulout help`,
+		"stauts":                       `there is no command "stauts"; did you mean status`,
+		"node":                         `something is missing behind "node"`,
+		"node two maintenance_mode on": `"two" is no node; give the number of a node, for example 2`,
+		"node 0 maintenance_mode on":   `"0" is no node`,
+		"node 2 maintainance_mode on":  `the word "maintainance_mode" does not fit behind "node 2"; did you mean maintenance_mode`,
+		"node 2 maintenance_mode":      `something is missing behind "node 2 maintenance_mode"`,
+		"node 2 maintenance_mode upon": `the word "upon" does not fit behind "node 2 maintenance_mode"`,
+		"node 2 maintenance_mode on keep_slave_shard":         `the word "keep_slave_shard" does not fit here; did you mean keep_slave_shards`,
+		"node 2 maintenance_mode on reason":                   `reason needs <text>`,
+		"node 2 maintenance_mode on max_concurrent_actions x": `max_concurrent_actions can not be "x"; give a number from 0`,
+		"node 2 maintenance_mode on max_concurrent_actions 0": `max_concurrent_actions can not be 0`,
+		"node 2 maintenance_mode on evict_ha_replica on":      `evict_ha_replica can not be "on"; use enabled or disabled`,
+		"node 2 maintenance_mode on demote_node demote_node":  `demote_node stands twice`,
+		"status nodse":                                    `the word "nodse" does not fit behind "status"; did you mean nodes`,
+		"status extra rack_id":                            `extra can not be "rack_id"; use all`,
+		"db create name x":                                `memory_size <size> is missing`,
+		"db create name x memory_size big":                `memory_size can not be "big"`,
+		"tune node 2":                                     `there is nothing to change`,
+		"cluster join nodes 127.0.0.1":                    `joining needs a token or a login`,
+		"cluster join nodes 127.0.0.1 token x username y": `a token needs no login`,
+		"status --jsno":                                   `there is no flag --jsno; did you mean --json`,
+		"status --socket":                                 `--socket has no value`,
+		"status --url https://h:1":                        `a daemon elsewhere needs a login`,
+		"status --user a@b":                               `--user and --ca-cert are for a daemon elsewhere`,
+	} {
+		code, text, errText := b.run(line)
+		if code != 2 || text != "" || !strings.HasPrefix(errText, "ERROR: "+want) {
+			t.Errorf("%s: %d %q %q, want %q", line, code, text, errText, want)
+		}
+	}
+	_, _, errText := b.run("node 2 maintainance_mode on")
+	if strings.Count(errText, "usage: haulout node <node> maintenance_mode") != 2 || strings.Contains(errText, "snapshot list") {
+		t.Errorf("the usage of the nearest commands is to be shown:\n%s", errText)
+	}
+	if code, _, errText := b.run(""); code != 2 || !strings.HasPrefix(errText, "usage: haulout") {
+		t.Errorf("no words: %d %q", code, errText)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	for name, line := range map[string]string{"help": "help", "help_node": "help node", "help_off": "--help node 2 maintenance_mode off"} {
+		code, text, errText := b.run(line)
+		if code != 0 || errText != "" {
+			t.Errorf("%s: %d %s", line, code, errText)
+		}
+		golden(t, name, text)
+	}
+	if code, _, errText := b.run("help wings"); code != 2 || !strings.Contains(errText, `there is no command "wings"`) {
+		t.Errorf("help wings: %d %s", code, errText)
+	}
+}
+
+func TestExtraCommands(t *testing.T) {
+	var got []string
+	extra := map[string]func([]string) int{"serve": func(args []string) int { got = args; return 7 }}
+	if code := Main([]string{"/usr/bin/haulout", "serve", "--data", "x"}, nil, nil, nil, extra); code != 7 || !slices.Equal(got, []string{"--data", "x"}) {
+		t.Errorf("%d %v", code, got)
+	}
+}
+
+// Whatever is typed: an answer, a misuse, never a panic.
+func FuzzWords(f *testing.F) {
+	for _, c := range commands() {
+		f.Add(c.usage())
+	}
+	f.Add("node 2 maintenance_mode on reason")
+	f.Add("status \xff <node>")
+	list := commands()
+	f.Fuzz(func(t *testing.T, line string) {
+		text := strings.Fields(line)
+		if len(text) == 0 {
+			return
+		}
+		c, w, err := parse(list, text)
+		var wrong *usageError
+		if err != nil && !errors.As(err, &wrong) && cluster.CodeOf(err) != cluster.CodeUnsupported {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if err == nil && (c.run == nil || w == nil) {
+			t.Fatalf("%q: no command", line)
+		}
+	})
+}

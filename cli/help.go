@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+)
+
+// extraHelp describes the commands that the program brings along.
+var extraHelp = map[string]string{
+	"serve": "Run the daemon of this host: serve --help",
+	"proxy": "Run the proxy of this host; its daemon does that",
+}
+
+func (s *session) helpAbout(about []string) error {
+	if len(about) > 0 && len(s.about(about)) == 0 {
+		return misuse("see "+s.program+" help", nil, "there is no command %q", strings.Join(about, " "))
+	}
+	s.help(s.out, about)
+	return nil
+}
+
+// about returns the commands that begin with the words.
+func (s *session) about(text []string) []command {
+	return slices.DeleteFunc(commands(), func(c command) bool { return c.matched(text) < min(len(text), len(c.head)) })
+}
+
+// help lists all commands, or shows in full those that begin with the words.
+func (s *session) help(to io.Writer, text []string) {
+	if len(text) > 0 {
+		for _, c := range s.about(text) {
+			fmt.Fprintf(to, "%s\n    %s\n", c.usage(), c.help)
+		}
+		return
+	}
+	fmt.Fprintf(to, "usage: %s [flags] words\n\n", s.program)
+	width := 0
+	for _, c := range commands() {
+		width = max(width, len(strings.Join(c.head, " ")))
+	}
+	for _, c := range commands() {
+		fmt.Fprintf(to, "  %-*s   %s\n", width, strings.Join(c.head, " "), c.help)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.extra)) {
+		fmt.Fprintf(to, "  %-*s   %s\n", width, name, extraHelp[name])
+	}
+	fmt.Fprintf(to, "\n%s help WORDS shows the options of a command.\n\nflags:\n%s", s.program, flagsHelp)
+}
+
+func version(s *session, _ words) error {
+	text, revision := "development", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			text = info.Main.Version
+		}
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = setting.Value
+			}
+		}
+	}
+	if s.print(map[string]string{"version": text, "revision": revision}) {
+		return nil
+	}
+	s.say("%s", strings.TrimSpace("haulout "+text+" "+revision))
+	return nil
+}

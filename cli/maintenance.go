@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+)
+
+func maintenanceOn(s *session, w words) error {
+	r := api.MaintenanceRequest{
+		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
+		MaxConcurrent: w.number("max_concurrent_actions"), IgnoreChecks: w["ignore_check"], Cause: w.text("cause"), Reason: w.text("reason"),
+	}
+	r.EvictHAReplica, r.EvictAAReplica = choice(w, "evict_ha_replica"), choice(w, "evict_active_active_replica")
+	return s.maintain(w, cluster.MaintenanceOn, r)
+}
+
+func maintenanceOff(s *session, w words) error {
+	return s.maintain(w, cluster.MaintenanceOff, api.MaintenanceRequest{
+		SnapshotName: w.text("snapshot_name"), SkipShardsRestore: w.has("skip_shards_restore"),
+		MaxConcurrent: w.number("max_concurrent_actions"), Cause: w.text("cause"), Reason: w.text("reason"),
+	})
+}
+
+func choice(w words, name string) *bool {
+	if !w.has(name) {
+		return nil
+	}
+	enabled := w.text(name) == "enabled"
+	return &enabled
+}
+
+func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRequest) error {
+	node := w.number("node")
+	if w.has("max_concurrent_actions") && r.MaxConcurrent == 0 {
+		return misuse("give a number from 1", nil, "max_concurrent_actions can not be 0")
+	}
+	overwritten, err := s.overwritten(node, r)
+	if err != nil {
+		return err
+	}
+	queued, err := s.client.StartMaintenance(s.ctx, node, name, r)
+	if err != nil {
+		return err
+	}
+	t := &transcript{session: s, name: name, node: node, quiet: s.flags.json, moves: map[int]string{}}
+	if overwritten != nil {
+		t.line("Found snapshot from %s, overwriting the snapshot", overwritten.Created.UTC().Format(time.RFC3339))
+	}
+	a, err := s.follow(t, queued.TaskID)
+	if err != nil {
+		return err
+	}
+	return s.conclude(t, a)
+}
+
+// overwritten returns the snapshot that a maintenance_on will replace. On a node
+// that is out already the first one is kept.
+func (s *session) overwritten(node int, r api.MaintenanceRequest) (*api.SnapshotItem, error) {
+	if !r.OverwriteSnapshot {
+		return nil, nil
+	}
+	n, err := s.client.Node(s.ctx, node)
+	if err != nil || n.Maintenance != nil {
+		return nil, err
+	}
+	statuses, err := s.client.NodeStatuses(s.ctx)
+	return statuses[node].MaintenanceSnapshot, err
+}
+
+// follow looks at the action until it has ended, and tells what it sees.
+func (s *session) follow(t *transcript, task string) (api.Action, error) {
+	t.begin()
+	reached := time.Now()
+	for {
+		a, err := s.client.Action(s.ctx, task)
+		switch {
+		case err == nil:
+			reached = time.Now()
+			t.tell(a)
+			if ended(a) {
+				return a, nil
+			}
+		case s.ctx.Err() != nil:
+			return a, t.detach()
+		case !passing(err) || time.Since(reached) > s.patience:
+			return a, t.lost(asError(err))
+		}
+		if s.sleep(s.poll) != nil {
+			return a, t.detach()
+		}
+	}
+}
+
+// passing reports whether the error may go away while leaders change and
+// daemons restart. The board of a follower may also lag behind the request.
+func passing(err error) bool {
+	var known *cluster.Error
+	if !errors.As(err, &known) {
+		return false
+	}
+	switch known.Code {
+	case cluster.CodeNodeDown, cluster.CodeNoLeader, cluster.CodeNoQuorum, cluster.CodeDeadline, cluster.CodeActionNotFound, cluster.CodeNotBootstrapped:
+		return true
+	}
+	return false
+}
+
+func (s *session) conclude(t *transcript, a api.Action) error {
+	if !s.print(a) {
+		t.end(a)
+	}
+	if a.Status == string(cluster.ActionCompleted) {
+		return nil
+	}
+	if s.flags.json {
+		return errTold
+	}
+	s.complain(&cluster.Error{
+		Code: cluster.Code(a.ErrorCode), Message: fmt.Sprintf("%s of node:%d %s: %s", a.Name, a.Node, a.Status, a.ErrorMessage), Hint: a.ErrorHint,
+	})
+	for _, left := range a.Left {
+		fmt.Fprintf(s.err, "left: %s\n", left)
+	}
+	return errTold
+}
+
+// lost says that the action can not be followed any more.
+func (t *transcript) lost(why *cluster.Error) error {
+	return cluster.Refuse(why.Code, why.Hint, "%s of node:%d may go on, but it can not be followed: %s", t.name, t.node, why.Message)
+}
+
+// detach leaves the action alone.
+func (t *transcript) detach() error {
+	fmt.Fprintf(t.session.err, "\ndetached: %s of node:%d goes on; look at it with: %s cluster running_actions\n", t.name, t.node, t.session.program)
+	return errTold
+}

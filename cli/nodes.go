@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+)
+
+func noNode(node int) error {
+	return cluster.Refuse(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", node)
+}
+
+func snapshotList(s *session, w words) error {
+	list, err := s.client.Snapshots(s.ctx, w.number("node"))
+	if err != nil || s.print(list) {
+		return err
+	}
+	t := table{columns: []string{"Name", "Node", "Time"}}
+	for _, item := range list {
+		t.add(item.Name, fmt.Sprint(item.Node), item.Created.UTC().Format(time.RFC3339))
+	}
+	s.show(t)
+	return nil
+}
+
+func infoNode(s *session, w words) error {
+	n, err := s.client.Node(s.ctx, w.number("node"))
+	if err != nil || s.print(n) {
+		return err
+	}
+	external := "N/A"
+	if len(n.ExternalAddresses) > 0 {
+		external = strings.Join(n.ExternalAddresses, ",")
+	}
+	s.say("Command Output: node:%d", n.UID)
+	s.say("    address: %s", n.Address)
+	s.say("    external addresses: %s", external)
+	s.say("    recovery path: N/A")
+	s.say("    quorum only: %s", onOff(!n.AcceptServers))
+	s.say("    max redis servers: %d", n.MaxShards)
+	s.say("    max listeners: %d", n.MaxListeners)
+	if m := n.Maintenance; m != nil {
+		s.say("    in maintenance: since %s, snapshot %s", m.Since.UTC().Format(time.RFC3339), m.Snapshot)
+		for _, h := range m.Holds {
+			s.say("    held out by: %s", holdText(h))
+		}
+		return s.shutdown(int(n.UID))
+	}
+	return nil
+}
+
+// shutdown says whether a node that is out may be shut down.
+func (s *session) shutdown(node int) error {
+	statuses, err := s.client.NodeStatuses(s.ctx)
+	if err != nil {
+		return err
+	}
+	blockers := statuses[node].ShutdownBlockers
+	s.say("    safe to shut down: %s", map[bool]string{true: "yes", false: "no"}[len(blockers) == 0])
+	for _, b := range blockers {
+		s.say("        %s", b)
+	}
+	return nil
+}
+
+func holdText(h api.Hold) string {
+	text := h.Owner + " since " + h.Since.UTC().Format(time.RFC3339)
+	if h.Cause != "" {
+		text += ", " + h.Cause
+	}
+	if h.Reason != "" {
+		text += ": " + h.Reason
+	}
+	return text
+}
+
+func tuneNode(s *session, w words) error {
+	var t api.TuneNode
+	number := func(name string) *int {
+		if !w.has(name) {
+			return nil
+		}
+		n := w.number(name)
+		return &n
+	}
+	t.MaxListeners, t.MaxShards = number("max_listeners"), number("max_redis_servers")
+	if quorumOnly := choice(w, "quorum_only"); quorumOnly != nil {
+		accept := !*quorumOnly
+		t.AcceptServers = &accept
+	}
+	if t == (api.TuneNode{}) {
+		return misuse("give max_listeners, max_redis_servers or quorum_only", nil, "there is nothing to change")
+	}
+	node := w.number("node")
+	if err := s.client.TuneNode(s.ctx, node, t); err != nil {
+		return err
+	}
+	if s.flags.json {
+		n, err := s.client.Node(s.ctx, node)
+		s.print(n)
+		return err
+	}
+	s.say("Finished successfully")
+	return nil
+}

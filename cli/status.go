@@ -1,0 +1,334 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+)
+
+// picture is what the tables are drawn from.
+type picture struct {
+	Cluster   api.Cluster            `json:"cluster"`
+	Nodes     []api.NodeObject       `json:"nodes"`
+	Statuses  map[int]api.NodeStatus `json:"nodes_status"`
+	Databases []api.Database         `json:"bdbs"`
+	Shards    []api.Shard            `json:"shards"`
+	connected int                    // node the session talks to
+}
+
+func (s *session) picture() (p picture, err error) {
+	if p.Cluster, err = s.client.Cluster(s.ctx); err != nil {
+		return p, err
+	}
+	if p.Nodes, err = s.client.Nodes(s.ctx); err != nil {
+		return p, err
+	}
+	if p.Statuses, err = s.client.NodeStatuses(s.ctx); err != nil {
+		return p, err
+	}
+	if p.Databases, err = s.client.Databases(s.ctx); err != nil {
+		return p, err
+	}
+	if p.Shards, err = s.client.Shards(s.ctx); err != nil {
+		return p, err
+	}
+	local, err := s.client.Bootstrap(s.ctx)
+	p.connected = int(local.Local.UID)
+	return p, err
+}
+
+func status(s *session, w words) error {
+	p, err := s.picture()
+	if err != nil || s.print(p) {
+		return err
+	}
+	all := w.has("extra")
+	if all {
+		s.say("CLUSTER:\n%s\n", p.headline())
+	}
+	for i, t := range []table{p.nodes(all), p.databases(all), p.endpoints(all, w), p.shards(all, w)} {
+		if i > 0 {
+			s.say("")
+		}
+		s.show(t)
+	}
+	return nil
+}
+
+func (p picture) headline() string {
+	for _, n := range p.Nodes {
+		if n.UID == p.Cluster.Master {
+			return fmt.Sprintf("OK. Cluster master: %d (%s)", n.UID, n.Address)
+		}
+	}
+	return "ERROR. Cluster master: none"
+}
+
+func statusNodes(s *session, w words) error {
+	p, err := s.picture()
+	if err != nil || s.print(map[string]any{"nodes": p.Nodes, "nodes_status": p.Statuses}) {
+		return err
+	}
+	s.show(p.nodes(w.has("extra")))
+	return nil
+}
+
+func statusDatabases(s *session, w words) error {
+	p, err := s.picture()
+	if err != nil || s.print(p.Databases) {
+		return err
+	}
+	s.show(p.databases(w.has("extra")))
+	return nil
+}
+
+func statusEndpoints(s *session, w words) error {
+	p, err := s.picture()
+	if err != nil {
+		return err
+	}
+	if err := p.checkFilter(w); err != nil {
+		return err
+	}
+	list := []api.Endpoint{}
+	for _, d := range p.Databases {
+		if wantsDatabase(w, d) {
+			list = append(list, d.Endpoints...)
+		}
+	}
+	if s.print(list) {
+		return nil
+	}
+	s.show(p.endpoints(w.has("extra"), w))
+	return nil
+}
+
+func statusShards(s *session, w words) error {
+	p, err := s.picture()
+	if err != nil {
+		return err
+	}
+	if err := p.checkFilter(w); err != nil {
+		return err
+	}
+	list := slices.DeleteFunc(slices.Clone(p.Shards), func(shard api.Shard) bool { return !p.wantsShard(w, shard) })
+	if s.print(list) {
+		return nil
+	}
+	s.show(p.shards(w.has("extra"), w))
+	return nil
+}
+
+// checkFilter refuses nodes and databases that do not exist.
+func (p picture) checkFilter(w words) error {
+	if w.has("node") && !slices.ContainsFunc(p.Nodes, func(n api.NodeObject) bool { return wantsNode(w, int(n.UID)) }) {
+		return noNode(w.number("node"))
+	}
+	if w.has("db") && !slices.ContainsFunc(p.Databases, func(d api.Database) bool { return wantsDatabase(w, d) }) {
+		return noDatabase(w.text("db"))
+	}
+	return nil
+}
+
+func wantsNode(w words, node int) bool { return !w.has("node") || w.number("node") == node }
+
+func wantsDatabase(w words, d api.Database) bool {
+	return !w.has("db") || names(w.text("db"), d)
+}
+
+// names reports whether the text, db:<id> or a name, means the database.
+func names(text string, d api.Database) bool {
+	return text == d.Name || text == fmt.Sprintf("db:%d", d.UID)
+}
+
+func (p picture) wantsShard(w words, s api.Shard) bool {
+	d := p.database(s.Database)
+	return wantsNode(w, int(s.Node)) && wantsDatabase(w, d)
+}
+
+func (p picture) database(uid api.NumberID) api.Database {
+	for _, d := range p.Databases {
+		if d.UID == uid {
+			return d
+		}
+	}
+	return api.Database{UID: uid}
+}
+
+func (p picture) nodes(all bool) table {
+	t := table{title: "CLUSTER NODES:", columns: strings.Fields(
+		"NODE:ID ROLE ADDRESS EXTERNAL_ADDRESS HOSTNAME MASTERS SLAVES OVERBOOKING_DEPTH SHARDS CORES FREE_RAM PROVISIONAL_RAM VERSION SHA RACK-ID STATUS")}
+	for _, n := range p.Nodes {
+		t.add(p.nodeRow(n)...)
+		if !n.AcceptServers {
+			t.paintLast("SHARDS", yellow)
+		}
+	}
+	if !all {
+		t = t.without("MASTERS", "SLAVES", "OVERBOOKING_DEPTH", "SHA", "RACK-ID")
+	}
+	return t
+}
+
+func (p picture) nodeRow(n api.NodeObject) []string {
+	st := p.Statuses[int(n.UID)]
+	name := fmt.Sprintf("node:%d", n.UID)
+	if int(n.UID) == p.connected {
+		name = "*" + name
+	}
+	most := n.MaxShards
+	if !n.AcceptServers {
+		most = 0
+	}
+	health, free, provisional := "OK", sizeText(st.FreeRAM), sizeText(st.FreeProvisionalRAM)
+	if n.Status != "active" {
+		health, free, provisional = strings.ToUpper(n.Status), "-", "-"
+	}
+	if !n.AcceptServers {
+		provisional = sizeText(0)
+	}
+	return []string{
+		name, n.Role, n.Address, strings.Join(n.ExternalAddresses, ","), n.Hostname,
+		strconv.Itoa(len(st.MasterShards)), strconv.Itoa(len(st.SlaveShards)), sizeText(st.OverbookingDepth),
+		fmt.Sprintf("%d/%d", n.ShardCount, most), strconv.Itoa(n.Cores),
+		free + "/" + sizeText(n.TotalMemory), provisional + "/" + sizeText(st.TotalProvisionalRAM),
+		n.Version, dash(st.VersionSHA), dash(n.RackID), health,
+	}
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// without returns the table with the columns left out.
+func (t table) without(columns ...string) table {
+	small := table{title: t.title, paint: map[[2]int]string{}}
+	for i, c := range t.columns {
+		if slices.Contains(columns, c) {
+			continue
+		}
+		for r := range t.rows {
+			if colour, ok := t.paint[[2]int{r, i}]; ok {
+				small.paint[[2]int{r, len(small.columns)}] = colour
+			}
+		}
+		small.columns = append(small.columns, c)
+	}
+	for _, row := range t.rows {
+		var cells []string
+		for i, cell := range row {
+			if !slices.Contains(columns, t.columns[i]) {
+				cells = append(cells, cell)
+			}
+		}
+		small.add(cells...)
+	}
+	return small
+}
+
+func (p picture) databases(all bool) table {
+	t := table{title: "DATABASES:", columns: strings.Fields(
+		"DB:ID NAME TYPE STATUS SHARDS PLACEMENT REPLICATION PERSISTENCE ENDPOINT EXEC_STATE EXEC_STATE_MACHINE BACKUP_PROGRESS MISSING_BACKUP_TIME REDIS_VERSION")}
+	for _, d := range p.Databases {
+		t.add(fmt.Sprintf("db:%d", d.UID), d.Name, d.Type, d.Status, strconv.Itoa(d.ShardsCount), d.Placement,
+			onOff(d.Replication), d.Persistence, endpointAddress(d), "N/A", "N/A", "N/A", "N/A", "N/A")
+	}
+	if !all {
+		t = t.without("EXEC_STATE", "EXEC_STATE_MACHINE", "BACKUP_PROGRESS", "MISSING_BACKUP_TIME", "REDIS_VERSION")
+	}
+	return t
+}
+
+func onOff(on bool) string {
+	if on {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+func endpointAddress(d api.Database) string {
+	if len(d.Endpoints) == 0 || len(d.Endpoints[0].Addresses) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s:%d", d.Endpoints[0].Addresses[0], d.Endpoints[0].Port)
+}
+
+func (p picture) endpoints(all bool, w words) table {
+	t := table{title: "ENDPOINTS:", columns: strings.Fields("DB:ID NAME ID NODE ROLE SSL WATCHDOG_STATUS")}
+	for _, d := range p.Databases {
+		for _, e := range d.Endpoints {
+			for _, node := range e.Nodes {
+				if wantsDatabase(w, d) && wantsNode(w, int(node)) {
+					t.add(fmt.Sprintf("db:%d", d.UID), d.Name, "endpoint:"+e.UID, fmt.Sprintf("node:%d", node), e.ProxyPolicy, "No", upDown(e.Listening))
+				}
+			}
+		}
+	}
+	if !all {
+		t = t.without("WATCHDOG_STATUS")
+	}
+	return t
+}
+
+func upDown(up bool) string {
+	if up {
+		return "OK"
+	}
+	return "DOWN"
+}
+
+func (p picture) shards(all bool, w words) table {
+	t := table{title: "SHARDS:", columns: strings.Fields("DB:ID NAME ID NODE ROLE SLOTS USED_MEMORY RAM_FRAG WATCHDOG_STATUS STATUS")}
+	byDatabase := slices.Clone(p.Shards)
+	slices.SortStableFunc(byDatabase, func(a, b api.Shard) int { return int(a.Database - b.Database) })
+	for _, shard := range byDatabase {
+		if p.wantsShard(w, shard) {
+			t.add(fmt.Sprintf("db:%d", shard.Database), p.database(shard.Database).Name, fmt.Sprintf("redis:%d", shard.UID),
+				fmt.Sprintf("node:%d", shard.Node), shard.Role, shard.Slots, sizeText(shard.Info.UsedMemory), "N/A",
+				upDown(shard.Status == "active"), shardHealth(shard))
+		}
+	}
+	if !all {
+		t = t.without("RAM_FRAG", "WATCHDOG_STATUS")
+	}
+	return t
+}
+
+func shardHealth(s api.Shard) string {
+	switch {
+	case s.Lost:
+		return "LOST"
+	case s.DetailedStatus != "ok":
+		return strings.ToUpper(s.DetailedStatus)
+	case s.Sync != nil && s.Sync.Status == "in_progress":
+		return "SYNCING"
+	case s.Sync != nil && s.Sync.Status == "link_down":
+		return "LINK_DOWN"
+	}
+	return "OK"
+}
+
+func ended(a api.Action) bool { return cluster.ActionStatus(a.Status).Ended() }
+
+func runningActions(s *session, _ words) error {
+	actions, err := s.client.Actions(s.ctx)
+	if err != nil {
+		return err
+	}
+	running := slices.DeleteFunc(actions, ended)
+	if s.print(running) {
+		return nil
+	}
+	s.say("Got %d tasks:", len(running))
+	for i, a := range running {
+		s.say("%d) Task: %s (%s) Node: %d Status: %s", i+1, a.Name, a.TaskID, a.Node, a.Status)
+	}
+	return nil
+}

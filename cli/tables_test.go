@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+// out takes node 2 out of service; what was there stays there.
+func out(d *apitest.Daemon) {
+	d.Apply(cluster.EnqueueAction{Action: cluster.Action{ID: "a1", Name: cluster.MaintenanceOn, Node: 2, By: "root", Created: apitest.Start, Reason: "new disk"}})
+	s := d.Begin(2, cluster.MaintenanceOn)
+	s.Checks()
+	s.Snapshot("maintenance_mode_2024-01-11_20-25-37")
+	s.Close()
+	s.CompleteOn()
+}
+
+func TestTables(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	for name, line := range map[string]string{
+		"status":           "status",
+		"status_extra":     "status extra all",
+		"status_nodes":     "status nodes",
+		"status_databases": "db list",
+		"status_endpoints": "status endpoints node 1",
+		"status_shards":    "status shards db sessions node node:2",
+		"info_cluster":     "info cluster",
+		"running_none":     "cluster running_actions",
+	} {
+		code, text, errText := b.run(line)
+		if code != 0 || errText != "" {
+			t.Errorf("%s: %d %s", line, code, errText)
+		}
+		golden(t, name, text)
+	}
+	out(d)
+	d.SetAlive(3, false)
+	b.colour = true
+	for name, line := range map[string]string{
+		"status_nodes_out": "status nodes",
+		"status_shards_3":  "status shards node 3",
+		"info_node_out":    "info node 2",
+		"snapshot_list":    "node 2 snapshot list",
+	} {
+		_, text, _ := b.run(line)
+		golden(t, name, text)
+	}
+	_, text, _ := b.run("status nodes")
+	if strings.Count(text, yellow) != 1 || !strings.Contains(text, yellow+"4/0"+"\x1b[0m") {
+		t.Errorf("only the SHARDS cell of node 2 is to be yellow:\n%s", text)
+	}
+}
+
+func TestRunningActions(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	d.Apply(cluster.EnqueueAction{Action: cluster.Action{ID: "a1", Name: cluster.MaintenanceOn, Node: 2, Created: apitest.Start}})
+	_, text, _ := b.run("cluster running_actions")
+	if want := "Got 1 tasks:\n1) Task: maintenance_on (a1) Node: 2 Status: queued\n"; text != want {
+		t.Errorf("got %q, want %q", text, want)
+	}
+}
+
+func TestJSONEverywhere(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	for _, line := range []string{
+		"status", "status nodes", "status databases", "status endpoints", "status shards", "info node 1", "info cluster", "cluster master",
+		"cluster running_actions", "cluster token", "node 1 snapshot list", "tune node 1 max_listeners 50", "db list", "version",
+	} {
+		code, text, errText := b.run(line + " --json")
+		if code != 0 || !json.Valid([]byte(text)) || errText != "" {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+	code, text, errText := b.run("--json info node 9")
+	if code != 1 || text != "" || !strings.Contains(errText, `"error_code":"node_not_found"`) {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for bytes, want := range map[int64]string{
+		0: "0KB", 512: "0.5KB", 2 << 20: "2MB", 2182086: "2.08MB", 5 << 30: "5GB", 15258054656: "14.21GB", 1 << 41: "2TB", -3 << 20: "-3MB",
+	} {
+		if got := sizeText(bytes); got != want {
+			t.Errorf("%d: %s, want %s", bytes, got, want)
+		}
+	}
+	for text, want := range map[string]int64{"100MB": 100 << 20, "2gb": 2 << 30, "1.5KB": 1536, "4096": 4096, "0": 0} {
+		if got, err := parseSize(text); err != nil || got != want {
+			t.Errorf("%s: %d, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "MB", "-1", "1XB", "NaN", "Inf", "0x10", "1_0", "9999999TB"} {
+		if n, err := parseSize(bad); err == nil {
+			t.Errorf("%q is taken for %d", bad, n)
+		}
+	}
+}

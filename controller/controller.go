@@ -1,0 +1,324 @@
+// Package controller carries actions out on the leader: it looks at the board
+// and the reports, asks the pure rooms what is next, and commits it, one change
+// at a time.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
+	"github.com/haulout/haulout/plan"
+	"github.com/haulout/haulout/recovery"
+)
+
+// Store is what the controller needs of the quorum.
+type Store interface {
+	// Board returns the committed state as this node knows it.
+	Board() *cluster.Board
+	// Subscribe delivers the newest board after each change until ctx ends.
+	Subscribe(ctx context.Context) <-chan *cluster.Board
+	// Commit writes the change if the epoch still leads and nothing it writes
+	// was changed meanwhile, and returns the board that shows it.
+	Commit(ctx context.Context, epoch int64, basis *cluster.Board, c cluster.Change) (*cluster.Board, error)
+	// Alive returns the nodes whose lease stands.
+	Alive() map[int]bool
+	// Log returns activity entries.
+	Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error)
+}
+
+// Executor sends orders to agents.
+type Executor interface {
+	// Handover asks the agent of a node to carry the order out, and waits for
+	// the outcome.
+	Handover(ctx context.Context, node int, o cluster.Order) (cluster.Outcome, error)
+}
+
+// Config is what a Controller is made of.
+type Config struct {
+	Node     int
+	Store    Store
+	Executor Executor
+	// Members settles learners and voters; see [Membership].
+	Members Membership
+	Logger  *slog.Logger
+}
+
+// The times of the loop.
+const (
+	// turnEvery is the pause between two looks when nothing changed.
+	turnEvery = 200 * time.Millisecond
+	// hearing is how long a new leader waits for the first report of every live
+	// node before it goes on without.
+	hearing = 10 * time.Second
+	// commitFor bounds one transaction.
+	commitFor = 5 * time.Second
+)
+
+// Controller runs on every node and acts on the one that leads. Safe for
+// concurrent use.
+type Controller struct {
+	cfg     Config
+	kick    chan struct{}
+	submits chan submit
+
+	mu      sync.Mutex // guards everything that follows
+	reports map[int]cluster.Report
+	heardAt map[int]time.Time
+	leading bool
+}
+
+type submit struct {
+	decide func(cluster.View) (cluster.Command, error)
+	done   chan error
+}
+
+// New returns a Controller that does nothing until it leads.
+func New(cfg Config) *Controller {
+	return &Controller{
+		cfg:     cfg,
+		kick:    make(chan struct{}, 1),
+		submits: make(chan submit),
+		reports: map[int]cluster.Report{},
+		heardAt: map[int]time.Time{},
+	}
+}
+
+// Report takes in what a host observes.
+func (c *Controller) Report(r cluster.Report) {
+	c.mu.Lock()
+	old, known := c.reports[r.Node]
+	if !known || old.BootID != r.BootID || r.Sequence > old.Sequence {
+		c.reports[r.Node] = r
+		c.heardAt[r.Node] = time.Now()
+	}
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *Controller) wake() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// View returns the board with all that is known about it now.
+func (c *Controller) View() cluster.View { return c.view(c.cfg.Store.Board()) }
+
+func (c *Controller) view(b *cluster.Board) cluster.View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cluster.View{
+		Board: b, Now: time.Now().UTC(), Alive: c.cfg.Store.Alive(),
+		Leader: c.cfg.Node, Reports: maps.Clone(c.reports),
+	}
+}
+
+// Leading reports whether this node leads at the moment.
+func (c *Controller) Leading() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.leading
+}
+
+// Submit has the command evaluated and committed in the leader's serial loop.
+func (c *Controller) Submit(ctx context.Context, cmd cluster.Command) error {
+	return c.Decide(ctx, func(cluster.View) (cluster.Command, error) { return cmd, nil })
+}
+
+// Decide has a command made from the view in the serial loop, evaluated and
+// committed, so that nothing changes between the look and the act.
+func (c *Controller) Decide(ctx context.Context, decide func(cluster.View) (cluster.Command, error)) error {
+	s := submit{decide, make(chan error, 1)}
+	select {
+	case c.submits <- s:
+	case <-ctx.Done():
+		return cluster.Refuse(cluster.CodeNoLeader, "try again in a moment", "this node does not lead the cluster at the moment")
+	}
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		return cluster.Refuse(cluster.CodeDeadline, "look at what became of it before trying again", "no answer came in time")
+	}
+}
+
+// CreateDatabase places a new database and commits it.
+func (c *Controller) CreateDatabase(ctx context.Context, d cluster.Database, password, by string) (cluster.Database, error) {
+	secrets := cluster.Secrets{Client: password, Agent: secret(), Replica: secret(), Proxy: secret()}
+	var id int
+	err := c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
+		if err := d.Check(v.Board); err != nil {
+			return nil, err
+		}
+		where, err := plan.Place(v, d)
+		if err != nil {
+			return nil, err
+		}
+		id = v.Cluster.NextDatabase
+		return cluster.CreateDatabase{At: v.Now, Database: d, Secrets: secrets, Placement: where, By: by}, nil
+	})
+	if err != nil {
+		return cluster.Database{}, err
+	}
+	return c.cfg.Store.Board().Databases[id], nil
+}
+
+// StartAction checks the request and enqueues it. Refusals name every blocker
+// and leave everything untouched.
+func (c *Controller) StartAction(ctx context.Context, a cluster.Action) error {
+	return c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
+		if running, is := v.RunningOn(a.Node); is {
+			return nil, cluster.Refuse(cluster.CodeActionRunning, "wait for it to end: haulout cluster running_actions",
+				"%s is %s on node:%d", running.Name, running.Status, running.Node)
+		}
+		if err := maintenance.Refusals(maintenance.Preflight(v, a.Node, a.Name, a.Options)); err != nil {
+			return nil, err
+		}
+		a.Created = v.Now
+		return cluster.EnqueueAction{Action: a}, nil
+	})
+}
+
+// Log returns activity entries; see [Store].
+func (c *Controller) Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error) {
+	return c.cfg.Store.Log(ctx, from, to, limit, offset, desc)
+}
+
+// Lead leads the control plane under the epoch until ctx ends.
+func (c *Controller) Lead(ctx context.Context, epoch int64) error {
+	t := &term{Controller: c, epoch: epoch, since: time.Now(), ctx: ctx, orders: map[string]*order{}}
+	c.setLeading(true)
+	defer c.setLeading(false)
+	defer t.wait.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.ctx = ctx
+
+	boards := c.cfg.Store.Subscribe(ctx)
+	tick := time.NewTicker(turnEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-c.submits:
+			s.done <- t.commit(s.decide)
+		case <-boards:
+		case <-c.kick:
+		case <-tick.C:
+		}
+		if err := t.turn(); err != nil {
+			c.cfg.Logger.Warn("turn ended early", "epoch", epoch, "error", err)
+			if cluster.CodeOf(err) == cluster.CodeStale {
+				return nil
+			}
+		}
+	}
+}
+
+func (c *Controller) setLeading(leading bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leading = leading
+	if leading {
+		c.heardAt = map[int]time.Time{}
+	}
+}
+
+// term is one time in office.
+type term struct {
+	*Controller
+	epoch  int64
+	since  time.Time
+	ctx    context.Context
+	orders map[string]*order // by hand-over
+	wait   sync.WaitGroup    // for the goroutines that carry orders
+	member bool              // whether the membership is being settled
+}
+
+// heardAll reports whether every live node has reported to this leader, or has
+// had the time to.
+func (t *term) heardAll(v cluster.View) bool {
+	if time.Since(t.since) > hearing {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for node := range v.Alive {
+		if _, heard := t.heardAt[node]; !heard {
+			return false
+		}
+	}
+	return true
+}
+
+// commit evaluates one decision on the newest board and writes it down.
+func (t *term) commit(decide func(cluster.View) (cluster.Command, error)) error {
+	board := t.cfg.Store.Board()
+	cmd, err := decide(t.view(board))
+	if err != nil {
+		return err
+	}
+	change, err := cmd.Apply(board)
+	if err != nil || change.Empty() {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, commitFor)
+	defer cancel()
+	_, err = t.cfg.Store.Commit(ctx, t.epoch, board, change)
+	return err
+}
+
+// turn asks every deciding room what is next and commits it. It returns when
+// there is nothing to do but wait.
+func (t *term) turn() error {
+	for range 100 {
+		v := t.view(t.cfg.Store.Board())
+		if v.Cluster.ID == "" || !t.heardAll(v) {
+			return nil
+		}
+		t.sendOrders(v)
+		t.settleMembers(v)
+		done, err := t.step(v)
+		if err != nil || done {
+			return err
+		}
+	}
+	return errors.New("still not at rest after 100 steps")
+}
+
+// step commits the first answer that changes something; done says that none does.
+func (t *term) step(v cluster.View) (done bool, err error) {
+	rooms := []func() []cluster.Command{
+		func() []cluster.Command { return recovery.Lifecycle(v) },
+		func() []cluster.Command { return recovery.Next(v, uuid.NewString) },
+	}
+	for _, a := range v.ActionsByAge() {
+		if !a.Status.Ended() {
+			rooms = append(rooms, func() []cluster.Command { return maintenance.Next(v, a, uuid.NewString) })
+		}
+	}
+	for _, next := range rooms {
+		revision := t.cfg.Store.Board().Revision
+		for _, cmd := range next() {
+			err := t.commit(func(cluster.View) (cluster.Command, error) { return cmd, nil })
+			if err != nil {
+				return false, fmt.Errorf("%T: %w", cmd, err)
+			}
+		}
+		if t.cfg.Store.Board().Revision != revision {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,370 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quorum is a store in memory.
+type quorum struct {
+	mu    sync.Mutex
+	board *cluster.Board
+	epoch int64
+	alive map[int]bool
+	subs  []chan *cluster.Board
+}
+
+func (q *quorum) Board() *cluster.Board {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.board
+}
+
+func (q *quorum) Subscribe(context.Context) <-chan *cluster.Board {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := make(chan *cluster.Board, 1)
+	q.subs = append(q.subs, c)
+	return c
+}
+
+func (q *quorum) Commit(_ context.Context, epoch int64, basis *cluster.Board, c cluster.Change) (*cluster.Board, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if epoch != q.epoch || basis.Revision != q.board.Revision {
+		return nil, cluster.Refuse(cluster.CodeStale, "", "stale")
+	}
+	q.board = q.board.With(q.board.Revision+1, c)
+	for _, s := range q.subs {
+		select {
+		case s <- q.board:
+		default:
+		}
+	}
+	return q.board, nil
+}
+
+func (q *quorum) Alive() map[int]bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return maps.Clone(q.alive)
+}
+
+func (q *quorum) Log(context.Context, time.Time, time.Time, int, int, bool) ([]cluster.Entry, error) {
+	return nil, nil
+}
+
+func (q *quorum) kill(node int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.alive, node)
+}
+
+func (q *quorum) write(c cluster.Change) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.board = q.board.With(q.board.Revision+1, c)
+}
+
+// hands answers orders as the test says.
+type hands struct {
+	mu     sync.Mutex
+	orders []cluster.Order
+	nodes  []int
+	answer func(n int, o cluster.Order) (cluster.Outcome, error)
+}
+
+func (h *hands) Handover(_ context.Context, node int, o cluster.Order) (cluster.Outcome, error) {
+	h.mu.Lock()
+	h.orders, h.nodes = append(h.orders, o), append(h.nodes, node)
+	n := len(h.orders)
+	h.mu.Unlock()
+	return h.answer(n, o)
+}
+
+func (h *hands) got() ([]cluster.Order, []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]cluster.Order{}, h.orders...), append([]int{}, h.nodes...)
+}
+
+func (h *hands) Members(context.Context) ([]Member, error) { return nil, nil }
+func (h *hands) Promote(context.Context, ...uint64) error  { return nil }
+
+var (
+	one = cluster.InstanceID{Shard: 1, Incarnation: 1}
+	two = cluster.InstanceID{Shard: 2, Incarnation: 1}
+	rng = cluster.RangeID{Database: 1}
+)
+
+// office is a leading controller of three nodes with one replicated range:
+// redis:1 on node 1 is master, redis:2 on node 2 its replica.
+type office struct {
+	t *testing.T
+	*quorum
+	*hands
+	*Controller
+	sequence int64
+	resign   func()
+}
+
+func newOffice(t *testing.T, answer func(n int, o cluster.Order) (cluster.Outcome, error)) *office {
+	q := &quorum{epoch: 7, alive: map[int]bool{1: true, 2: true, 3: true}}
+	var empty *cluster.Board
+	q.board = empty.With(1, cluster.Change{Put: []cluster.Object{
+		cluster.Cluster{ID: "test", Name: "test", NextDatabase: 2, NextShard: 3, ConcurrentMoves: 2},
+		cluster.Node{ID: 1, Membership: cluster.Voter}, cluster.Node{ID: 2, Membership: cluster.Voter}, cluster.Node{ID: 3, Membership: cluster.Voter},
+		cluster.Database{ID: 1, Name: "orders", Status: cluster.DatabaseActive, Replication: true, ShardsCount: 1},
+		cluster.SlotRange{ID: rng, Last: 16383, Master: one, Generation: 1, LastReplID: "first"},
+		cluster.Shard{ID: 1, Range: rng, Instance: one, NextIncarnation: 2}, cluster.Shard{ID: 2, Range: rng, Instance: two, NextIncarnation: 2},
+		cluster.Instance{ID: one, Range: rng, Node: 1, Port: 20000, Started: true}, cluster.Instance{ID: two, Range: rng, Node: 2, Port: 20000, Started: true},
+	}})
+	h := &hands{answer: answer}
+	o := &office{t: t, quorum: q, hands: h}
+	o.Controller = New(Config{Node: 3, Store: q, Executor: h, Members: h, Logger: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- o.Lead(ctx, 7) }()
+	o.resign = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Lead: %v", err)
+		}
+	})
+	synctest.Wait() // in office
+	return o
+}
+
+// report has every live node report what it shows on the present board.
+func (o *office) report(edit func(*cluster.Report)) {
+	b := o.quorum.Board()
+	o.sequence++
+	for node := range o.quorum.Alive() {
+		r := cluster.Report{Node: node, Sequence: o.sequence, Revision: b.Revision, BootID: "boot", Instances: map[cluster.InstanceID]cluster.Observed{}}
+		r.Proxy = cluster.ProxyReport{Up: true, Revision: b.Revision}
+		switch node {
+		case 1:
+			r.Instances[one] = cluster.Observed{State: cluster.Up, Role: cluster.Master, ReplicationID: "first", Offset: 10}
+		case 2:
+			r.Instances[two] = cluster.Observed{State: cluster.Up, Role: cluster.Slave, ReplicationID: "first", Offset: 10, Linked: true, EverLinked: true}
+		}
+		if edit != nil {
+			edit(&r)
+		}
+		o.Report(r)
+	}
+	synctest.Wait()
+}
+
+func (o *office) open() {
+	o.t.Helper()
+	if err := o.Submit(o.t.Context(), cluster.OpenHandover{At: time.Now(), ID: "h", To: two}); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func TestUnknownOutcomeIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(n int, _ cluster.Order) (cluster.Outcome, error) {
+			switch n {
+			case 1:
+				return cluster.Outcome{}, errors.New("the connection broke")
+			case 2:
+				return cluster.Outcome{Result: cluster.Unknown, Reason: "the target does not answer"}, nil
+			}
+			return cluster.Outcome{Result: cluster.Moved, ReplID: "second"}, nil
+		})
+		defer o.resign()
+		o.report(nil)
+		o.open()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		orders, nodes := o.got()
+		if len(orders) != 3 || nodes[0] != 1 || orders[0] != orders[2] || orders[0].Epoch != 7 || orders[0].Generation != 2 {
+			t.Errorf("orders %+v to nodes %v", orders, nodes)
+		}
+		r := o.quorum.Board().Ranges[rng]
+		if r.Handover != nil || r.Master != two || r.Generation != 2 || r.LastReplID != "second" || r.PrevReplID != "first" {
+			t.Errorf("range %+v", r)
+		}
+	})
+}
+
+func TestUnmovedStaysUnderAGenerationNobodyWasPromised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(int, cluster.Order) (cluster.Outcome, error) {
+			return cluster.Outcome{Result: cluster.Unmoved, Reason: "the target lags"}, nil
+		})
+		defer o.resign()
+		o.report(nil)
+		o.open()
+		synctest.Wait()
+		if r := o.quorum.Board().Ranges[rng]; r.Handover != nil || r.Master != one || r.Generation != 3 {
+			t.Errorf("range %+v", r)
+		}
+	})
+}
+
+func TestPromotionWaitsForTheOldGenerationToClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(int, cluster.Order) (cluster.Outcome, error) {
+			return cluster.Outcome{Result: cluster.Moved, ReplID: "second"}, nil
+		})
+		defer o.resign()
+		gone := func(r *cluster.Report) {
+			if r.Node == 1 {
+				r.Instances[one] = cluster.Observed{State: cluster.Absent}
+			}
+		}
+		slow := func(r *cluster.Report) {
+			gone(r)
+			if r.Node == 3 {
+				r.Proxy.Revision = 1
+			}
+		}
+		o.report(gone)
+		if h := o.quorum.Board().Ranges[rng].Handover; h == nil || !h.Unplanned || h.To != two {
+			t.Fatalf("hand-over %+v", h)
+		}
+		o.report(slow)
+		time.Sleep(3 * time.Second)
+		o.report(slow)
+		if orders, _ := o.got(); len(orders) > 0 {
+			t.Fatal("promoted while the proxy of node 3 may still send by the old generation")
+		}
+		o.report(gone)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if _, nodes := o.got(); len(nodes) != 1 || nodes[0] != 2 {
+			t.Fatalf("orders to nodes %v", nodes)
+		}
+		if r := o.quorum.Board().Ranges[rng]; r.Master != two {
+			t.Errorf("range %+v", r)
+		}
+	})
+}
+
+func TestLeaseThatEndedClosesTheGenerationToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(int, cluster.Order) (cluster.Outcome, error) {
+			return cluster.Outcome{Result: cluster.Moved, ReplID: "second"}, nil
+		})
+		defer o.resign()
+		o.report(nil)
+		o.kill(1)
+		o.report(nil)
+		o.report(nil)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if r := o.quorum.Board().Ranges[rng]; r.Master != two || r.Handover != nil {
+			t.Errorf("range %+v", r)
+		}
+	})
+}
+
+func TestHandoverWhoseExecutorIsGone(t *testing.T) {
+	for _, promoted := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var o *office
+			o = newOffice(t, func(int, cluster.Order) (cluster.Outcome, error) {
+				o.kill(1)
+				return cluster.Outcome{}, errors.New("the host is gone")
+			})
+			defer o.resign()
+			shows := func(r *cluster.Report) {
+				if promoted && r.Node == 2 {
+					r.Instances[two] = cluster.Observed{State: cluster.Up, Role: cluster.Master, ReplicationID: "second", ReplicationID2: "first", EverLinked: true}
+				}
+			}
+			o.report(nil)
+			o.open()
+			o.report(shows)
+			time.Sleep(orderTTL / 2)
+			o.report(shows)
+			if h := o.quorum.Board().Ranges[rng].Handover; h == nil || h.Unplanned {
+				t.Fatalf("promoted %v: decided before the order's time was over: %+v", promoted, h)
+			}
+			time.Sleep(orderTTL)
+			o.report(shows)
+			synctest.Wait()
+			r := o.quorum.Board().Ranges[rng]
+			if promoted && (r.Master != two || r.Handover != nil || r.LastReplID != "second") {
+				t.Errorf("a promotion that was seen: range %+v", r)
+			}
+			if !promoted && (r.Master != one || r.Handover != nil && !r.Handover.Unplanned) {
+				t.Errorf("no promotion seen: range %+v", r)
+			}
+		})
+	}
+}
+
+func TestNewLeaderListensBeforeItDecides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(int, cluster.Order) (cluster.Outcome, error) { return cluster.Outcome{Result: cluster.Moved}, nil })
+		defer o.resign()
+		b := o.quorum.Board()
+		o.Report(cluster.Report{Node: 1, Sequence: 1, Revision: b.Revision, BootID: "boot",
+			Instances: map[cluster.InstanceID]cluster.Observed{one: {State: cluster.Absent}}})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if h := o.quorum.Board().Ranges[rng].Handover; h != nil {
+			t.Fatalf("decided before nodes 2 and 3 were heard: %+v", h)
+		}
+	})
+}
+
+func TestStaleTermEndsAndSubmitsAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		o.report(nil)
+		o.quorum.mu.Lock()
+		o.quorum.epoch = 8
+		o.quorum.mu.Unlock()
+		err := o.Submit(t.Context(), cluster.RecordEntry{Entry: cluster.Entry{Text: "x"}})
+		if cluster.CodeOf(err) != cluster.CodeStale {
+			t.Errorf("Submit under an old epoch: %v", err)
+		}
+		o.resign()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := o.Submit(ctx, cluster.RecordEntry{}); cluster.CodeOf(err) != cluster.CodeNoLeader {
+			t.Errorf("Submit without office: %v", err)
+		}
+	})
+}
+
+func TestSubmitsAreDecidedOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		defer o.resign()
+		o.report(nil)
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() {
+				err := o.Decide(t.Context(), func(v cluster.View) (cluster.Command, error) {
+					n := v.Nodes[1].MaxShards + 1
+					return cluster.TuneNode{Node: 1, MaxShards: &n}, nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		if n := o.quorum.Board().Nodes[1].MaxShards; n != 20 {
+			t.Errorf("20 increments made %d", n)
+		}
+	})
+}

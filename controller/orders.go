@@ -1,0 +1,139 @@
+package controller
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/recovery"
+)
+
+// Times of orders.
+const (
+	// orderTTL is how long an executor may act on an order after it came.
+	orderTTL = 10 * time.Second
+	// orderAgain is the pause before an order of unknown outcome is sent again.
+	orderAgain = 500 * time.Millisecond
+)
+
+// order is a hand-over that this leader looks after.
+type order struct {
+	since    int64     // board revision from which proxies must have applied an unplanned one
+	inFlight bool      // an executor has it
+	sent     time.Time // last
+}
+
+// sendOrders gives every open hand-over to its executor. Executors answer into
+// the serial loop, so that outcomes are committed like anything else.
+func (t *term) sendOrders(v cluster.View) {
+	open := map[string]bool{}
+	for _, r := range v.Ranges {
+		if r.Handover == nil {
+			continue
+		}
+		open[r.Handover.ID] = true
+		o := t.orders[r.Handover.ID]
+		if o == nil {
+			o = &order{since: v.Revision}
+			t.orders[r.Handover.ID] = o
+		}
+		if !o.inFlight && time.Since(o.sent) > orderAgain {
+			t.carry(v, r, o)
+		}
+	}
+	for id := range t.orders {
+		if !open[id] {
+			delete(t.orders, id)
+		}
+	}
+}
+
+// carry sends one order, when it may be sent.
+func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
+	h := *r.Handover
+	executor := v.Instances[h.From].Node
+	if h.Unplanned {
+		executor = v.Instances[h.To].Node
+		if closed, waiting := recovery.Barrier(v, &h, o.since); !closed {
+			t.cfg.Logger.Debug("waiting for proxies to close a generation", "range", r.ID, "nodes", waiting)
+			return
+		}
+	}
+	if !v.Alive[executor] {
+		t.orphaned(v, r, h)
+		return
+	}
+	o.inFlight, o.sent = true, time.Now()
+	msg := cluster.Order{
+		ID: h.ID, Epoch: t.epoch, Range: r.ID, From: h.From, To: h.To,
+		Generation: h.Generation, Unplanned: h.Unplanned, TTL: orderTTL,
+	}
+	t.wait.Go(func() {
+		ctx, cancel := context.WithTimeout(t.ctx, orderTTL+time.Second)
+		outcome, err := t.cfg.Executor.Handover(ctx, executor, msg)
+		cancel()
+		if err != nil {
+			outcome = cluster.Outcome{Result: cluster.Unknown, Reason: err.Error()}
+		}
+		t.settle(h.ID, r.ID, outcome)
+	})
+}
+
+// settle brings an outcome into the serial loop. An unknown one stays open: the
+// order goes out again and is continued from where it stands.
+func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome) {
+	err := t.Decide(t.ctx, func(v cluster.View) (cluster.Command, error) {
+		if o := t.orders[id]; o != nil {
+			o.inFlight = false
+		}
+		t.cfg.Logger.Info("hand-over", "range", r, "result", outcome.Result, "pause", outcome.Pause, "reason", outcome.Reason)
+		if outcome.Result == cluster.Unknown {
+			return nothing{}, nil
+		}
+		return cluster.CloseHandover{
+			At: v.Now, Range: r, ID: id, Moved: outcome.Result == cluster.Moved,
+			ReplID: outcome.ReplID, Reason: outcome.Reason,
+		}, nil
+	})
+	if err != nil && t.ctx.Err() == nil {
+		t.cfg.Logger.Error("outcome of a hand-over not committed; the order goes out again", "range", r, "error", err)
+	}
+}
+
+// orphaned decides about a hand-over whose executor's host is gone. The host's
+// lease has ended and with it the order's time, so nothing can be added to what
+// the other side shows.
+func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
+	if time.Since(t.orders[h.ID].sent) < orderTTL || v.Now.Sub(h.Opened) < orderTTL {
+		return
+	}
+	to, seen := v.Observed(h.To)
+	if !h.Unplanned && seen && v.Alive[v.Instances[h.To].Node] && to.State == cluster.Up && to.Role == cluster.Master {
+		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, ReplID: to.ReplicationID})
+		return
+	}
+	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "the host that was to carry it out is gone"})
+}
+
+func (t *term) close(cmd cluster.CloseHandover) {
+	err := t.commit(func(cluster.View) (cluster.Command, error) { return cmd, nil })
+	if err != nil {
+		t.cfg.Logger.Error("hand-over not closed", "range", cmd.Range, "error", err)
+	}
+}
+
+// nothing is a decision to change nothing.
+type nothing struct{}
+
+func (nothing) Apply(*cluster.Board) (cluster.Change, error) { return cluster.Change{}, nil }
+
+// secret makes a password of 32 hexadecimal digits.
+func secret() string {
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		panic(err) // crypto/rand never fails on the systems we run on
+	}
+	return hex.EncodeToString(b)
+}

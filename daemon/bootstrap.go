@@ -1,0 +1,386 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/peer"
+	"github.com/haulout/haulout/store"
+)
+
+// joiner is what a host tells the leader of the cluster it wants to join.
+type joiner struct {
+	Node    cluster.Node `json:"node"`
+	Request string       `json:"certificate_request"`
+	Member  string       `json:"member_name"`
+	PeerURL string       `json:"peer_url"`
+}
+
+// admitted is the leader's answer.
+type admitted struct {
+	ClusterID   string             `json:"cluster_id"`
+	Cluster     string             `json:"cluster_name"`
+	Node        int                `json:"node_uid"`
+	Certificate string             `json:"certificate"`
+	Authority   string             `json:"authority"`
+	SealingKey  []byte             `json:"sealing_key"`
+	Membership  cluster.Membership `json:"membership"`
+	Initial     string             `json:"initial_cluster,omitempty"`
+	Endpoints   []string           `json:"quorum_endpoints"`
+}
+
+// maxVoters is the most members of the quorum; further nodes are its clients.
+const maxVoters = 5
+
+// CreateCluster implements api.Node.
+func (d *Daemon) CreateCluster(_ context.Context, r api.CreateCluster) error {
+	if err := d.begin(api.BootstrapCreating); err != nil {
+		return err
+	}
+	go d.finish(func(ctx context.Context) error { return d.create(ctx, r) })
+	return nil
+}
+
+// JoinCluster implements api.Node.
+func (d *Daemon) JoinCluster(_ context.Context, r api.JoinCluster) error {
+	if err := d.begin(api.BootstrapJoining); err != nil {
+		return err
+	}
+	go d.finish(func(ctx context.Context) error { return d.join(ctx, r) })
+	return nil
+}
+
+// begin takes the one way into a cluster.
+func (d *Daemon) begin(state api.BootstrapState) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.id.Node == 0 && d.rooms != nil {
+		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "restart the daemon, then try again", "an earlier attempt on this host failed half-way")
+	}
+	if d.id.Node != 0 {
+		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "use a host with an empty data folder", "this host is node:%d of cluster %s already", d.id.Node, d.id.Cluster)
+	}
+	if !d.boot.State.Settled() {
+		return cluster.Refuse(cluster.CodeActionRunning, "wait for it to end", "bootstrap of this host is under way: %s", d.boot.State)
+	}
+	d.boot.State, d.boot.Started, d.boot.Ended, d.boot.Err = state, time.Now().UTC(), time.Time{}, nil
+	return nil
+}
+
+// finish carries bootstrap out and keeps how it ended. It is bounded by its own
+// time, since the request that asked for it has been answered.
+func (d *Daemon) finish(work func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*readyWithin)
+	defer cancel()
+	err := work(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.boot.Ended, d.boot.State, d.boot.Err = time.Now().UTC(), api.BootstrapCompleted, err
+	if err != nil {
+		d.boot.State = api.BootstrapError
+		d.log.Error("bootstrap failed", "error", err)
+	}
+}
+
+func (d *Daemon) create(ctx context.Context, r api.CreateCluster) error {
+	hash, err := api.HashPassword(r.Password)
+	if err != nil {
+		return err
+	}
+	ca, caKey, err := peer.NewAuthority(r.Name)
+	if err != nil {
+		return err
+	}
+	own, err := d.certify(ca, caKey, 1)
+	if err != nil {
+		return err
+	}
+	key := randomBytes(32)
+	if err := errors.Join(d.folder.keepSealingKey(key), own.Save(d.cfg.tls()), os.RemoveAll(d.cfg.etcd())); err != nil {
+		return err
+	}
+	id := d.id
+	id.Member = id.Identity + "-" + random(4)
+	st, err := store.Bootstrap(d.storeConfig(id, 1, key))
+	if err != nil {
+		return err
+	}
+	rooms, err := d.open(st, 1, own)
+	if err != nil {
+		return err
+	}
+	if err := rooms.ready(ctx); err != nil {
+		return err
+	}
+	first := cluster.CreateCluster{
+		At: time.Now().UTC(), ID: random(16), Name: r.Name, RackAware: r.RackAware,
+		Authority: cluster.Authority{CertificatePEM: ca, KeyPEM: caKey},
+		Node:      d.node(r.Node), Admin: cluster.User{Email: r.Username, Name: r.Username, PasswordHash: hash},
+	}
+	list, err := st.Members(ctx)
+	if err != nil || len(list) != 1 {
+		return errors.Join(err, errors.New("the quorum of a new cluster has another member"))
+	}
+	first.Node.MemberID = list[0].ID
+	if err := rooms.controller.Submit(ctx, first); err != nil {
+		return err
+	}
+	id.ClusterID, id.Cluster, id.Node = first.ID, first.Name, 1
+	id.Endpoints = []string{store.ClientURL(d.cfg.Address, d.cfg.EtcdClientPort)}
+	return d.belong(id)
+}
+
+// node describes this host, with what the operator said of it.
+func (d *Daemon) node(said api.Identification) cluster.Node {
+	n := cluster.Node{
+		Identity: d.id.Identity, Address: d.cfg.Address, ExternalAddresses: said.ExternalAddresses,
+		Hostname: hostname(), RackID: strings.ToLower(said.RackID), Cores: cores(), TotalMemory: d.memory(),
+		Version: Version, MaxShards: 100, MaxListeners: 100,
+	}
+	if said.MaxShards > 0 {
+		n.MaxShards = said.MaxShards
+	}
+	if said.MaxListeners > 0 {
+		n.MaxListeners = said.MaxListeners
+	}
+	return n
+}
+
+func (d *Daemon) certify(ca, caKey string, node int) (peer.Identity, error) {
+	key, err := peer.NewKey()
+	if err != nil {
+		return peer.Identity{}, err
+	}
+	request, err := peer.NewRequest(key)
+	if err != nil {
+		return peer.Identity{}, err
+	}
+	certificate, err := peer.Sign(ca, caKey, request, node, []string{d.cfg.Address})
+	return peer.Identity{KeyPEM: key, CertPEM: certificate, CAPEM: ca}, err
+}
+
+func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
+	key, err := peer.NewKey()
+	if err != nil {
+		return err
+	}
+	request, err := peer.NewRequest(key)
+	if err != nil {
+		return err
+	}
+	id := d.id
+	id.Member = id.Identity + "-" + random(4)
+	ask := joiner{Node: d.node(r.Node), Request: request, Member: id.Member, PeerURL: store.PeerURL(d.cfg.Address, d.cfg.EtcdPeerPort)}
+	answer, err := d.ask(ctx, r, ask)
+	if err != nil {
+		return err
+	}
+	own := peer.Identity{KeyPEM: key, CertPEM: answer.Certificate, CAPEM: answer.Authority}
+	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls()), os.RemoveAll(d.cfg.etcd())); err != nil {
+		return err
+	}
+	id.ClusterID, id.Cluster, id.Node = answer.ClusterID, answer.Cluster, answer.Node
+	id.Endpoints, id.Initial = answer.Endpoints, answer.Initial
+	if answer.Membership == cluster.Client {
+		id.Member = ""
+	}
+	// From here on the cluster knows this host: should it die now, the next start
+	// goes on with the same member.
+	if err := d.belong(id); err != nil {
+		return err
+	}
+	rooms, err := d.enterAs(id, answer.SealingKey, own)
+	if err != nil {
+		return err
+	}
+	return rooms.ready(ctx)
+}
+
+// enterAs opens the store of a host that belongs to a cluster, and its rooms.
+func (d *Daemon) enterAs(id identity, key []byte, own peer.Identity) (*rooms, error) {
+	cfg := d.storeConfig(id, id.Node, key)
+	cfg.HasMember = id.Member != ""
+	var st *store.Store
+	var err error
+	if cfg.HasMember && id.Initial != "" {
+		st, err = store.Join(cfg, id.Initial, id.ClusterID)
+	} else {
+		st, err = store.Open(cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.open(st, id.Node, own)
+}
+
+// ask requests admission from the first of the nodes that answers. Nothing is
+// said to a host that does not prove itself by the CA's hash.
+func (d *Daemon) ask(ctx context.Context, r api.JoinCluster, j joiner) (answer admitted, err error) {
+	hash, login := r.CAHash, api.Login{Email: r.Username, Password: r.Password}
+	if r.Token != "" {
+		token, err := api.ParseJoinToken(r.Token)
+		if err != nil {
+			return answer, err
+		}
+		hash, login = token.CAHash, api.Login{JoinToken: r.Token}
+	}
+	trust := peer.TrustHash("sha256:" + strings.TrimPrefix(hash, "sha256:"))
+	err = cluster.Refuse(cluster.CodeBadRequest, "name at least one", "no node of the cluster was named")
+	for _, address := range r.Nodes {
+		if _, _, split := net.SplitHostPort(address); split != nil {
+			address = at(address, d.cfg.RESTPort)
+		}
+		var client *api.Client
+		if client, err = api.NewClient("https://"+address, login, trust); err != nil {
+			return answer, err
+		}
+		err = client.Do(ctx, http.MethodPost, "/v1/join", j, &answer)
+		client.Close()
+		if code := cluster.CodeOf(err); code != cluster.CodeNodeDown && code != cluster.CodeDeadline {
+			return answer, err
+		}
+	}
+	return answer, err
+}
+
+// AdmitJoiner implements api.Node: on the leader, it makes a host a node.
+func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by string) (json.RawMessage, error) {
+	r := d.inCluster()
+	if r == nil {
+		return nil, cluster.Refuse(cluster.CodeNotBootstrapped, "name a node of a cluster", "this host belongs to no cluster")
+	}
+	var j joiner
+	if err := json.Unmarshal(request, &j); err != nil || j.Node.Identity == "" || net.ParseIP(j.Node.Address) == nil {
+		return nil, cluster.Refuse(cluster.CodeBadRequest, "the hosts may run different versions", "the request to join can not be read")
+	}
+	r.joins.Lock()
+	defer r.joins.Unlock()
+	if err := r.controller.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
+		return cluster.AddNode{At: v.Now, Node: j.Node, By: by}, nil
+	}); err != nil {
+		return nil, err
+	}
+	board := r.store.Board()
+	answer := admitted{
+		ClusterID: board.Cluster.ID, Cluster: board.Cluster.Name, Authority: board.Authority.CertificatePEM,
+		Membership: cluster.Client, Endpoints: r.endpoints(board),
+	}
+	members := 0
+	for _, n := range board.Nodes {
+		if n.Identity == j.Node.Identity {
+			answer.Node = n.ID
+		} else if n.Membership != cluster.Client {
+			members++
+		}
+	}
+	var err error
+	if answer.SealingKey, err = d.folder.sealingKey(); err != nil {
+		return nil, err
+	}
+	answer.Certificate, err = peer.Sign(board.Authority.CertificatePEM, board.Authority.KeyPEM, j.Request, answer.Node, []string{j.Node.Address})
+	if err != nil {
+		return nil, cluster.Refuse(cluster.CodeBadRequest, "", "the certificate request of %s can not be signed: %v", j.Node.Address, err)
+	}
+	if members < maxVoters {
+		if err := r.addLearner(ctx, j, &answer); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(answer)
+}
+
+// addLearner makes the host a learner of the quorum, which the controller
+// promotes when a second one is in sync.
+func (r *rooms) addLearner(ctx context.Context, j joiner, answer *admitted) error {
+	member, initial, err := r.store.AddLearner(ctx, j.Member, j.PeerURL, false)
+	if err != nil {
+		return err
+	}
+	answer.Membership, answer.Initial = cluster.Learner, initial
+	return r.controller.Submit(ctx, cluster.SetMembership{Node: answer.Node, Membership: cluster.Learner, MemberID: member})
+}
+
+// endpoints lists where the quorum's voters serve nodes that do not vote.
+func (r *rooms) endpoints(b *cluster.Board) []string {
+	var list []string
+	for _, n := range cluster.Sorted(b.Nodes) {
+		if n.Membership == cluster.Voter {
+			list = append(list, store.ClientURL(n.Address, r.cfg.EtcdClientPort))
+		}
+	}
+	return list
+}
+
+// ready waits for the store to serve the board.
+func (r *rooms) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	select {
+	case <-r.store.Ready():
+		return nil
+	case <-ctx.Done():
+		return cluster.Refuse(cluster.CodeDeadline, "see the daemon's log; then try again", "the state store was not ready within %s", readyWithin)
+	}
+}
+
+// resume brings a host back into the cluster that its data folder remembers.
+func (d *Daemon) resume() error {
+	key, err := d.folder.sealingKey()
+	if err != nil {
+		return err
+	}
+	own, err := peer.Load(d.cfg.tls())
+	if err != nil {
+		return damaged(d.cfg.tls(), "can not be read: "+err.Error())
+	}
+	d.boot.State = api.BootstrapCompleted
+	_, err = d.enterAs(d.id, key, own)
+	return err
+}
+
+func (d *Daemon) storeConfig(id identity, node int, key []byte) store.Config {
+	return store.Config{
+		Dir: d.cfg.etcd(), Name: id.Member, NodeID: node, Address: d.cfg.Address,
+		PeerPort: d.cfg.EtcdPeerPort, ClientPort: d.cfg.EtcdClientPort,
+		CAFile: filepath.Join(d.cfg.tls(), peer.CAFile), CertFile: filepath.Join(d.cfg.tls(), peer.CertFile), KeyFile: filepath.Join(d.cfg.tls(), peer.KeyFile),
+		Key: key, HasMember: true, Endpoints: id.Endpoints, Logger: d.log.With("room", "store"),
+	}
+}
+
+// open hands the rooms over to Run, and shows the cluster's certificate from now on.
+func (d *Daemon) open(st *store.Store, node int, own peer.Identity) (*rooms, error) {
+	rooms, err := d.build(st, node, own)
+	if err != nil {
+		return nil, err
+	}
+	public, err := own.PublicTLS()
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tls, d.rooms = public, rooms
+	d.enter <- rooms
+	return rooms, nil
+}
+
+// belong writes down that this host is part of a cluster.
+func (d *Daemon) belong(id identity) error {
+	if err := d.folder.remember(id); err != nil {
+		return err
+	}
+	d.folder.dropBootstrapSecret()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.id, d.secret = id, ""
+	return nil
+}

@@ -1,0 +1,229 @@
+// Package daemon assembles the rooms into one process: configuration, start
+// order, and an orderly end. It knows every room; no room knows it.
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/haulout/haulout/agent"
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
+	"github.com/haulout/haulout/peer"
+)
+
+// Daemon is one host's. Safe for concurrent use.
+type Daemon struct {
+	cfg    Config
+	log    *slog.Logger
+	folder *folder
+	binary engine.Binary
+	api    *api.Server
+	// enter hands the rooms of a cluster to Run, once.
+	enter chan *rooms
+
+	mu     sync.Mutex // guards everything that follows
+	id     identity
+	secret string // allows bootstrap over the network; empty in a cluster
+	boot   api.Bootstrap
+	tls    *tls.Config // of the REST port
+	rooms  *rooms      // nil outside a cluster
+}
+
+// Run serves one host until ctx ends. Engines and the proxy go on without it.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
+	f, err := openFolder(cfg)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	d := &Daemon{cfg: cfg, log: log, folder: f, enter: make(chan *rooms, 1)}
+	if d.id, err = f.identity(); err != nil {
+		return err
+	}
+	if d.binary, err = engine.Find(cfg.Engine); err != nil {
+		return err
+	}
+	d.api = api.New(api.Config{Node: d, Log: log})
+	d.boot = api.Bootstrap{State: api.BootstrapIdle, Local: d.local()}
+	if d.id.Node != 0 {
+		err = d.resume()
+	} else {
+		err = d.wait()
+	}
+	if err != nil {
+		return err
+	}
+	log.Info("haulout starts", "version", Version, "node", d.id.Node, "address", cfg.Address, "engine", d.binary.Path)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.serveSocket(ctx) })
+	group.Go(func() error { return d.servePublic(ctx) })
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-d.enter:
+			return r.run(ctx)
+		}
+	})
+	return group.Wait()
+}
+
+func (d *Daemon) local() api.LocalNode {
+	return api.LocalNode{
+		Address: d.cfg.Address, Hostname: hostname(), Cores: cores(), TotalMemory: d.memory(), Version: Version,
+	}
+}
+
+// memory is what the host offers to shards, in bytes.
+func (d *Daemon) memory() int64 {
+	if d.cfg.Memory > 0 {
+		return d.cfg.Memory
+	}
+	return agent.TotalMemory() / 4 * 3
+}
+
+// wait prepares a daemon that belongs to no cluster yet.
+func (d *Daemon) wait() error {
+	own, err := peer.SelfSigned([]string{d.cfg.Address})
+	if err != nil {
+		return err
+	}
+	if d.tls, err = own.PublicTLS(); err != nil {
+		return err
+	}
+	d.secret, err = d.folder.bootstrapSecret()
+	return err
+}
+
+// serveSocket answers the operators of this host: whoever may open the socket
+// is an admin.
+func (d *Daemon) serveSocket(ctx context.Context) error {
+	path := d.cfg.socket()
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		listener.Close()
+		return fmt.Errorf("socket: %w", err)
+	}
+	return serve(ctx, listener, &http.Server{Handler: d.api.Local(), ConnContext: api.SocketContext, ReadHeaderTimeout: 10 * time.Second})
+}
+
+// servePublic answers the REST API over TLS. The certificate changes once,
+// when the host joins a cluster.
+func (d *Daemon) servePublic(ctx context.Context) error {
+	listener, err := tls.Listen("tcp", at(d.cfg.Address, d.cfg.RESTPort), &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.tls, nil
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("REST API: %w", err)
+	}
+	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
+	return serve(ctx, listener, &http.Server{Handler: d.api.Public(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet})
+}
+
+// serve runs an HTTP server until ctx ends, then lets requests under way finish.
+func serve(ctx context.Context, listener net.Listener, server *http.Server) error {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		last, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(last) != nil {
+			server.Close()
+		}
+	})
+	err := server.Serve(listener)
+	if !stop() {
+		<-ended
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// The daemon is what the handlers of the API ask; see api.Node.
+
+// LocalNodeID implements api.Node.
+func (d *Daemon) LocalNodeID() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.id.Node
+}
+
+// LocalSecret implements api.Node.
+func (d *Daemon) LocalSecret() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.secret
+}
+
+// Bootstrap implements api.Node.
+func (d *Daemon) Bootstrap() api.Bootstrap {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.boot
+}
+
+func (d *Daemon) inCluster() *rooms {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rooms
+}
+
+// Leading implements api.Node.
+func (d *Daemon) Leading() (api.Leader, bool) {
+	r := d.inCluster()
+	if r == nil || !r.controller.Leading() {
+		return nil, false
+	}
+	return r.controller, true
+}
+
+// Board implements api.Node.
+func (d *Daemon) Board() cluster.View {
+	r := d.inCluster()
+	if r == nil {
+		return cluster.View{Board: &cluster.Board{}, Now: time.Now().UTC()}
+	}
+	return r.controller.View()
+}
+
+// ForwardToLeader implements api.Node.
+func (d *Daemon) ForwardToLeader(w http.ResponseWriter, req *http.Request, id api.Identity) error {
+	r := d.inCluster()
+	if r == nil {
+		return cluster.Refuse(cluster.CodeNotBootstrapped, "haulout cluster create, or haulout cluster join", "this host belongs to no cluster")
+	}
+	address, err := r.leader()
+	if err != nil {
+		return err
+	}
+	id.Stamp(req.Header)
+	r.client.Forward(address, pathREST).ServeHTTP(w, req)
+	return nil
+}

@@ -1,0 +1,161 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// identity is what the data folder remembers of this host. It is written
+// before the first contact with a cluster, and again when it belongs to one.
+type identity struct {
+	Version   int    `json:"version"`
+	Identity  string `json:"identity"` // random; the same folder is the same node
+	Address   string `json:"addr"`
+	ClusterID string `json:"cluster_id,omitempty"`
+	Cluster   string `json:"cluster_name,omitempty"`
+	Node      int    `json:"node_uid,omitempty"`
+	Member    string `json:"member_name,omitempty"`     // etcd's name of this host; empty for a client
+	Initial   string `json:"initial_cluster,omitempty"` // of a member that joined
+	// Endpoints are the quorum's client addresses that were known last, for a
+	// start without being a voter.
+	Endpoints []string `json:"quorum_endpoints,omitempty"`
+}
+
+const identityVersion = 1
+
+// folder is the data folder, held by one daemon at a time.
+type folder struct {
+	cfg  Config
+	lock *os.File
+}
+
+// openFolder makes the data folder if need be and takes it for this process.
+func openFolder(cfg Config) (*folder, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if err := os.Chmod(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	lock, err := os.OpenFile(cfg.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, cluster.Refuse(cluster.CodeForeignData, "stop the other one, or give another --data", "another daemon uses the data folder %s", cfg.Data)
+	}
+	return &folder{cfg, lock}, nil
+}
+
+func (f *folder) close() { f.lock.Close() }
+
+// identity returns what the folder remembers, making it on the first start.
+func (f *folder) identity() (identity, error) {
+	path := f.cfg.path("node.json")
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(f.cfg.etcd()); err == nil {
+			return identity{}, damaged(path, "is missing")
+		}
+		id := identity{Version: identityVersion, Identity: random(16), Address: f.cfg.Address}
+		return id, f.remember(id)
+	}
+	if err != nil {
+		return identity{}, err
+	}
+	var id identity
+	if err := json.Unmarshal(raw, &id); err != nil || id.Identity == "" {
+		return identity{}, damaged(path, "can not be read")
+	}
+	if id.Version > identityVersion {
+		return identity{}, cluster.Refuse(cluster.CodeForeignData, "start the newer haulout", "the data folder %s was written by a newer haulout", f.cfg.Data)
+	}
+	if id.Address != f.cfg.Address && id.Node != 0 {
+		return identity{}, cluster.Refuse(cluster.CodeForeignData, "start it with --address "+id.Address,
+			"the data folder %s belongs to node:%d at %s, not at %s", f.cfg.Data, id.Node, id.Address, f.cfg.Address)
+	}
+	id.Address = f.cfg.Address
+	return id, nil
+}
+
+func damaged(path, what string) error {
+	return cluster.Refuse(cluster.CodeDamagedData, "restore it from a copy, or start with an empty data folder and join again", "%s %s", path, what)
+}
+
+func (f *folder) remember(id identity) error {
+	raw, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(f.cfg.path("node.json"), append(raw, '\n'))
+}
+
+// sealingKey is the key that encrypts secrets on the board.
+func (f *folder) sealingKey() ([]byte, error) {
+	key, err := os.ReadFile(f.cfg.path("sealing.key"))
+	if err != nil || len(key) != 32 {
+		return nil, damaged(f.cfg.path("sealing.key"), "is missing or not a key")
+	}
+	return key, nil
+}
+
+func (f *folder) keepSealingKey(key []byte) error { return writeFile(f.cfg.path("sealing.key"), key) }
+
+// bootstrapSecret allows bootstrap over the network; it exists only until this
+// daemon belongs to a cluster.
+func (f *folder) bootstrapSecret() (string, error) {
+	path := f.cfg.path("bootstrap.secret")
+	if raw, err := os.ReadFile(path); err == nil && len(raw) == 64 {
+		return string(raw), nil
+	}
+	s := random(32)
+	return s, writeFile(path, []byte(s))
+}
+
+func (f *folder) dropBootstrapSecret() { _ = os.Remove(f.cfg.path("bootstrap.secret")) }
+
+// writeFile replaces a file whole and durably, readable by its owner alone.
+func writeFile(path string, content []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if _, err = tmp.Write(content); err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// random returns n random bytes in hexadecimal.
+func random(n int) string { return hex.EncodeToString(randomBytes(n)) }
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	if _, err := rand.Read(b); err != nil {
+		panic(err) // crypto/rand never fails on the systems we run on
+	}
+	return b
+}

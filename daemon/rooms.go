@@ -1,0 +1,215 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/haulout/haulout/agent"
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/controller"
+	"github.com/haulout/haulout/discovery"
+	"github.com/haulout/haulout/peer"
+	"github.com/haulout/haulout/proxy"
+	"github.com/haulout/haulout/store"
+)
+
+// The paths between daemons besides the agent's.
+const (
+	pathREST   = "/rest/"
+	pathReport = "/report"
+)
+
+// rooms are what runs once the host belongs to a cluster.
+type rooms struct {
+	node       int
+	cfg        Config
+	log        *slog.Logger
+	store      *store.Store
+	controller *controller.Controller
+	agent      *agent.Agent
+	server     *peer.Server
+	client     *peer.Client
+	discovery  *discovery.Server
+	joins      sync.Mutex // one host joins at a time
+}
+
+// build makes the rooms of a host in a cluster. It starts nothing.
+func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, error) {
+	serverTLS, err := own.ServerTLS()
+	if err != nil {
+		return nil, err
+	}
+	clientTLS, err := own.ClientTLS()
+	if err != nil {
+		return nil, err
+	}
+	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st}
+	r.client = peer.NewClient(clientTLS)
+	r.server = peer.NewServer(at(d.cfg.Address, d.cfg.PeerPort), serverTLS, d.log)
+	r.controller = controller.New(controller.Config{
+		Node: node, Store: st, Executor: r, Members: members{st}, Logger: d.log.With("room", "controller"),
+	})
+	r.agent = agent.New(agent.Config{
+		Node: node, BootID: random(8), Shards: d.cfg.shards(), Binary: d.binary,
+		Board: st, Peers: r, Proxy: proxy.NewClient(d.cfg.proxySocket()), StartProxy: r.startProxy,
+		Report: r.report, Logger: d.log.With("room", "agent"),
+	})
+	r.discovery = discovery.New(discovery.Config{
+		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: st.Board, Subscribe: st.Subscribe,
+		Logger: d.log.With("room", "discovery"),
+	})
+	r.handle(d)
+	return r, nil
+}
+
+// handle registers what other daemons may ask of this one.
+func (r *rooms) handle(d *Daemon) {
+	r.server.HandleHTTP(pathREST, d.api.Forwarded())
+	on(r.server, pathReport, func(_ context.Context, from int, report cluster.Report) (any, error) {
+		if report.Node != from {
+			return nil, cluster.Refuse(cluster.CodeForbidden, "", "node:%d can not report for node:%d", from, report.Node)
+		}
+		r.controller.Report(report)
+		return nil, nil
+	})
+	on(r.server, agent.PathHandover, func(ctx context.Context, _ int, o cluster.Order) (any, error) {
+		return r.agent.Handover(ctx, o)
+	})
+	for _, path := range []string{agent.PathHold, agent.PathAim, agent.PathRelease} {
+		on(r.server, path, func(ctx context.Context, _ int, call agent.RangeCall) (any, error) {
+			return nil, r.agent.Proxied(ctx, path, call)
+		})
+	}
+}
+
+// on registers a handler whose body is a T.
+func on[T any](s *peer.Server, path string, h func(ctx context.Context, from int, in T) (any, error)) {
+	s.Handle(path, func(ctx context.Context, from int, body json.RawMessage) (any, error) {
+		var in T
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, cluster.Refuse(cluster.CodeBadRequest, "the nodes may run different versions", "%s: %v", path, err)
+		}
+		return h(ctx, from, in)
+	})
+}
+
+// run serves the cluster until ctx ends: first the ways in, then what uses them.
+func (r *rooms) run(ctx context.Context) error {
+	defer r.client.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.store.Run(ctx) })
+	group.Go(func() error { return r.server.Run(ctx) })
+	group.Go(func() error {
+		select {
+		case <-r.store.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		inner, ctx := errgroup.WithContext(ctx)
+		inner.Go(func() error { return r.discovery.Run(ctx) })
+		inner.Go(func() error { return r.agent.Run(ctx) })
+		inner.Go(func() error { return r.store.Lead(ctx, r.controller.Lead) })
+		return inner.Wait()
+	})
+	return group.Wait()
+}
+
+// leader returns where the leader's daemon listens for the others.
+func (r *rooms) leader() (string, error) {
+	node, _, known := r.store.Leader()
+	n, ok := r.store.Board().Nodes[node]
+	if !known || !ok || node == r.node {
+		return "", cluster.Refuse(cluster.CodeNoLeader, "try again in a few seconds; haulout status shows which nodes are down",
+			"the cluster has no master at the moment")
+	}
+	return at(n.Address, r.cfg.PeerPort), nil
+}
+
+// report hands an observation to whoever leads.
+func (r *rooms) report(ctx context.Context, report cluster.Report) error {
+	r.controller.Report(report) // the local reads of the API use it too
+	if node, _, known := r.store.Leader(); !known || node == r.node {
+		return nil
+	}
+	address, err := r.leader()
+	if err != nil {
+		return err
+	}
+	return r.client.Call(ctx, address, pathReport, report, nil)
+}
+
+// Call implements agent.Peers.
+func (r *rooms) Call(ctx context.Context, node int, path string, in, out any) error {
+	n, ok := r.store.Board().Nodes[node]
+	if !ok {
+		return cluster.Refuse(cluster.CodeNodeNotFound, "", "there is no node:%d", node)
+	}
+	return r.client.Call(ctx, at(n.Address, r.cfg.PeerPort), path, in, out)
+}
+
+// Handover implements controller.Executor.
+func (r *rooms) Handover(ctx context.Context, node int, o cluster.Order) (out cluster.Outcome, err error) {
+	if node == r.node {
+		return r.agent.Handover(ctx, o)
+	}
+	err = r.Call(ctx, node, agent.PathHandover, o, &out)
+	return out, err
+}
+
+// members lets the controller change who votes.
+type members struct{ store *store.Store }
+
+// Members implements controller.Membership.
+func (m members) Members(ctx context.Context) ([]controller.Member, error) {
+	list, err := m.store.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]controller.Member, len(list))
+	for i, member := range list {
+		out[i] = controller.Member{ID: member.ID, Learner: member.Learner}
+	}
+	return out, nil
+}
+
+// Promote implements controller.Membership.
+func (m members) Promote(ctx context.Context, ids ...uint64) error {
+	return m.store.Promote(ctx, ids...)
+}
+
+// startProxy starts the host's proxy in a session of its own, so that it
+// outlives this daemon. A proxy that is there already wins: the new one ends.
+func (r *rooms) startProxy(context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	logFile, err := os.OpenFile(r.cfg.path("proxy.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	cmd := exec.Command(self, "proxy", "--socket", r.cfg.proxySocket())
+	cmd.Dir = r.cfg.Data
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }() // reaps it, should it end before this daemon
+	return nil
+}
+
+// readyWithin is how long a store may take to come up on its way into a cluster.
+const readyWithin = 60 * time.Second
+
+func cores() int { return runtime.NumCPU() }

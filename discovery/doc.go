@@ -1,0 +1,16 @@
+// Package discovery tells clients where endpoints are, in the words of Redis
+// Sentinel: every node answers on the same port, from the committed board, and
+// an unmodified sentinel-aware client follows an endpoint from node to node.
+//
+// A database is a "master" of its name; its address is that of the node its
+// endpoint is bound to. Replicas are never shown: which process serves is the
+// proxy's business.
+//
+// Clients like go-redis close every connection they have, commands in flight
+// included, as soon as they hear of a new address, whether in an answer or in
+// a message. While an endpoint moves, the old node is still closing client
+// connections, each between two commands; an answer given in the midst of that
+// would cut the others short. So +switch-master is sent when the move is
+// announced, and an answer that would differ from what was announced last waits
+// for that, for a moment at most.
+package discovery

@@ -1,0 +1,140 @@
+package discovery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// bell wakes everybody who waits for the next ring.
+type bell struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+func newBell() *bell { return &bell{next: make(chan struct{})} }
+
+// wait returns a channel that is closed by the next ring. Take it before
+// looking at what the ring is about.
+func (b *bell) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.next
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.next = make(chan struct{})
+}
+
+// moves remembers since when each endpoint has been on its way.
+type moves struct {
+	mu    sync.Mutex
+	since map[cluster.EndpointID]time.Time
+}
+
+func newMoves() *moves { return &moves{since: map[cluster.EndpointID]time.Time{}} }
+
+// see notes which endpoints are on their way now.
+func (m *moves) see(b *cluster.Board, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, e := range b.Endpoints {
+		if _, known := m.since[id]; moving(e) && !known {
+			m.since[id] = now
+		}
+	}
+	for id := range m.since {
+		if !moving(b.Endpoints[id]) {
+			delete(m.since, id)
+		}
+	}
+}
+
+// began returns when the endpoint was first seen on its way.
+func (m *moves) began(id cluster.EndpointID, now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t, known := m.since[id]; known {
+		return t
+	}
+	return now
+}
+
+// moving reports whether the endpoint answers elsewhere already, while the
+// node that was announced last still closes connections.
+func moving(e cluster.Endpoint) bool {
+	return len(e.Nodes) > 0 && len(e.Draining) > 0 && announced(e) != e.Nodes[0]
+}
+
+// follow watches the board until ctx ends: it wakes answers that wait, and
+// tells subscribers of each announcement.
+func (s *Server) follow(ctx context.Context) {
+	told := map[string]target{}
+	for range s.cfg.Subscribe(ctx) {
+		if b := s.board(); b != nil {
+			s.moves.see(b, time.Now())
+			s.tell(b, told)
+		}
+		s.changes.ring()
+	}
+}
+
+// tell publishes what was announced since the last time. told is what
+// subscribers know.
+func (s *Server) tell(b *cluster.Board, told map[string]target) {
+	now := map[string]bool{}
+	for _, m := range masters(b) {
+		now[m.name] = true
+		before, known := told[m.name]
+		told[m.name] = m.announced
+		if known && before != m.announced {
+			s.publish("+switch-master", m.name+" "+before.String()+" "+m.announced.String())
+			s.cfg.Logger.Info("endpoint announced", "database", m.name, "from", before.String(), "to", m.announced.String())
+		}
+	}
+	for name := range told {
+		if !now[name] {
+			delete(told, name)
+		}
+	}
+}
+
+func (s *Server) publish(name, payload string) {
+	for _, c := range s.connected() {
+		c.publish(name, payload)
+	}
+}
+
+// settle waits until the address of that name may be told: see the package
+// comment. It never waits longer than Patience from the beginning of the move.
+func (s *Server) settle(ctx context.Context, name string) {
+	now := time.Now()
+	for ctx.Err() == nil {
+		changed := s.changes.wait()
+		m, known := s.master(name)
+		if !known || !moving(m.endpoint) {
+			return
+		}
+		left := s.cfg.Patience - time.Since(s.moves.began(m.endpoint.ID, now))
+		if left <= 0 {
+			return
+		}
+		waitFor(ctx, changed, left)
+	}
+}
+
+// waitFor waits for c, for d or for the end of ctx, whichever comes first.
+func waitFor(ctx context.Context, c <-chan struct{}, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-c:
+	case <-t.C:
+	}
+}

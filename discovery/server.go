@@ -1,0 +1,149 @@
+package discovery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/resp"
+)
+
+// Port is where discovery listens on every node.
+const Port = 8001
+
+// Limits of what clients may use up.
+const (
+	maxConnections = 4096
+	maxCommand     = 64 << 10 // bytes
+	maxChannels    = 64       // subscriptions of one connection
+	idleTimeout    = time.Hour
+	writeTimeout   = 2 * time.Second
+	patience       = 500 * time.Millisecond
+)
+
+// Config is what a [Server] needs to know.
+type Config struct {
+	// Address is the node's own address, as on the board: it is listened on, and
+	// tells which node this is.
+	Address string
+	Port    int // 0: Port
+	Logger  *slog.Logger
+	// Board returns the committed board; nil or an empty one while it is not
+	// known to be current, for a stale answer sends clients to where nobody serves.
+	Board func() *cluster.Board
+	// Subscribe returns a channel that receives after each change of what Board
+	// returns, and is closed when ctx ends. Several changes may share one value.
+	Subscribe func(ctx context.Context) <-chan *cluster.Board
+	// Patience is how long an answer waits for a move to be announced; 0: 500 ms.
+	Patience time.Duration
+}
+
+// Server answers clients on one node.
+type Server struct {
+	cfg     Config
+	changes *bell
+	moves   *moves
+	started time.Time
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	lastID   int64
+}
+
+// New makes a server. It does nothing until Run.
+func New(cfg Config) *Server {
+	cfg.Port = cmp.Or(cfg.Port, Port)
+	cfg.Patience = cmp.Or(cfg.Patience, patience)
+	return &Server{cfg: cfg, changes: newBell(), moves: newMoves(), started: time.Now(), sessions: map[*session]struct{}{}}
+}
+
+// Run listens and answers until ctx ends. It returns when every connection is
+// closed and every goroutine gone; the error says why it could not listen.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	addr := net.JoinHostPort(s.cfg.Address, strconv.Itoa(s.cfg.Port))
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("discovery: %w", err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { s.follow(ctx) })
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
+	defer stop()
+	err = s.accept(ctx, listener, &running)
+	cancel()
+	_ = listener.Close() // at the latest now
+	running.Wait()
+	return err
+}
+
+func (s *Server) accept(ctx context.Context, listener net.Listener, running *sync.WaitGroup) error {
+	for {
+		conn, err := listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("discovery: %w", err)
+		case err != nil: // out of files, or the client is gone already
+			s.cfg.Logger.Warn("discovery: accept failed", "error", err)
+			waitFor(ctx, nil, 100*time.Millisecond)
+			continue
+		}
+		running.Go(func() { s.serve(ctx, conn) })
+	}
+}
+
+func (s *Server) serve(ctx context.Context, conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	limited := &limitedConn{Conn: conn}
+	c := &session{server: s, conn: limited, in: resp.NewConn(limited), version: 2, subscribed: map[channel]bool{}}
+	if !s.admit(c) {
+		c.send(resp.AppendError(nil, "ERR max number of clients reached"))
+		return
+	}
+	defer s.dismiss(c)
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	c.run(ctx)
+}
+
+func (s *Server) admit(c *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) >= maxConnections {
+		return false
+	}
+	s.lastID++
+	c.id = s.lastID
+	s.sessions[c] = struct{}{}
+	return true
+}
+
+func (s *Server) dismiss(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, c)
+}
+
+func (s *Server) connected() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for c := range s.sessions {
+		list = append(list, c)
+	}
+	return list
+}

@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/resp"
+)
+
+// Instance is an engine anywhere, as user agent reaches it.
+type Instance struct {
+	Name          string `json:"name"`
+	Address       string `json:"address"`
+	Port          int    `json:"port"`
+	AgentPassword string `json:"-"`
+}
+
+// String names the instance; it keeps the password out of logs.
+func (i Instance) String() string { return i.Name + " at " + i.source().String() }
+
+func (i Instance) source() Source { return Source{i.Address, i.Port} }
+
+// Dial connects as user agent.
+func (i Instance) Dial(ctx context.Context) (*resp.Conn, error) {
+	c, err := resp.Dial(ctx, i.source().String())
+	if err != nil {
+		return nil, fmt.Errorf("instance %s: %w", i.Name, err)
+	}
+	if _, err := c.Do(ctx, "AUTH", "agent", i.AgentPassword); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("instance %s: log in: %w", i.Name, err)
+	}
+	return c, nil
+}
+
+// Promotion is what a master knows of its own history right after it was made
+// master.
+type Promotion struct {
+	ReplID     string // of the history that begins now
+	PrevReplID string // of the one it continues
+	Offset     int64  // where the one became the other
+}
+
+// Serve makes the instance a master and gives user proxy its rights, whatever
+// it was before. Connections of other agents to it are closed, so that nothing
+// they had sent can still be carried out. It promotes without asking who else
+// serves: that nobody does is the caller's promise.
+func (i Instance) Serve(ctx context.Context) (Promotion, error) {
+	replies, err := i.transact(ctx, serve())
+	if err != nil {
+		return Promotion{}, err
+	}
+	return replication(replies).promotion(), nil
+}
+
+// ServeAfterLoss makes the instance master when its source is gone: only if its
+// data is a finished copy of one of the eligible histories. It is idempotent:
+// a master with rights of its own is left alone.
+func (i Instance) ServeAfterLoss(ctx context.Context, eligible ...string) (Promotion, error) {
+	o := i.Observe(ctx)
+	switch {
+	case o.State != Up:
+		return Promotion{}, fmt.Errorf("instance %s: promote: %s: %s", i.Name, o.State, o.Reason)
+	case o.Role == Master && o.Serving:
+		return Promotion{o.ReplID, o.ReplID2, o.SecondOffset - 1}, nil
+	case o.Role == Slave && (o.Syncing || !o.Copied):
+		return Promotion{}, fmt.Errorf("instance %s: promote: its copy is not finished", i.Name)
+	}
+	for _, id := range eligible {
+		if id != "" && (o.ReplID == id || o.ReplID2 == id) {
+			return i.Serve(ctx)
+		}
+	}
+	return Promotion{}, fmt.Errorf("instance %s: promote: its data is of another history, %s", i.Name, o.ReplID)
+}
+
+// Admit gives user proxy its rights on an instance that is master already, and
+// refuses on a replica. Like Serve it closes other agents' connections, unless
+// the rights are there.
+func (i Instance) Admit(ctx context.Context) error {
+	switch o := i.Observe(ctx); {
+	case !o.answered():
+		return fmt.Errorf("instance %s: admit: %s: %s", i.Name, o.State, o.Reason)
+	case o.Role != Master:
+		return fmt.Errorf("instance %s: admit: it is a replica", i.Name)
+	case o.Serving:
+		return nil
+	}
+	_, err := i.transact(ctx, admit())
+	return err
+}
+
+// Fence takes all rights from user proxy, on existing connections too.
+func (i Instance) Fence(ctx context.Context) error {
+	_, err := i.transact(ctx, [][]string{takeRights})
+	return err
+}
+
+// Follow makes the instance a replica of source, without rights for user
+// proxy. One that follows source already goes on undisturbed. A replica whose
+// data cannot be continued by source copies everything anew: see
+// [Observation.ContinuesFrom].
+func (i Instance) Follow(ctx context.Context, source Source) error {
+	_, err := i.transact(ctx, follow(source))
+	return err
+}
+
+func (i Instance) transact(ctx context.Context, commands [][]string) ([]resp.Value, error) {
+	c, err := i.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	replies, err := transact(ctx, c, commands)
+	if err != nil {
+		return nil, fmt.Errorf("instance %s: %w", i.Name, err)
+	}
+	return replies, nil
+}
+
+// The parts that transactions are made of.
+var (
+	seal       = []string{"CLIENT", "KILL", "USER", "agent", "SKIPME", "yes"}
+	giveRights = append([]string{"ACL", "SETUSER", "proxy", "on"}, strings.Fields(ProxyRights)...)
+	takeRights = []string{"ACL", "SETUSER", "proxy", "off", "-@all"}
+	unpause    = []string{"CLIENT", "UNPAUSE"}
+	replInfo   = []string{"INFO", "replication"}
+)
+
+func pauseWrites(d time.Duration) []string {
+	return []string{"CLIENT", "PAUSE", strconv.FormatInt(d.Milliseconds(), 10), "WRITE"}
+}
+
+// The transactions. Each may be sent again when its reply was lost.
+
+func serve() [][]string {
+	return [][]string{seal, {"REPLICAOF", "NO", "ONE"}, giveRights, unpause, replInfo}
+}
+
+func admit() [][]string { return [][]string{seal, giveRights, unpause} }
+
+func pause(d time.Duration) [][]string { return [][]string{pauseWrites(d), replInfo} }
+
+func fence(d time.Duration) [][]string { return [][]string{takeRights, pauseWrites(d), replInfo} }
+
+func follow(s Source) [][]string {
+	return [][]string{takeRights, replInfo, {"REPLICAOF", s.Address, strconv.Itoa(s.Port)}, unpause}
+}
+
+// transact carries out all commands or, if the engine refuses one of them
+// beforehand, none. An error that is a resp.Error is the engine's own answer;
+// after any other error the commands may or may not have been carried out.
+func transact(ctx context.Context, c *resp.Conn, commands [][]string) ([]resp.Value, error) {
+	all := append([][]string{{"MULTI"}}, commands...)
+	replies, err := c.Pipeline(ctx, append(all, []string{"EXEC"})...)
+	if err != nil {
+		return nil, err
+	}
+	for _, queued := range replies[:len(replies)-1] {
+		// The first refusal says more than EXEC's.
+		if queued.IsError() {
+			return nil, queued.Err()
+		}
+	}
+	exec := replies[len(replies)-1]
+	if exec.IsError() {
+		return nil, exec.Err()
+	}
+	for _, r := range exec.Array {
+		if r.IsError() {
+			return nil, r.Err()
+		}
+	}
+	return exec.Array, nil
+}
+
+// replication returns the replication section among a transaction's replies,
+// as it was at its place in the transaction.
+func replication(replies []resp.Value) info {
+	for _, r := range replies {
+		if r.Kind == resp.KindBulk {
+			return parseInfo(r.Str)
+		}
+	}
+	return nil
+}
+
+func (i info) promotion() Promotion {
+	return Promotion{i["master_replid"], i.previous(), i.number("second_repl_offset") - 1}
+}

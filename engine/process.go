@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// goneFor bounds the wait for a killed process to be gone.
+const goneFor = 10 * time.Second
+
+// Process is an engine on this host. It goes on running when the program that
+// holds it ends; another one finds it again by [Adopt]. A Process may be used
+// from several goroutines.
+type Process struct {
+	Instance
+	Dir   string
+	PID   int
+	Users Users
+	pid   pidfd
+}
+
+func newProcess(dir string, r record, held pidfd) *Process {
+	return &Process{
+		Instance: Instance{Name: r.Name, Address: r.Address, Port: r.Port, AgentPassword: r.Users.Agent},
+		Dir:      dir, PID: r.PID, Users: r.Users, pid: held,
+	}
+}
+
+// Alive reports whether the process is there, be it frozen or busy.
+func (p *Process) Alive() bool { return p.pid.alive() }
+
+// Wait returns nil when the process has ended, or ctx's error.
+func (p *Process) Wait(ctx context.Context) error { return p.pid.wait(ctx) }
+
+// Observe asks the engine for its state, within ctx or a second. Unlike
+// [Instance.Observe] it tells a process that is not there from one that does
+// not answer yet or any more.
+func (p *Process) Observe(ctx context.Context) Observation {
+	o := p.Instance.Observe(ctx)
+	if !p.Alive() {
+		return Observation{State: Absent, Reason: "process has ended"}
+	}
+	o.PID = p.PID
+	switch {
+	case o.State == Absent:
+		o.State = Starting
+	case o.answered() && o.process != p.PID:
+		return Observation{State: Starting, PID: p.PID, Reason: fmt.Sprintf("another process answers on port %d", p.Port)}
+	}
+	return o
+}
+
+// Stop asks the engine to end; a master first lets its replicas catch up. When
+// ctx ends it is killed. Stop returns nil once the process is gone.
+func (p *Process) Stop(ctx context.Context) error {
+	if err := p.pid.signal(unix.SIGTERM); err != nil {
+		return fmt.Errorf("instance %s: stop: %w", p.Name, err)
+	}
+	if p.Wait(ctx) == nil {
+		return nil
+	}
+	return p.Kill()
+}
+
+// Kill ends the process at once and returns when it is gone. It is enough for
+// a replica that is not wanted any more.
+func (p *Process) Kill() error {
+	err := p.pid.signal(unix.SIGKILL)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), goneFor)
+		defer cancel()
+		err = p.Wait(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("instance %s: kill: %w", p.Name, err)
+	}
+	return nil
+}
+
+// Close lets go of the process without touching it. The other methods fail
+// from then on.
+func (p *Process) Close() error { return p.pid.close() }
+
+// Remove deletes the folder once the process is gone; before that it refuses.
+func (p *Process) Remove() error {
+	if p.Alive() {
+		return fmt.Errorf("instance %s: remove: process %d is still running", p.Name, p.PID)
+	}
+	return os.RemoveAll(p.Dir)
+}
+
+// Adopt finds the engine that runs from the folder and reports whether there
+// is one. It must be the very process that was started there: same number,
+// same start, same configuration file. Whether it answers is left to Observe.
+// A folder without an instance, or whose process is gone, is no error.
+func Adopt(dir string) (*Process, bool, error) {
+	r, err := loadRecord(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if r.PID == 0 {
+		// The starter died between starting the engine and writing its number.
+		var ok bool
+		if r.PID, r.Started, ok = search(dir); !ok {
+			return nil, false, nil
+		}
+		if err := r.save(dir); err != nil {
+			return nil, false, err
+		}
+	}
+	held, ok := openPID(r.PID, r.Started, dir)
+	if !ok {
+		return nil, false, nil
+	}
+	return newProcess(dir, r, held), true, nil
+}
+
+// Remove deletes the folder of an instance that is not running, whatever is
+// left of it.
+func Remove(dir string) error {
+	p, running, err := Adopt(dir)
+	if running {
+		defer p.Close()
+		return p.Remove()
+	}
+	if err != nil {
+		// An unreadable record names no process; its engine might still run.
+		if pid, _, found := search(dir); found {
+			return fmt.Errorf("folder %s: remove: process %d is still running", dir, pid)
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+// Scan returns the instance folders directly under root, running or not.
+func Scan(root string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(root, "*", recordName))
+	if err != nil {
+		return nil, err
+	}
+	for i, path := range found {
+		found[i] = filepath.Dir(path)
+	}
+	return found, nil
+}

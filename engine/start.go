@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// firstLook bounds how long Start watches for an engine that ends at once.
+const firstLook = 2 * time.Second
+
+// Start makes the folder, writes the engine's files and starts it in a session
+// of its own, so that it outlives this program. The folder must not exist yet
+// or be empty: an engine would load whatever an earlier one left. Start returns
+// when the process number is on disk and the engine has answered, or has run
+// for a while without; it does not wait for data. An engine that ends at once,
+// for example because its port is taken, is an error with its last words, and
+// leaves no folder. If ctx ends meanwhile the process stays.
+func Start(ctx context.Context, s Spec) (*Process, error) {
+	if err := errors.Join(s.check(), ctx.Err()); err != nil {
+		return nil, err
+	}
+	if err := s.portFree(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.makeFolder(); err != nil {
+		return nil, err
+	}
+	p, err := s.launch()
+	if err == nil {
+		if err = p.firstLook(ctx); err == nil {
+			return p, nil
+		}
+		p.Close()
+	}
+	return nil, errors.Join(fmt.Errorf("instance %s: start: %w", s.Name, err), os.RemoveAll(s.Dir))
+}
+
+// portFree gives the plain answer early; the engine itself has the last word.
+// It connects, since a listener of our own could be inherited for a moment by
+// an engine that is started at the same time, and be in the way.
+func (s Spec) portFree(ctx context.Context) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", Source{s.Address, s.Port}.String())
+	if err != nil {
+		return ctx.Err()
+	}
+	c.Close()
+	return fmt.Errorf("instance %s: port %d is in use", s.Name, s.Port)
+}
+
+func (s Spec) makeFolder() error {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return err
+	}
+	left, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("instance %s: folder %s is not empty", s.Name, s.Dir)
+	}
+	// MkdirAll leaves an existing folder's mode alone.
+	return os.Chmod(s.Dir, 0o700)
+}
+
+// launch starts the engine. The record is written before, without a number,
+// so that whatever happens in between the process can be found.
+func (s Spec) launch() (*Process, error) {
+	r := s.record()
+	err := errors.Join(
+		writeDurably(filepath.Join(s.Dir, configName), []byte(s.configFile())),
+		writeDurably(filepath.Join(s.Dir, usersName), []byte(s.usersFile())),
+		r.save(s.Dir))
+	if err != nil {
+		return nil, err
+	}
+	pid, err := s.spawn()
+	if err != nil {
+		return nil, err
+	}
+	// Our child keeps its number until it is waited for, dead or alive.
+	held, err := holdPID(pid)
+	if err != nil {
+		return nil, err
+	}
+	if r.Started, err = startTicks(pid); err != nil {
+		return nil, errors.Join(err, held.close())
+	}
+	r.PID = pid
+	p := newProcess(s.Dir, r, held)
+	if err := r.save(s.Dir); err != nil {
+		return nil, errors.Join(err, p.Kill(), p.Close())
+	}
+	return p, nil
+}
+
+// spawn starts the engine detached, with a bare environment and all it says
+// going to its log.
+func (s Spec) spawn() (int, error) {
+	log, err := os.OpenFile(filepath.Join(s.Dir, logName), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	p, err := os.StartProcess(s.Binary.Path, []string{s.Binary.Path, filepath.Join(s.Dir, configName)}, &os.ProcAttr{
+		Dir:   s.Dir,
+		Env:   []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
+		Files: []*os.File{null, log, log},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return 0, err
+	}
+	pid := p.Pid
+	return pid, p.Release()
+}
+
+// firstLook returns an error if the engine ends before it first answers.
+func (p *Process) firstLook(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	for {
+		// A short wait paces the loop and sees the end at once.
+		pause, done := context.WithTimeout(ctx, 5*time.Millisecond)
+		err := p.Wait(pause)
+		done()
+		if err == nil {
+			return errors.New("engine ended at once: " + lastLine(p.Dir))
+		}
+		if ctx.Err() != nil || p.Observe(ctx).answered() {
+			return nil
+		}
+	}
+}
+
+// lastLine returns what the engine said last.
+func lastLine(dir string) string {
+	f, err := os.Open(filepath.Join(dir, logName))
+	if err != nil {
+		return "no log"
+	}
+	defer f.Close()
+	last := "no word in its log"
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if text := strings.TrimSpace(lines.Text()); text != "" {
+			last = text
+		}
+	}
+	return last
+}

@@ -1,0 +1,223 @@
+package maintenance
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
+)
+
+// and joins two steps of moves that do not touch each other.
+func (s step) and(other step) step {
+	s.do = append(s.do, other.do...)
+	s.waits = strings.TrimPrefix(s.waits+"; "+other.waits, "; ")
+	s.waits = strings.TrimSuffix(s.waits, "; ")
+	return s
+}
+
+// advance carries the running moves one step further and starts those whose
+// turn has come. It rests when no move is left that could be started.
+func (t *turn) advance() step {
+	var all step
+	for _, m := range t.a.Moves {
+		if m.Status == cluster.MoveRunning {
+			all = all.and(t.carry(m))
+		}
+	}
+	starts, misfit := t.start()
+	all = all.and(starts)
+	if all.rests() && misfit != nil {
+		return t.replan(misfit)
+	}
+	return all
+}
+
+func (t *turn) carry(m cluster.Move) step {
+	switch m.Kind {
+	case cluster.Migrate:
+		return t.migrate(m)
+	case cluster.Failover:
+		return t.failover(m)
+	default:
+		return t.rebind(m)
+	}
+}
+
+// start starts the waiting moves that may run now. misfit is why one
+// of them no longer fits the board.
+func (t *turn) start() (all step, misfit error) {
+	l := t.lanes()
+	for _, m := range t.a.Moves {
+		if m.Status != cluster.MoveWaiting || t.hopeless(m) || !t.ready(m) {
+			continue
+		}
+		if why := l.holds(m); why != "" {
+			all = all.and(wait("%s: %s", m.Text(), why))
+			continue
+		}
+		if err := plan.Fits(t.View, m); err != nil {
+			misfit = err
+			continue
+		}
+		l.take(m)
+		all = all.and(do(cluster.StartMove{At: t.Now, Action: t.a.ID, Move: m.ID}))
+	}
+	return all, misfit
+}
+
+// ready reports whether everything before the move is done.
+func (t *turn) ready(m cluster.Move) bool {
+	return !slices.ContainsFunc(m.After, func(id int) bool {
+		before, ok := t.a.Move(id)
+		return ok && before.Status != cluster.MoveDone
+	})
+}
+
+// hopeless reports whether a move can never start, because one before it failed.
+func (t *turn) hopeless(m cluster.Move) bool {
+	return slices.ContainsFunc(m.After, func(id int) bool {
+		before, ok := t.a.Move(id)
+		return ok && (before.Status == cluster.MoveFailed || before.Status == cluster.MoveAbandoned || t.hopeless(before))
+	})
+}
+
+// lanes is what moves take of what there is for them: copies at a time, one
+// hand-over at a time on each node, one move at a time on each range.
+type lanes struct {
+	*turn
+	copies  int                      // further ones that may start
+	failing map[int]bool             // nodes with a failover running
+	ranges  map[cluster.RangeID]bool // started in this turn
+}
+
+func (t *turn) lanes() *lanes {
+	l := &lanes{turn: t, copies: t.concurrency(), failing: map[int]bool{}, ranges: map[cluster.RangeID]bool{}}
+	for _, m := range t.a.Moves {
+		if m.Status == cluster.MoveRunning {
+			l.take(m)
+		}
+	}
+	return l
+}
+
+// concurrency is how many copies the action may run at a time: as asked, else
+// as the cluster is set, else as many as half of the host's cores, because two
+// copies keep two cores busy.
+func (t *turn) concurrency() int {
+	switch {
+	case t.a.Options.MaxConcurrent > 0:
+		return t.a.Options.MaxConcurrent
+	case t.Cluster.ConcurrentMoves > 0:
+		return t.Cluster.ConcurrentMoves
+	}
+	return max(t.node.Cores/2, 1)
+}
+
+func (l *lanes) take(m cluster.Move) {
+	if s, ok := l.Shards[m.Shard]; ok {
+		l.ranges[s.Range] = true
+	}
+	switch m.Kind {
+	case cluster.Migrate:
+		l.copies--
+	case cluster.Failover:
+		l.failing[m.From], l.failing[m.To] = true, true
+	}
+}
+
+// holds says what a move that is ready waits for, or "".
+func (l *lanes) holds(m cluster.Move) string {
+	if s, ok := l.Shards[m.Shard]; ok {
+		_, _, claimed := l.Claimed(s.Range)
+		if claimed || l.ranges[s.Range] || l.Ranges[s.Range].Handover != nil {
+			return "its slots are being moved or handed over"
+		}
+	}
+	switch {
+	case l.Now.Before(m.Ended.Add(pause(m.Attempt))):
+		return "will be tried again"
+	case m.Kind == cluster.Migrate && l.copies <= 0:
+		return "as many copies as allowed are running"
+	case m.Kind == cluster.Failover && (l.failing[m.From] || l.failing[m.To]):
+		return "another failover is running"
+	case m.Kind == cluster.Rebind && l.rebindingElsewhere(m):
+		return "it is being re-bound"
+	}
+	return ""
+}
+
+// rebindingElsewhere reports whether another action has the endpoint in hand.
+func (l *lanes) rebindingElsewhere(m cluster.Move) bool {
+	for _, a := range l.Actions {
+		for _, o := range a.Moves {
+			if o.Status == cluster.MoveRunning && o.Kind == cluster.Rebind && o.Endpoint == m.Endpoint {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pause is how long a move rests after its attempt before the next: 1, 2, 4, 8 s.
+func pause(attempt int) time.Duration {
+	if attempt == 0 {
+		return 0
+	}
+	return time.Second << min(attempt-1, 3)
+}
+
+// replan plans the waiting moves anew, because one no longer fits. A plan that
+// comes out the same would not fit either.
+func (t *turn) replan(misfit error) step {
+	if s := t.settle(); !s.rests() {
+		return s
+	}
+	if t.a.Name == cluster.MaintenanceOff {
+		moves, _, err := plan.Restore(t.View, t.a.Node, t.Snapshots[cluster.SnapshotID{Node: t.a.Node, Name: t.a.Snapshot}])
+		if err == nil && t.asWaiting(moves) {
+			err = misfit
+		}
+		if err != nil {
+			return t.fail(joined(err), nil)
+		}
+		return t.attach(moves, nil)
+	}
+	moves, left := plan.Evacuate(t.View, t.a.Node, t.a.Options)
+	if t.asWaiting(moves) {
+		return t.fail(joined(misfit), append(left, t.unmoved(moves)...))
+	}
+	return t.attach(moves, left)
+}
+
+// asWaiting reports whether the moves are those that wait already.
+func (t *turn) asWaiting(moves []cluster.Move) bool {
+	var waiting, planned []string
+	for _, m := range t.a.Moves {
+		if m.Status == cluster.MoveWaiting {
+			waiting = append(waiting, m.Text())
+		}
+	}
+	for _, m := range moves {
+		planned = append(planned, m.Text())
+	}
+	return slices.Equal(waiting, planned)
+}
+
+// settle removes the copies that moves left behind which are not running.
+func (t *turn) settle() step {
+	var all step
+	for _, m := range t.a.Moves {
+		i, there := t.Instances[m.Instance]
+		if !there || m.Status == cluster.MoveRunning || t.Shards[i.ID.Shard].Instance == i.ID {
+			continue
+		}
+		if t.Ranges[i.Range].Handover != nil {
+			all = all.and(wait("the hand-over of the slots of redis:%d", i.ID.Shard))
+		} else {
+			all = all.and(do(cluster.DropInstance{Instance: i.ID}))
+		}
+	}
+	return all
+}

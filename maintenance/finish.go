@@ -1,0 +1,181 @@
+package maintenance
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
+)
+
+// endOn ends a maintenance_on once no move is left: with what has come up
+// since, planned too; with what is left named; or well, once the node has been
+// seen empty.
+func (t *turn) endOn() step {
+	if s := t.settle(); !s.rests() {
+		return s
+	}
+	moves, left := plan.Evacuate(t.View, t.a.Node, t.a.Options)
+	failed, any := t.firstFailed()
+	if len(moves) > 0 && !any {
+		return t.attach(moves, left)
+	}
+	if any {
+		return t.fail(failed.Error, append(left, t.unmoved(moves)...))
+	}
+	if len(left) > 0 {
+		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, "make room on other nodes and run it again, or keep_slave_shards",
+			"not everything on node:%d has somewhere to go: %s", t.a.Node, strings.Join(left, "; ")), left)
+	}
+	return t.conclude(remaining(t.View, t.a.Node), cluster.CompleteOn{At: t.Now, Action: t.a.ID})
+}
+
+// endOff ends a maintenance_off once no move is left, with the comparison that
+// proves the return.
+func (t *turn) endOff() step {
+	if s := t.settle(); !s.rests() {
+		return s
+	}
+	s := t.Snapshots[cluster.SnapshotID{Node: t.a.Node, Name: t.a.Snapshot}]
+	if other, in := t.entangled(plan.Home(s)); in {
+		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
+	}
+	moves, _, err := plan.Restore(t.View, t.a.Node, s)
+	failed, any := t.firstFailed()
+	switch {
+	case any:
+		return t.fail(failed.Error, t.unmoved(moves))
+	case err != nil:
+		return t.fail(joined(err), nil)
+	case len(moves) > 0:
+		return t.attach(moves, nil)
+	}
+	return t.conclude(unsettled(t.View, t.a.Node), cluster.CompleteOff{At: t.Now, Action: t.a.ID, Proof: Compare(t.View, s)})
+}
+
+// entangled returns another running action that has yet to move a range of the
+// snapshot: what the node looks like now is not what it will be.
+func (t *turn) entangled(home cluster.Snapshot) (cluster.Action, bool) {
+	ranges := map[cluster.RangeID]bool{}
+	for _, p := range home.Shards {
+		ranges[p.Range] = true
+	}
+	for _, a := range t.ActionsByAge() {
+		if a.Node == t.a.Node || a.Status.Ended() {
+			continue
+		}
+		for _, m := range a.Moves {
+			if !m.Status.Ended() && ranges[t.Shards[m.Shard].Range] {
+				return a, true
+			}
+		}
+	}
+	return cluster.Action{}, false
+}
+
+// conclude completes the action when nothing is missing from what must be
+// seen, and fails it if that takes too long.
+func (t *turn) conclude(missing []string, complete cluster.Command) step {
+	if t.a.Name == cluster.MaintenanceOn && t.leads() {
+		missing = append(missing, fmt.Sprintf("node:%d leads the cluster", t.a.Node))
+	}
+	switch {
+	case len(missing) == 0:
+		return do(complete)
+	case t.Now.After(t.lastMove().Add(settling)):
+		return t.fail(cluster.Refuse(cluster.CodeDeadline, "run it again", "%s", strings.Join(missing, "; ")), missing)
+	}
+	return wait("%s", strings.Join(missing, "; "))
+}
+
+// lastMove is when the last move ended, or the action began.
+func (t *turn) lastMove() time.Time {
+	last := t.a.Started
+	for _, m := range t.a.Moves {
+		if m.Ended.After(last) {
+			last = m.Ended
+		}
+	}
+	return last
+}
+
+func (t *turn) firstFailed() (cluster.Move, bool) {
+	i := slices.IndexFunc(t.a.Moves, func(m cluster.Move) bool { return m.Status == cluster.MoveFailed })
+	if i < 0 {
+		return cluster.Move{}, false
+	}
+	return t.a.Moves[i], true
+}
+
+// unmoved names what is still to be moved after a failure, and why it was not.
+func (t *turn) unmoved(moves []cluster.Move) []string {
+	var list []string
+	for _, m := range moves {
+		why := "not begun, because of an earlier failure"
+		for _, o := range t.a.Moves {
+			if o.Text() == m.Text() && o.Error != nil {
+				why = o.Error.Message
+			}
+		}
+		list = append(list, fmt.Sprintf("%s: %s", m.Text(), why))
+	}
+	return list
+}
+
+// remaining says what has been seen on an emptied node that the board no longer
+// orders there, or that it has not been seen.
+func remaining(v cluster.View, node int) []string {
+	if why := unseen(v, node); why != "" {
+		return []string{why}
+	}
+	var list []string
+	for id := range v.Reports[node].Instances {
+		if _, ordered := v.Instances[id]; !ordered {
+			list = append(list, fmt.Sprintf("a process of redis:%d is still on node:%d", id.Shard, node))
+		}
+	}
+	for id, s := range v.Reports[node].Proxy.Endpoints {
+		if e, ok := v.Endpoints[id]; s.Listening && (!ok || !e.ServedBy(node)) {
+			list = append(list, fmt.Sprintf("endpoint:%s still listens on node:%d", id, node))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func unseen(v cluster.View, node int) string {
+	switch {
+	case !v.Alive[node]:
+		return fmt.Sprintf("node:%d does not answer", node)
+	case !v.Heard(node):
+		return fmt.Sprintf("the newest report of node:%d is awaited", node)
+	}
+	return ""
+}
+
+// unsettled says what the board orders on a node that has come back and that has not
+// been seen there yet.
+func unsettled(v cluster.View, node int) []string {
+	if why := unseen(v, node); why != "" {
+		return []string{why}
+	}
+	var list []string
+	for _, s := range v.ShardsOn(node) {
+		if v.Ranges[s.Range].Lost {
+			continue
+		}
+		o, _ := v.Observed(s.Instance)
+		if o.State != cluster.Up || o.Role != v.RoleOf(s) {
+			list = append(list, fmt.Sprintf("redis:%d is not seen as %s on node:%d%s", s.ID, v.RoleOf(s), node, because(cmp.Or(o.Reason, string(o.State)))))
+		}
+	}
+	for _, e := range v.EndpointsOn(node) {
+		if s := v.Reports[node].Proxy.Endpoints[e.ID]; !s.Listening {
+			list = append(list, fmt.Sprintf("endpoint:%s does not listen on node:%d%s", e.ID, node, because(s.Reason)))
+		}
+	}
+	return list
+}

@@ -1,0 +1,179 @@
+package maintenance
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
+)
+
+// Next returns the commands that bring the action one step closer to its end,
+// to be applied in their order. It returns none when there is nothing to do but
+// wait, or when the action has ended. ids supplies ids for hand-overs, fresh
+// and unique with each call.
+func Next(v cluster.View, a cluster.Action, ids func() string) []cluster.Command {
+	return newTurn(v, a, ids).next().do
+}
+
+// hearing is how long the first report of a host is waited for.
+const hearing = 30 * time.Second
+
+// settling is how long an emptied or filled node may take to look as planned.
+const settling = 2 * time.Minute
+
+// step is what comes next: commands, or what is waited for in plain words.
+// The zero step says that there is neither.
+type step struct {
+	do    []cluster.Command
+	waits string
+}
+
+func do(commands ...cluster.Command) step { return step{do: commands} }
+
+func wait(format string, args ...any) step { return step{waits: fmt.Sprintf(format, args...)} }
+
+// rests reports whether nothing is to be done and nothing to be waited for.
+func (s step) rests() bool { return len(s.do) == 0 && s.waits == "" }
+
+// turn is one look at one action.
+type turn struct {
+	cluster.View
+	a    cluster.Action
+	node cluster.Node
+	ids  func() string
+	busy map[int]bool // nodes that take part in a hand-over
+}
+
+func newTurn(v cluster.View, a cluster.Action, ids func() string) *turn {
+	t := &turn{View: v, a: a, node: v.Nodes[a.Node], ids: ids, busy: map[int]bool{}}
+	for _, r := range v.Ranges {
+		if h := r.Handover; h != nil {
+			t.busy[v.Instances[h.From].Node] = true
+			t.busy[v.Instances[h.To].Node] = true
+		}
+	}
+	return t
+}
+
+func (t *turn) next() step {
+	switch {
+	case t.a.Status.Ended():
+		return step{}
+	case t.a.Status == cluster.ActionQueued:
+		return t.begin()
+	case t.a.Name == cluster.MaintenanceOn:
+		return t.on()
+	case t.a.Name == cluster.MaintenanceOff:
+		return t.off()
+	}
+	return t.fail(cluster.Refuse(cluster.CodeUnsupported, "", "action %s does not exist", t.a.Name), nil)
+}
+
+// begin checks a queued action and starts or refuses it.
+func (t *turn) begin() step {
+	if missing := unheard(t.View); len(missing) > 0 && t.Now.Before(t.a.Created.Add(hearing)) {
+		return wait("the first report of %s", nodes(missing))
+	}
+	if t.leads() && t.Now.Before(t.a.Created.Add(hearing)) {
+		return wait("node:%d to hand over the lead of the cluster", t.a.Node)
+	}
+	checks := Preflight(t.View, t.a.Node, t.a.Name, t.a.Options)
+	if err := Refusals(checks); err != nil {
+		return t.fail(joined(err), nil)
+	}
+	return do(cluster.RecordChecks{At: t.Now, Action: t.a.ID, Checks: checks})
+}
+
+// leads reports whether the action asks the node to be demoted and it is still
+// cluster master.
+func (t *turn) leads() bool { return t.a.Options.DemoteNode && t.Leader == t.a.Node }
+
+// on takes the node out of service.
+func (t *turn) on() step {
+	switch {
+	case t.a.Snapshot == "":
+		return t.snapshot()
+	case !t.a.Marked:
+		return do(cluster.Mark{At: t.Now, Action: t.a.ID})
+	case t.node.Maintenance == nil:
+		return t.unmarked()
+	case !t.a.Planned:
+		return t.attach(plan.Evacuate(t.View, t.a.Node, t.a.Options))
+	}
+	if s := t.advance(); !s.rests() {
+		return s
+	}
+	return t.endOn()
+}
+
+// off brings the node back, or takes one of several holds off it.
+func (t *turn) off() step {
+	m := t.node.Maintenance
+	switch {
+	case m == nil:
+		return t.unmarked()
+	case len(m.Holds) > 1:
+		return do(cluster.ReleaseHold{At: t.Now, Action: t.a.ID, Hold: t.hold(m.Holds)})
+	case t.a.Options.SkipShardsRestore:
+		return do(cluster.CompleteOff{At: t.Now, Action: t.a.ID})
+	case t.a.Snapshot == "":
+		return t.chooseSnapshot(m.Snapshot)
+	case !t.a.Marked:
+		return do(cluster.BeginReturn{At: t.Now, Action: t.a.ID})
+	case !t.a.Planned:
+		return t.restore()
+	}
+	if s := t.advance(); !s.rests() {
+		return s
+	}
+	return t.endOff()
+}
+
+// hold is the one that an off takes away: the caller's newest, else the newest.
+func (t *turn) hold(holds []cluster.Hold) string {
+	for i := len(holds) - 1; i >= 0; i-- {
+		if holds[i].Owner == t.a.By {
+			return holds[i].ID
+		}
+	}
+	return holds[len(holds)-1].ID
+}
+
+// unmarked ends an action whose node somebody put back into service by hand.
+func (t *turn) unmarked() step {
+	err := cluster.Refuse(cluster.CodeNotInMaintenance, "see haulout status nodes",
+		"node:%d is not in maintenance mode any more", t.a.Node)
+	all := t.settle()
+	for _, m := range t.a.Moves {
+		if m.Status != cluster.MoveRunning {
+			continue
+		}
+		if t.Ranges[t.Shards[m.Shard].Range].Handover != nil {
+			all = all.and(wait("the slots of redis:%d to be handed over", m.Shard))
+		} else {
+			all = all.and(t.failed(m, err))
+		}
+	}
+	if !all.rests() {
+		return all
+	}
+	return t.fail(err, nil)
+}
+
+// restore attaches the plan of the way back, or cancels without touching anything.
+func (t *turn) restore() step {
+	moves, _, err := plan.Restore(t.View, t.a.Node, t.Snapshots[cluster.SnapshotID{Node: t.a.Node, Name: t.a.Snapshot}])
+	if err != nil {
+		return t.fail(joined(err), nil)
+	}
+	return t.attach(moves, nil)
+}
+
+func (t *turn) attach(moves []cluster.Move, left []string) step {
+	return do(cluster.AttachPlan{At: t.Now, Action: t.a.ID, Moves: moves, Left: left})
+}
+
+func (t *turn) fail(err *cluster.Error, left []string) step {
+	return do(cluster.FailAction{At: t.Now, Action: t.a.ID, Status: cluster.ActionFailed, Error: err, Left: left})
+}

@@ -1,0 +1,110 @@
+package maintenance
+
+import (
+	"slices"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+const (
+	opening        = 30 * time.Second // for new listeners
+	announcing     = 5 * time.Second  // from the switch until subscribers are told, at most
+	draining       = 60 * time.Second // the drain cap
+	counting       = 10 * time.Second // beyond the cap, for the last numbers
+	closing        = 2 * time.Minute  // beyond the cap, for old listeners
+	rebindAttempts = 3
+)
+
+// rebind takes an endpoint to another node through its four committed states.
+func (t *turn) rebind(m cluster.Move) step {
+	e, ok := t.Endpoints[m.Endpoint]
+	switch {
+	case !ok:
+		return t.done(m) // its database is gone
+	case len(e.Opening) > 0:
+		return t.open(m, e)
+	case len(e.Draining) > 0:
+		return t.drain(m, e)
+	case slices.Contains(e.Nodes, m.To):
+		return t.closed(m, e)
+	case !t.Alive[m.To] || t.past(m, opening):
+		return t.again(m, rebindAttempts, t.unopened(m, e))
+	}
+	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: target(e, m)})
+}
+
+// target is where the endpoint shall be: where it is, To in place of From.
+func target(e cluster.Endpoint, m cluster.Move) []int {
+	list := slices.DeleteFunc(slices.Clone(e.Nodes), func(n int) bool { return n == m.From })
+	return append(list, m.To)
+}
+
+// open waits for the new listener, then lets discovery answer with it.
+func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
+	undo := do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindUndo})
+	switch {
+	case !slices.Equal(e.Opening, []int{m.To}):
+		return undo
+	case !t.Alive[m.To] || t.past(m, opening):
+		return undo.and(t.again(m, rebindAttempts, t.unopened(m, e)))
+	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
+		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch})
+	}
+	return wait("endpoint:%s to listen on node:%d%s", e.ID, m.To, because(t.state(e, m.To).Reason))
+}
+
+func (t *turn) unopened(m cluster.Move, e cluster.Endpoint) *cluster.Error {
+	reason := t.state(e, m.To).Reason
+	if !t.Alive[m.To] {
+		reason = "the node is down"
+	} else if !t.Reports[m.To].Proxy.Up {
+		reason = "its proxy is not up"
+	}
+	return cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s does not listen on node:%d%s", e.ID, m.To, because(reason))
+}
+
+func (t *turn) state(e cluster.Endpoint, node int) cluster.EndpointState {
+	return t.Reports[node].Proxy.Endpoints[e.ID]
+}
+
+// drain waits until the old listeners have no connection left, tells the
+// subscribers of discovery, and closes them. At the cap what is left is cut.
+func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
+	left, moved, cut, known := t.connections(e)
+	empty := known && left == 0
+	switch {
+	case e.Announced != e.Nodes[0] && (empty || !t.Now.Before(e.Since.Add(announcing))):
+		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
+	case empty, known && !t.Now.Before(e.Since.Add(draining)), !t.Now.Before(e.Since.Add(draining + counting)):
+		return do(cluster.Bind{
+			At: t.Now, Endpoint: e.ID, Step: cluster.BindClose,
+			Action: t.a.ID, Move: m.ID, Moved: moved, Cut: cut + left,
+		})
+	}
+	return wait("%d client connections of endpoint:%s to leave node:%d", left, e.ID, e.Draining[0])
+}
+
+// connections counts those left at the draining nodes, and those that were
+// drained and cut there. Unless known, a live node has not said it yet.
+func (t *turn) connections(e cluster.Endpoint) (left, moved, cut int, known bool) {
+	known = true
+	for _, n := range e.Draining {
+		known = known && (t.Heard(n) || !t.Alive[n])
+		if s := t.state(e, n); t.Alive[n] {
+			left, moved, cut = left+s.Connections, moved+s.Drained, cut+s.Cut
+		}
+	}
+	return left, moved, cut, known
+}
+
+// closed waits until the old listener has been seen gone.
+func (t *turn) closed(m cluster.Move, e cluster.Endpoint) step {
+	switch {
+	case !t.Alive[m.From], t.Heard(m.From) && !t.state(e, m.From).Listening:
+		return t.done(m)
+	case t.past(m, opening+draining+counting+closing):
+		return t.failed(m, cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s still listens on node:%d", e.ID, m.From))
+	}
+	return wait("endpoint:%s to stop listening on node:%d", e.ID, m.From)
+}

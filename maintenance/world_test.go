@@ -1,0 +1,560 @@
+package maintenance_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
+)
+
+// world is a cluster made of nothing: hosts that converge on the board and
+// report what they did, one tick at a time. It checks after every command that
+// no rule is broken, and after every tick that no write was lost.
+type world struct {
+	t     fataler
+	board *cluster.Board
+	now   time.Time
+	hosts map[int]*host
+	ids   int
+	trace []string // the activity
+
+	rate    int64          // bytes a copy gains in a tick
+	writes  int64          // what each master takes in a tick
+	refuse  map[int]int    // shard -> hand-overs to it that are to fail
+	wedged  map[int]bool   // nodes on which no new process starts
+	deaf    map[int]bool   // nodes whose proxy opens no listener
+	clients map[string]int // endpoint -> connections that never rest
+	acked   map[cluster.RangeID]int64
+	over    map[int]bool // nodes that broke a limit from the beginning
+	leader  int
+	quota   int // commands until the leader crashes; < 0: never
+	crashes int
+}
+
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+type host struct {
+	up        bool
+	procs     map[cluster.InstanceID]*proc
+	listeners map[cluster.EndpointID]*cluster.EndpointState
+	report    cluster.Report
+	sequence  int64
+}
+
+type proc struct {
+	cluster.Observed
+	of cluster.Instance
+}
+
+var epoch = time.Date(2026, 3, 14, 9, 50, 59, 0, time.UTC)
+
+func newWorld(t fataler) *world {
+	return &world{
+		t: t, board: &cluster.Board{}, now: epoch, hosts: map[int]*host{}, rate: 40 << 20, writes: 100,
+		refuse: map[int]int{}, wedged: map[int]bool{}, deaf: map[int]bool{}, clients: map[string]int{},
+		acked: map[cluster.RangeID]int64{}, over: map[int]bool{}, quota: -1, leader: 1,
+	}
+}
+
+func (w *world) addNode(memory int64, zone string, membership cluster.Membership) int {
+	n := cluster.Node{
+		Identity: fmt.Sprint("id", len(w.hosts)+1), Address: fmt.Sprintf("127.0.0.%d", len(w.hosts)+1), RackID: zone, Cores: 4,
+		TotalMemory: memory, MaxShards: 100, MaxListeners: 100, Membership: membership,
+	}
+	if len(w.hosts) == 0 {
+		w.apply(cluster.CreateCluster{At: w.now, ID: "c", Name: "harbour", RackAware: zone != "", Node: n, Admin: cluster.User{Email: "a@example"}})
+	} else {
+		w.apply(cluster.AddNode{At: w.now, Node: n})
+	}
+	id := len(w.hosts) + 1
+	w.hosts[id] = &host{up: true, procs: map[cluster.InstanceID]*proc{}, listeners: map[cluster.EndpointID]*cluster.EndpointState{}}
+	return id
+}
+
+func (w *world) addDatabase(d cluster.Database, p cluster.Placement) {
+	d.Persistence, d.Eviction, d.ProxyPolicy = "disabled", "noeviction", "single"
+	w.apply(cluster.CreateDatabase{At: w.now, Database: d, Placement: p})
+	w.tick()
+	var all []cluster.InstanceID
+	for id := range w.board.Instances {
+		all = append(all, id)
+	}
+	w.apply(cluster.MarkStarted{Instances: all})
+	for range 10 {
+		w.tick()
+	}
+	w.apply(cluster.DatabaseReady{At: w.now, Database: w.board.Cluster.NextDatabase - 1})
+	w.tick()
+}
+
+// view is what the deciding rooms get to see: reports are as old as the last tick.
+func (w *world) view() cluster.View {
+	v := cluster.View{Board: w.board, Now: w.now, Leader: w.leader, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}}
+	for id, h := range w.hosts {
+		if h.up {
+			v.Alive[id] = true
+		}
+		if h.sequence > 0 {
+			v.Reports[id] = h.report
+		}
+	}
+	return v
+}
+
+func (w *world) newID() string { w.ids++; return fmt.Sprint("h", w.ids) }
+
+// apply commits one command and checks every rule. It reports false when the
+// leader crashed instead.
+func (w *world) apply(c cluster.Command) bool {
+	w.t.Helper()
+	if w.quota == 0 {
+		w.crashes++
+		return false
+	}
+	w.quota--
+	change, err := c.Apply(w.board)
+	if err != nil {
+		w.t.Fatalf("%T refused: %v\n%s", c, err, w)
+	}
+	before := w.board
+	w.board = before.With(before.Revision+1, change)
+	for _, e := range change.Log {
+		if e.Severity != "DEBUG" || e.Type == "node_"+string(cluster.MaintenanceOn)+"_move_started" || e.Type == "node_"+string(cluster.MaintenanceOff)+"_move_started" {
+			w.trace = append(w.trace, e.Text)
+		}
+	}
+	w.checkRules(before)
+	return true
+}
+
+// checkRules holds the board against the rules that hold at every moment.
+func (w *world) checkRules(before *cluster.Board) {
+	w.t.Helper()
+	b := w.board
+	for id, i := range b.Instances {
+		if _, old := before.Instances[id]; !old {
+			w.checkArrival(b, i)
+		}
+		for _, o := range b.Instances {
+			if o.Range != i.Range || o.ID.Shard == id.Shard {
+				continue
+			}
+			if o.Node == i.Node {
+				w.t.Fatalf("two copies of %s on node:%d\n%s", i.Range, i.Node, w)
+			}
+			if d := b.Databases[i.Range.Database]; d.RackAware && b.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID {
+				w.t.Fatalf("two copies of %s in zone %s\n%s", i.Range, b.Nodes[i.Node].RackID, w)
+			}
+		}
+	}
+	for id, n := range b.Nodes {
+		w.checkLimits(b, id, n)
+	}
+	for id, e := range b.Endpoints {
+		if len(e.Nodes) == 0 {
+			w.t.Fatalf("endpoint %s is nowhere\n%s", id, w)
+		}
+	}
+}
+
+func (w *world) checkArrival(b *cluster.Board, i cluster.Instance) {
+	n := b.Nodes[i.Node]
+	if !n.Closed() || len(w.hosts) == 0 {
+		return
+	}
+	if m := n.Maintenance; m != nil && m.Returning != "" && !n.QuorumOnly {
+		s := b.Snapshots[cluster.SnapshotID{Node: n.ID, Name: b.Actions[m.Returning].Snapshot}]
+		visitor := slices.Contains(s.VisitorShards, i.ID.Shard)
+		if !visitor && slices.ContainsFunc(s.Shards, func(p cluster.Placed) bool { return p.Shard == i.ID.Shard }) {
+			return
+		}
+	}
+	w.t.Fatalf("instance %s was placed on node:%d, which is closed\n%s", i.ID, n.ID, w)
+}
+
+func (w *world) checkLimits(b *cluster.Board, id int, n cluster.Node) {
+	var memory int64
+	shards, listeners := 0, 0
+	for _, i := range b.InstancesOn(id) {
+		memory += b.Databases[i.Range.Database].ShardMemory()
+		shards++
+	}
+	for _, e := range b.Endpoints {
+		if e.ServedBy(id) {
+			listeners++
+		}
+	}
+	if !w.over[id] && (memory > n.TotalMemory || shards > n.MaxShards || listeners > n.MaxListeners) {
+		w.t.Fatalf("node:%d has %d of %d bytes, %d of %d shards, %d of %d listeners\n%s", id,
+			memory, n.TotalMemory, shards, n.MaxShards, listeners, n.MaxListeners, w)
+	}
+}
+
+// tick lets a second pass: hosts converge, copies grow, orders are carried out,
+// reports are made.
+func (w *world) tick() {
+	w.now = w.now.Add(time.Second)
+	for _, id := range slices.Sorted(maps.Keys(w.hosts)) {
+		if h := w.hosts[id]; h.up {
+			w.converge(id, h)
+		}
+	}
+	w.handovers()
+	for range 3 { // replicas of replicas
+		w.replicate()
+	}
+	w.checkWrites()
+	for id, h := range w.hosts {
+		if h.up {
+			h.sequence++
+			h.report = w.makeReport(id, h)
+		}
+	}
+}
+
+func (w *world) converge(id int, h *host) {
+	for pid := range h.procs {
+		if _, ordered := w.board.Instances[pid]; !ordered {
+			delete(h.procs, pid)
+		}
+	}
+	for _, i := range w.board.InstancesOn(id) {
+		w.keep(h, i)
+	}
+	for _, e := range w.board.Endpoints {
+		w.listen(id, h, e)
+	}
+	for eid := range h.listeners {
+		if e, ok := w.board.Endpoints[eid]; !ok || !e.ServedBy(id) {
+			delete(h.listeners, eid)
+		}
+	}
+}
+
+// keep starts an instance, or aims it at its source.
+func (w *world) keep(h *host, i cluster.Instance) {
+	p := h.procs[i.ID]
+	if p == nil {
+		if w.wedged[i.Node] {
+			return
+		}
+		p = &proc{of: i, Observed: cluster.Observed{State: cluster.Up, Role: cluster.Slave, Dataset: w.board.Databases[i.Range.Database].ShardMemory() / 2}}
+		if w.board.Ranges[i.Range].Master == i.ID {
+			if i.Started {
+				return // never started again as an empty master
+			}
+			p.Role, p.ReplicationID, p.BacklogFirst = cluster.Master, "r"+w.newID(), 1
+		}
+		h.procs[i.ID] = p
+	}
+	if p.Role == cluster.Slave {
+		w.aim(p, i)
+	}
+}
+
+func (w *world) aim(p *proc, i cluster.Instance) {
+	source := w.board.Instances[i.Seed]
+	if i.Seed.IsZero() {
+		source = w.board.Instances[w.board.Ranges[i.Range].Master]
+	}
+	if source.ID == i.ID || source.ID.IsZero() {
+		return
+	}
+	if to := fmt.Sprintf("%s:%d", w.board.Nodes[source.Node].Address, source.Port); p.Source != to {
+		p.Source, p.Linked = to, false
+	}
+}
+
+func (w *world) listen(id int, h *host, e cluster.Endpoint) {
+	if !e.ServedBy(id) {
+		return
+	}
+	s := h.listeners[e.ID]
+	if s == nil {
+		s = &cluster.EndpointState{Listening: !w.deaf[id]}
+		if w.deaf[id] {
+			s.Reason = "address already in use"
+		}
+		h.listeners[e.ID] = s
+	}
+	switch {
+	case slices.Contains(e.Nodes, id):
+		s.Connections, s.Drained, s.Cut = 10, 0, 0
+	case slices.Contains(e.Draining, id):
+		stay := w.clients[e.ID.String()]
+		s.Drained += s.Connections - min(s.Connections, stay)
+		s.Connections = min(s.Connections, stay)
+	}
+}
+
+// handovers carries the open orders out, as the controller and the agents would.
+func (w *world) handovers() {
+	for _, r := range sortedRanges(w.board) {
+		h := r.Handover
+		if h == nil {
+			continue
+		}
+		from, to := w.proc(h.From), w.proc(h.To)
+		end := cluster.CloseHandover{At: w.now, Range: r.ID, ID: h.ID}
+		switch {
+		case w.refuse[h.To.Shard] > 0:
+			w.refuse[h.To.Shard]--
+			end.Reason = "the target fell behind"
+		case from == nil || to == nil || !to.Linked || to.Source != w.address(h.From):
+			end.Reason = "the target is not there"
+		default:
+			to.Offset = from.Offset
+			to.Role, to.Linked, to.Source = cluster.Master, false, ""
+			to.ReplicationID, to.ReplicationID2, to.BacklogFirst = "r"+w.newID(), to.ReplicationID, max(to.Offset-1<<20, 1)
+			from.Role = cluster.Slave
+			end.Moved, end.ReplID = true, to.ReplicationID
+		}
+		quota := w.quota // another process: the crash of the leader does not stop it
+		w.quota = -1
+		w.apply(end)
+		w.quota = quota
+	}
+}
+
+// replicate lets each replica take what its source has.
+func (w *world) replicate() {
+	for _, id := range slices.Sorted(maps.Keys(w.hosts)) {
+		h := w.hosts[id]
+		for _, p := range h.procs {
+			if h.up && p.Role == cluster.Slave {
+				w.follow(p)
+			}
+		}
+	}
+}
+
+func (w *world) follow(p *proc) {
+	source := w.at(p.Source)
+	if source == nil || source.Role == cluster.Slave && !source.EverLinked {
+		p.Linked = false
+		return
+	}
+	if p.EverLinked && (p.ReplicationID == source.ReplicationID || p.ReplicationID == source.ReplicationID2) && p.Offset+1 >= source.BacklogFirst {
+		p.Linked, p.ReplicationID, p.Offset, p.BacklogFirst = true, source.ReplicationID, source.Offset, max(p.BacklogFirst, 1)
+		return
+	}
+	if !p.Syncing {
+		p.Syncing, p.Linked, p.EverLinked, p.SyncedBytes, p.SyncTotal = true, false, false, 0, source.Dataset
+	}
+	p.SyncedBytes += w.rate / 3
+	if p.SyncedBytes >= p.SyncTotal {
+		p.Syncing, p.Linked, p.EverLinked = false, true, true
+		p.ReplicationID, p.Offset, p.BacklogFirst = source.ReplicationID, source.Offset, max(source.Offset, 1)
+	}
+}
+
+func (w *world) proc(id cluster.InstanceID) *proc {
+	h := w.hosts[w.board.Instances[id].Node]
+	if h == nil || !h.up {
+		return nil
+	}
+	return h.procs[id]
+}
+
+func (w *world) address(id cluster.InstanceID) string {
+	i := w.board.Instances[id]
+	return fmt.Sprintf("%s:%d", w.board.Nodes[i.Node].Address, i.Port)
+}
+
+func (w *world) at(address string) *proc {
+	for _, h := range w.hosts {
+		for _, p := range h.procs {
+			if h.up && fmt.Sprintf("%s:%d", w.board.Nodes[p.of.Node].Address, p.of.Port) == address {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// checkWrites sees that each range has one master that has every write it ever
+// acknowledged, and lets it take more.
+func (w *world) checkWrites() {
+	w.t.Helper()
+	masters := map[cluster.RangeID]int{}
+	for _, h := range w.hosts {
+		for _, p := range h.procs {
+			if p.Role == cluster.Master {
+				masters[p.of.Range]++
+			}
+		}
+	}
+	for id, r := range w.board.Ranges {
+		if masters[id] > 1 {
+			w.t.Fatalf("%d masters of %s\n%s", masters[id], id, w)
+		}
+		p := w.proc(r.Master)
+		if p == nil || p.Role != cluster.Master {
+			continue
+		}
+		if p.Offset < w.acked[id] {
+			w.t.Fatalf("master %s of %s is at %d and %d were acknowledged\n%s", r.Master, id, p.Offset, w.acked[id], w)
+		}
+		p.Offset += w.writes
+		p.BacklogFirst = max(p.BacklogFirst, p.Offset-1<<20)
+		w.acked[id] = p.Offset
+	}
+}
+
+func (w *world) makeReport(id int, h *host) cluster.Report {
+	r := cluster.Report{
+		Node: id, Sequence: h.sequence, Revision: w.board.Revision, Instances: map[cluster.InstanceID]cluster.Observed{},
+		Proxy: cluster.ProxyReport{Up: true, Revision: w.board.Revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}},
+	}
+	for _, i := range w.board.InstancesOn(id) {
+		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: "it does not start"}
+	}
+	for pid, p := range h.procs {
+		r.Instances[pid] = p.Observed
+	}
+	for eid, s := range h.listeners {
+		r.Proxy.Endpoints[eid] = *s
+	}
+	return r
+}
+
+// carry lets the leader work until no action is left to carry out.
+func (w *world) carry() {
+	w.t.Helper()
+	if !w.carryFor(2 * time.Hour) {
+		w.t.Fatalf("no end after hours\n%s", w)
+	}
+}
+
+// carryFor lets the leader work for a time and reports whether all is done.
+func (w *world) carryFor(d time.Duration) bool {
+	w.t.Helper()
+	for end, decisions := w.now.Add(d), 0; w.now.Before(end); {
+		if decisions++; decisions > 5000 {
+			w.t.Fatalf("%d decisions without an end\n%s", decisions, w)
+		}
+		open, decided := false, false
+		for _, a := range w.board.ActionsByAge() {
+			if a.Status.Ended() {
+				continue
+			}
+			open = true
+			w.checkProgress(a)
+			for _, c := range maintenance.Next(w.view(), w.board.Actions[a.ID], w.newID) {
+				decided = true
+				if !w.apply(c) {
+					w.quota = -1 // the next leader
+					break
+				}
+			}
+		}
+		if !open {
+			return true
+		}
+		if !decided {
+			w.tick()
+		}
+	}
+	return false
+}
+
+func (w *world) checkProgress(a cluster.Action) {
+	w.t.Helper()
+	p := maintenance.ProgressOf(w.view(), a)
+	if p.Percent < 0 || p.Percent > 100 || p.BytesDone > p.BytesTotal || p.BytesDone < 0 {
+		w.t.Fatalf("progress of %s: %+v\n%s", a.ID, p, w)
+	}
+	if p.Waiting == "" && len(maintenance.Next(w.view(), a, func() string { return "x" })) == 0 {
+		w.t.Fatalf("action %s neither acts nor says what it waits for\n%s", a.ID, w)
+	}
+}
+
+// request enqueues an action, if its checks pass, and carries everything out.
+func (w *world) request(name cluster.ActionName, node int, o cluster.MaintenanceOptions, by string) (cluster.Action, error) {
+	w.t.Helper()
+	if err := maintenance.Refusals(maintenance.Preflight(w.view(), node, name, o)); err != nil {
+		return cluster.Action{}, err
+	}
+	id := w.enqueue(name, node, o, by)
+	w.carry()
+	return w.board.Actions[id], nil
+}
+
+func (w *world) enqueue(name cluster.ActionName, node int, o cluster.MaintenanceOptions, by string) string {
+	w.t.Helper()
+	id := fmt.Sprintf("a%d", w.board.Revision)
+	quota := w.quota
+	w.quota = -1
+	w.apply(cluster.EnqueueAction{Action: cluster.Action{ID: id, Name: name, Node: node, Options: o, By: cmp.Or(by, "admin"), Created: w.now}})
+	w.quota = quota
+	w.tick()
+	return id
+}
+
+// String draws the cluster: each node with its shards and endpoints.
+func (w *world) String() string {
+	var s strings.Builder
+	for _, n := range cluster.Sorted(w.board.Nodes) {
+		fmt.Fprintf(&s, "node:%d", n.ID)
+		if n.RackID != "" {
+			fmt.Fprintf(&s, " in %s", n.RackID)
+		}
+		if !w.hosts[n.ID].up {
+			s.WriteString(" down")
+		}
+		if n.QuorumOnly {
+			s.WriteString(" quorum-only")
+		}
+		if n.Maintenance != nil {
+			fmt.Fprintf(&s, " out (%d)", len(n.Maintenance.Holds))
+		}
+		s.WriteString(":")
+		for _, i := range w.board.InstancesOn(n.ID) {
+			shard := w.board.Shards[i.ID.Shard]
+			mark := string(w.board.RoleOf(shard))
+			if shard.Instance != i.ID {
+				mark = "second"
+			}
+			fmt.Fprintf(&s, " redis:%d=%s", i.ID.Shard, mark)
+		}
+		for _, e := range w.board.EndpointsOn(n.ID) {
+			fmt.Fprintf(&s, " endpoint:%s", e.ID)
+		}
+		s.WriteString("\n")
+	}
+	return s.String()
+}
+
+// place is where everything is, roles included, without what a move leaves
+// different for good: incarnations, ports, generations.
+func (w *world) place() string {
+	var s strings.Builder
+	for _, shard := range cluster.Sorted(w.board.Shards) {
+		fmt.Fprintf(&s, "redis:%d node:%d %s\n", shard.ID, w.board.NodeOf(shard), w.board.RoleOf(shard))
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(w.board.Endpoints), func(a, b cluster.EndpointID) int { return cmp.Compare(a.Database, b.Database) }) {
+		e := w.board.Endpoints[id]
+		fmt.Fprintf(&s, "endpoint:%s %v %v %v\n", id, e.Nodes, e.Opening, e.Draining)
+	}
+	for _, n := range cluster.Sorted(w.board.Nodes) {
+		fmt.Fprintf(&s, "node:%d out=%v\n", n.ID, n.Maintenance != nil)
+	}
+	return s.String()
+}
+
+func sortedRanges(b *cluster.Board) []cluster.SlotRange {
+	return slices.SortedFunc(maps.Values(b.Ranges), func(x, y cluster.SlotRange) int {
+		return cmp.Or(cmp.Compare(x.ID.Database, y.ID.Database), cmp.Compare(x.ID.Index, y.ID.Index))
+	})
+}
+
+var _ fataler = (*testing.T)(nil)

@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"net"
+	"runtime"
+	"testing"
+
+	"github.com/haulout/haulout/resp"
+)
+
+// steady returns a round trip of one pipelined batch of n GETs, as bytes only.
+func steady(t testing.TB, n int) func() {
+	r := startProxy(t, startEngine(t))
+	c := r.dial(2)
+	r.do(c, "SET", "key:1", "value")
+	conn, err := net.Dial("tcp", r.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.Write(resp.AppendCommand(nil, "AUTH", clientSecret))
+	reply := make([]byte, 64<<10)
+	conn.Read(reply)
+	var batch []byte
+	for range n {
+		batch = resp.AppendCommand(batch, "GET", "key:1")
+	}
+	want := n * len("$5\r\nvalue\r\n")
+	return func() {
+		conn.Write(batch)
+		for got := 0; got < want; {
+			k, err := conn.Read(reply)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += k
+		}
+	}
+}
+
+func TestForwardingDoesNotAllocate(t *testing.T) {
+	round := steady(t, 100)
+	for range 20 {
+		round()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const rounds = 200
+	for range rounds {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	if perCommand := float64(after.Mallocs-before.Mallocs) / (rounds * 100); perCommand > 0.05 {
+		t.Errorf("%.2f allocations per command", perCommand)
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	round := steady(b, 1)
+	for b.Loop() {
+		round()
+	}
+}
+
+func BenchmarkGetPipelined(b *testing.B) {
+	round := steady(b, 16)
+	for b.Loop() {
+		round()
+	}
+}

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/haulout/haulout/resp"
+)
+
+// blocked is a client's call that may wait in the engine. It goes over a line
+// of the client's own, when all before it is answered; the client's input waits
+// until it is answered itself.
+type blocked struct {
+	session *session
+	line    *line // kept between calls
+
+	active bool
+	turn   uint32
+	shard  *shard
+	raw    []byte
+	marks  callMark
+	skip   int // replies that come before the one that counts
+	limit  limit
+	begun  int64
+
+	sent    bool
+	skipped int
+	waiting int64 // since when it could not be sent
+	notYet  int64
+	backoff int64
+	leaveBy int64
+	refusal []byte
+}
+
+// block begins a blocking call.
+func (s *session) block(c *command, raw []byte, args [][]byte) {
+	at, _, problem := s.shardFor(c, args)
+	if problem != "" {
+		s.refuse(problem)
+		return
+	}
+	b := s.blocked
+	if b == nil {
+		b = &blocked{session: s}
+		s.blocked = b
+		s.loop.waiting[b] = struct{}{}
+	}
+	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.version != s.version) {
+		b.line.close()
+		b.line = nil
+	}
+	now := s.loop.now
+	*b = blocked{session: s, line: b.line, active: true, turn: s.turn(), shard: at, raw: slices.Clone(raw),
+		marks: c.marks(), limit: limitOf(c, args), begun: now, waiting: now}
+	if c.name == "wait" {
+		// WAIT asks for the writes of its own connection. Behind any other command
+		// on it, those are all that the engine has executed so far.
+		b.raw, b.skip = append(resp.AppendCommand(nil, "PING"), raw...), 1
+	}
+	s.pause(pauseBlocked)
+	b.advance()
+}
+
+// advance does the call's next step.
+func (b *blocked) advance() {
+	s, l := b.session, b.session.loop
+	switch {
+	case !b.active || s.head != b.turn:
+	case b.sent:
+		b.watchRoute()
+	case b.shard.lost:
+		b.fail(errLost)
+	case !b.mayGo():
+		b.expire()
+	case b.line == nil:
+		if b.line = l.openLine(b.shard, s.version, b); b.line == nil {
+			b.delay()
+		}
+	case b.line.state == linked:
+		b.sent, b.skipped, b.leaveBy = true, 0, 0
+		b.line.write(b.limit.shorten(b.raw, l.now-b.begun))
+	default:
+		b.expire()
+	}
+}
+
+// mayGo reports whether the call may be sent now.
+func (b *blocked) mayGo() bool {
+	l := b.session.loop
+	if b.line != nil && b.line.stray() {
+		b.line.close()
+		b.line = nil
+	}
+	if l.now < b.notYet {
+		l.wake(b.notYet)
+		return false
+	}
+	return b.shard.hold == nil && b.shard.address.IsValid() && l.serving()
+}
+
+// watchRoute gives a former master a little time to send the call back.
+func (b *blocked) watchRoute() {
+	l := b.session.loop
+	b.line.flush()
+	switch {
+	case !b.sent || !b.line.stray():
+		b.leaveBy = 0
+	case len(b.line.out) > 0:
+		b.line.end()
+	case b.leaveBy == 0:
+		b.leaveBy = l.now + leaveLimit
+		l.wake(b.leaveBy)
+	case l.now >= b.leaveBy:
+		b.line.end()
+	default:
+		l.wake(b.leaveBy)
+	}
+}
+
+func (b *blocked) expire() {
+	l := b.session.loop
+	limit, text := patience, errReach
+	if b.shard.hold == nil && !l.serving() {
+		limit, text = fencePatience, errContact
+	}
+	if l.now-b.waiting < limit {
+		l.wake(b.waiting + limit)
+		return
+	}
+	if b.refusal != nil {
+		b.finish(b.refusal)
+		return
+	}
+	b.fail(text)
+}
+
+func (b *blocked) delay() {
+	l := b.session.loop
+	b.backoff = min(max(2*b.backoff, firstBackoff), lastBackoff)
+	b.notYet = l.now + b.backoff
+	l.wake(b.notYet)
+}
+
+// opened implements lineUser.
+func (b *blocked) opened() { b.advance() }
+
+// replied implements lineUser.
+func (b *blocked) replied(kind byte, reply []byte) {
+	switch {
+	case !b.active || !b.sent || kind == resp.KindPush:
+	case kind == resp.KindError && refusalOf(reply) != notRefused:
+		b.refused(reply)
+	case b.skipped < b.skip:
+		b.skipped++
+	default:
+		b.finish(reply)
+	}
+}
+
+// refused sends the call again later, unless it has been tried for too long.
+func (b *blocked) refused(reply []byte) {
+	l := b.session.loop
+	if b.refusal == nil {
+		b.waiting = l.now
+	}
+	b.refusal = reply
+	b.sent = false
+	b.line.close()
+	b.line = nil
+	b.session.endpoint.retried++
+	b.delay()
+	b.expire()
+}
+
+// ended implements lineUser.
+func (b *blocked) ended() {
+	sent := b.sent && len(b.line.out) == 0
+	b.line, b.sent = nil, false
+	if b.active && sent && b.marks&repeatable == 0 {
+		b.fail(errOutcome)
+		return
+	}
+	b.delay()
+}
+
+func (b *blocked) fail(text string) { b.finish(resp.AppendError(nil, text)) }
+
+func (b *blocked) finish(reply []byte) {
+	b.active, b.raw, b.refusal = false, nil, nil
+	b.session.answer(b.turn, reply)
+	b.session.unpause(pauseBlocked)
+}
+
+// close gives the call up.
+func (b *blocked) close() {
+	delete(b.session.loop.waiting, b)
+	if b.line != nil {
+		b.line.close()
+	}
+}
+
+// limit is where a blocking call says how long it waits at most.
+type limit struct {
+	word int   // its place; 0: it says nothing
+	unit int64 // nanoseconds
+}
+
+// limitOf finds the time limit of a blocking command.
+func limitOf(c *command, args [][]byte) limit {
+	switch c.name {
+	case "blpop", "brpop", "brpoplpush", "blmove", "bzpopmin", "bzpopmax":
+		return limit{len(args) - 1, 1e9}
+	case "blmpop", "bzmpop":
+		return limit{1, 1e9}
+	case "xread", "xreadgroup":
+		return limit{blockWord(args), 1e6}
+	}
+	return limit{}
+}
+
+// blockWord returns the place of the number behind BLOCK, or 0.
+func blockWord(args [][]byte) int {
+	for i := 1; i+1 < len(args) && !equalFold(args[i], "STREAMS"); i++ {
+		if equalFold(args[i], "BLOCK") {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// shorten returns the command with the time already gone taken off its limit.
+func (m limit) shorten(raw []byte, gone int64) []byte {
+	if m.word == 0 || gone < 1e6 {
+		return raw
+	}
+	var f resp.CommandFramer
+	args, n, err := f.Next(raw, nil)
+	if n == 0 || err != nil || m.word >= len(args) {
+		return raw
+	}
+	left, err := strconv.ParseFloat(string(args[m.word]), 64)
+	if err != nil || left <= 0 {
+		return raw
+	}
+	left = max(left-float64(gone)/float64(m.unit), 1e6/float64(m.unit))
+	if m.unit == 1e6 {
+		left = math.Ceil(left)
+	}
+	args[m.word] = strconv.AppendFloat(nil, left, 'f', -1, 64)
+	return resp.AppendCommandBytes(nil, args)
+}

@@ -1,0 +1,59 @@
+package proxy
+
+// drain is the state of an endpoint whose clients are to leave.
+type drain struct {
+	active bool
+	capAt  int64 // when the rest is cut; 0: never
+	closed int
+	cut    int
+}
+
+const (
+	// Closing a few at a time keeps clients from coming back in one wave.
+	drainPace  = int64(10e6) // nanoseconds
+	drainBatch = 20
+)
+
+// followDrain begins or ends draining as the route says.
+func (e *endpoint) followDrain() {
+	switch {
+	case e.route.Drain && !e.drain.active:
+		e.drain = drain{active: true}
+		if e.route.DrainCap > 0 {
+			e.drain.capAt = e.loop.now + int64(e.route.DrainCap)
+		}
+	case !e.route.Drain:
+		e.drain.active = false
+	}
+	e.loop.wake(e.loop.now)
+}
+
+// tickDrain closes a few clients that are at a rest point.
+func (e *endpoint) tickDrain() {
+	if !e.drain.active || len(e.sessions) == 0 {
+		return
+	}
+	if e.drain.capAt > 0 && e.loop.now >= e.drain.capAt {
+		e.cutAll()
+		return
+	}
+	left := drainBatch
+	for s := range e.sessions {
+		if left == 0 {
+			break
+		}
+		if s.resting() {
+			e.drain.closed++
+			s.leave()
+			left--
+		}
+	}
+	e.loop.wake(e.loop.now + drainPace)
+}
+
+func (e *endpoint) cutAll() {
+	for s := range e.sessions {
+		e.drain.cut++
+		s.close()
+	}
+}

@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+
+	"golang.org/x/sys/unix"
+)
+
+// endpoint is one loop's part of an endpoint: its listening socket, its
+// clients, and the shards behind it.
+type endpoint struct {
+	loop     *loop
+	route    EndpointRoute
+	shards   []*shard // in slot order
+	sessions map[*session]struct{}
+
+	fd      int // listening; -1: not
+	reason  string
+	retryAt int64
+
+	drain    drain
+	commands int64
+	held     int64
+	retried  int64
+}
+
+const (
+	listenRetry  = int64(500e6) // nanoseconds until a failed bind or accept is tried again
+	acceptsATurn = 64
+)
+
+// shardAt returns the shard that has the slot, or nil if no range has it.
+func (e *endpoint) shardAt(slot int) *shard {
+	i := 0
+	if len(e.shards) > 1 {
+		i = sort.Search(len(e.shards), func(i int) bool { return e.shards[i].last >= slot })
+	}
+	if i == len(e.shards) || e.shards[i].first > slot || e.shards[i].last < slot {
+		return nil
+	}
+	return e.shards[i]
+}
+
+// follow makes the endpoint what its route says.
+func (e *endpoint) follow(r EndpointRoute, shards []*shard) {
+	moved := r.Address != e.route.Address || r.Port != e.route.Port
+	if r.Password != e.route.Password {
+		defer e.forgetLogins()
+	}
+	e.route = r
+	e.shards = slices.SortedFunc(slices.Values(shards), func(a, b *shard) int { return a.first - b.first })
+	if e.fd >= 0 && (moved || !r.Listen) {
+		e.stopListening()
+	}
+	if e.fd < 0 && r.Listen {
+		e.listen()
+	}
+	if !r.Listen {
+		e.reason = ""
+	}
+	e.followDrain()
+}
+
+// forgetLogins closes the clients that came in by an older password. They may
+// come back with the new one.
+func (e *endpoint) forgetLogins() {
+	for s := range e.sessions {
+		s.close()
+	}
+}
+
+func (e *endpoint) listen() {
+	err := e.bind()
+	if err == nil {
+		e.reason = ""
+		return
+	}
+	e.reason = fmt.Sprintf("listen on %s port %d: %v", e.route.Address, e.route.Port, err)
+	e.retryAt = e.loop.now + listenRetry
+	e.loop.wake(e.retryAt)
+}
+
+func (e *endpoint) bind() error {
+	addr, err := netip.ParseAddr(e.route.Address)
+	if err != nil {
+		return err
+	}
+	e.fd, err = listenTCP(netip.AddrPortFrom(addr, uint16(e.route.Port)), e.loop.sharing)
+	if err == nil {
+		e.loop.add(e.fd, unix.EPOLLIN, e)
+	}
+	return err
+}
+
+func (e *endpoint) stopListening() {
+	e.loop.drop(e.fd)
+	e.fd = -1
+}
+
+// ready accepts clients.
+func (e *endpoint) ready(uint32) {
+	for range acceptsATurn {
+		fd, _, err := unix.Accept4(e.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case err == nil:
+			tune(fd)
+			e.loop.open(fd, e)
+		case err == unix.ECONNABORTED || err == unix.EINTR:
+		case later(err):
+			return
+		default:
+			// Out of descriptors: look away for a while, or the loop would spin.
+			e.reason = "accept: " + err.Error()
+			e.loop.watch(e.fd, 0)
+			e.retryAt = e.loop.now + listenRetry
+			e.loop.wake(e.retryAt)
+			return
+		}
+	}
+}
+
+// tick tries again what failed, and drains.
+func (e *endpoint) tick() {
+	if e.retryAt > 0 {
+		e.retry()
+	}
+	e.tickDrain()
+}
+
+func (e *endpoint) retry() {
+	if e.loop.now < e.retryAt {
+		e.loop.wake(e.retryAt)
+		return
+	}
+	e.retryAt = 0
+	switch {
+	case e.fd >= 0:
+		e.reason = ""
+		e.loop.watch(e.fd, unix.EPOLLIN)
+	case e.route.Listen:
+		e.listen()
+	}
+}
+
+// close ends the endpoint and all its clients.
+func (e *endpoint) close() {
+	if e.fd >= 0 {
+		e.stopListening()
+	}
+	for s := range e.sessions {
+		s.close()
+	}
+}
+
+func (e *endpoint) stats() EndpointStats {
+	return EndpointStats{
+		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions),
+		Drained: e.drain.closed, Cut: e.drain.cut, Commands: e.commands, Held: e.held, Retried: e.retried,
+	}
+}

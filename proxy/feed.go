@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Routes is the full wanted state. Endpoints no longer listed are closed with
+// their connections. The answer comes when it is applied: nothing is sent by
+// older routes afterwards.
+type Routes struct {
+	Revision  int64           `json:"revision"`
+	Endpoints []EndpointRoute `json:"endpoints"`
+}
+
+// EndpointRoute is one endpoint to serve.
+type EndpointRoute struct {
+	ID       cluster.EndpointID `json:"id"`
+	Database string             `json:"database"`
+	Address  string             `json:"address"` // IP address to listen on
+	Port     int                `json:"port"`
+	Listen   bool               `json:"listen"`
+	// Drain closes each connection at its next rest point, new ones too; what is
+	// left after DrainCap is cut. A cap of zero means none.
+	Drain         bool          `json:"drain,omitempty"`
+	DrainCap      time.Duration `json:"drain_cap,omitempty"`
+	Password      string        `json:"password,omitempty"` // of the clients; empty: none is asked for
+	ProxyPassword string        `json:"proxy_password"`     // of the engine's user proxy
+	Ranges        []RangeRoute  `json:"ranges"`
+}
+
+// RangeRoute says who serves a slot range. Among routes of one range the one
+// with the highest generation holds, among equals the last.
+type RangeRoute struct {
+	ID         cluster.RangeID `json:"id"`
+	First      int             `json:"first"`
+	Last       int             `json:"last"`
+	Generation int64           `json:"generation"`
+	Address    string          `json:"address,omitempty"` // ip:port; empty: nobody may serve now
+	Lost       bool            `json:"lost,omitempty"`    // no copy is left: commands fail at once
+}
+
+// Hold stops sending commands to a range; they queue up. Generation is the one
+// that the range will have after the hand-over. The hold ends by an Aim, a
+// Release, Routes of that generation or a higher one, or by itself after For.
+type Hold struct {
+	Range      cluster.RangeID `json:"range"`
+	Generation int64           `json:"generation"`
+	For        time.Duration   `json:"for"`
+}
+
+// Release ends a hold without a change of master. It does nothing to a hold of
+// another generation.
+type Release struct {
+	Range      cluster.RangeID `json:"range"`
+	Generation int64           `json:"generation"`
+}
+
+// Aim makes Address the master of a range and ends its hold. It does nothing
+// unless Generation is higher than the one known.
+type Aim struct {
+	Range      cluster.RangeID `json:"range"`
+	Generation int64           `json:"generation"`
+	Address    string          `json:"address"`
+}
+
+// Stats is what the proxy does and has done since it started.
+type Stats struct {
+	PID       int             `json:"pid"`
+	Revision  int64           `json:"revision"` // of the routes applied
+	Endpoints []EndpointStats `json:"endpoints"`
+}
+
+// EndpointStats is what the proxy does for one endpoint.
+type EndpointStats struct {
+	ID          cluster.EndpointID `json:"id"`
+	Listening   bool               `json:"listening"`
+	Reason      string             `json:"reason,omitempty"` // why it is not listening
+	Connections int                `json:"connections"`
+	Drained     int                `json:"drained"` // connections closed at a rest point since draining began
+	Cut         int                `json:"cut"`     // connections closed by the drain cap
+	Commands    int64              `json:"commands"`
+	Held        int64              `json:"held"`    // commands that had to wait before they were sent
+	Retried     int64              `json:"retried"` // commands sent again after a refusal
+}
+
+// Report returns the part of the statistics that goes into a host's report.
+func (s Stats) Report() cluster.ProxyReport {
+	r := cluster.ProxyReport{Up: true, Revision: s.Revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}}
+	for _, e := range s.Endpoints {
+		r.Endpoints[e.ID] = cluster.EndpointState{
+			Listening: e.Listening, Reason: e.Reason, Connections: e.Connections, Drained: e.Drained, Cut: e.Cut,
+		}
+	}
+	return r
+}
+
+// request is one line to the proxy; exactly one of the fields behind ID is set.
+type request struct {
+	ID         int64    `json:"id"`
+	Routes     *Routes  `json:"routes,omitempty"`
+	Hold       *Hold    `json:"hold,omitempty"`
+	Release    *Release `json:"release,omitempty"`
+	Aim        *Aim     `json:"aim,omitempty"`
+	ServeUntil *int64   `json:"serve_until,omitempty"` // nanoseconds of CLOCK_BOOTTIME
+	Stats      bool     `json:"stats,omitempty"`
+	Quit       bool     `json:"quit,omitempty"`
+}
+
+// response answers the request with its ID.
+type response struct {
+	ID      int64          `json:"id"`
+	Error   *cluster.Error `json:"error,omitempty"`
+	Drained bool           `json:"drained,omitempty"`
+	Stats   *Stats         `json:"stats,omitempty"`
+}

@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/haulout/haulout/resp"
+)
+
+// handle deals with one command: refuses it, answers it here, or sends it on.
+func (s *session) handle(raw []byte, args [][]byte) {
+	s.endpoint.commands++
+	c := lookup(args)
+	if !s.known && !forStrangers(c) {
+		s.refuse("NOAUTH Authentication required.")
+		return
+	}
+	if c == nil {
+		s.unknown(raw, args)
+		return
+	}
+	if !c.arityFits(len(args)) {
+		s.spoil()
+		s.refuse("ERR wrong number of arguments for '" + c.name + "' command")
+		return
+	}
+	if c.never {
+		s.spoil()
+		s.refuse("NOPERM this user has no permissions to run the '" + c.name + "' command")
+		return
+	}
+	if s.subscribedOnly(c) {
+		s.refuse(fmt.Sprintf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", c.name))
+		return
+	}
+	if s.transaction != nil && s.transact(c, raw, args) {
+		return
+	}
+	if own := c.own; own != nil {
+		own(s, raw, args)
+		return
+	}
+	if c.spread != nil && len(s.endpoint.shards) > 1 {
+		c.spread(s, raw, args)
+		return
+	}
+	s.pass(c, raw, args)
+}
+
+// unknown passes on a command that the table does not have: nearly all newer
+// ones have their key first.
+func (s *session) unknown(raw []byte, args [][]byte) {
+	c := &command{name: string(args[0]), arity: -1, keys: []keySpec{{index: 1, step: 1}}}
+	if s.transaction == nil || !s.transact(c, raw, args) {
+		s.pass(c, raw, args)
+	}
+}
+
+// forStrangers reports whether a client may use the command before it has
+// shown the password.
+func forStrangers(c *command) bool {
+	if c == nil {
+		return false
+	}
+	switch c.name {
+	case "auth", "hello", "quit", "reset":
+		return true
+	}
+	return false
+}
+
+// pass sends a command to the shard that has its keys.
+func (s *session) pass(c *command, raw []byte, args [][]byte) {
+	at, _, problem := s.shardFor(c, args)
+	if problem != "" {
+		s.refuse(problem)
+		return
+	}
+	s.send(at, raw, call{turn: s.turn(), marks: c.marks()})
+}
+
+const (
+	errCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot"
+	errUncovered = "CLUSTERDOWN Hash slot not served"
+)
+
+func (c *command) marks() callMark {
+	if c.flags.has(readonly) {
+		return repeatable
+	}
+	return 0
+}
+
+// shardFor returns the shard that has all keys of a command. A command that is
+// not bound to one may go to any; it gets the first. The problem is an error
+// reply if there is no such shard.
+func (s *session) shardFor(c *command, args [][]byte) (at *shard, bound bool, problem string) {
+	e := s.endpoint
+	if k := c.onlyKey(); k > 0 && k < len(args) {
+		at = e.shardAt(slotOf(args[k]))
+		return at, true, uncovered(at)
+	}
+	s.loop.at = c.appendKeys(s.loop.at[:0], args)
+	for i, k := range s.loop.at {
+		shard := e.shardAt(slotOf(args[k]))
+		if i > 0 && shard != at {
+			return nil, true, errCrossSlot
+		}
+		at = shard
+	}
+	if bound = len(s.loop.at) > 0 || c.home; len(s.loop.at) == 0 && len(e.shards) > 0 {
+		at = e.shards[0]
+	}
+	return at, bound, uncovered(at)
+}
+
+func uncovered(at *shard) string {
+	if at == nil {
+		return errUncovered
+	}
+	return ""
+}
+
+// onlyKey returns the place of the key of a command that has exactly one, else 0.
+func (c *command) onlyKey() int {
+	if len(c.keys) == 1 && !c.keys[0].counted && c.keys[0].last == 0 {
+		return c.keys[0].index
+	}
+	return 0
+}
+
+// send queues a command for a shard.
+func (s *session) send(at *shard, raw []byte, c call) {
+	k := at.link(s.version)
+	if k.state != linked || k.suspect || k.gated() {
+		s.endpoint.held++
+	}
+	c.session = s
+	k.queue(raw, c)
+	if s.loop.queued > s.loop.maxQueued && s.paused&pauseQueue == 0 {
+		s.pause(pauseQueue)
+		s.loop.starved = append(s.loop.starved, s)
+	}
+}
+
+// ok answers the command just read with OK.
+func (s *session) ok() { s.answerNow(resp.AppendSimple(s.loop.reply[:0], "OK")) }

@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"github.com/haulout/haulout/resp"
+	"golang.org/x/sys/unix"
+)
+
+// line is one client's own connection to a shard's master, for calls that
+// cannot share a link: those that block, and subscriptions.
+type line struct {
+	loop    *loop
+	shard   *shard
+	version int
+	user    lineUser
+
+	fd     int // -1: closed
+	state  linkState
+	target netip.AddrPort
+
+	out     []byte
+	full    bool
+	framer  resp.ReplyFramer
+	partial []byte
+}
+
+// lineUser is told what happens on a line. When it is told of the end the line
+// is closed already.
+type lineUser interface {
+	opened()
+	replied(kind byte, reply []byte)
+	ended()
+}
+
+// openLine begins to connect to the shard's master. It returns nil if that
+// fails at once.
+func (l *loop) openLine(s *shard, version int, user lineUser) *line {
+	fd, err := dialTCP(s.address)
+	if err != nil {
+		return nil
+	}
+	n := &line{loop: l, shard: s, version: version, user: user, fd: fd, state: connecting, target: s.address}
+	l.add(fd, unix.EPOLLOUT, n)
+	return n
+}
+
+// write sends bytes to the engine. They are copied.
+func (n *line) write(b []byte) {
+	n.out = append(n.out, b...)
+	n.flush()
+}
+
+func (n *line) flush() {
+	if len(n.out) == 0 || n.full {
+		return
+	}
+	if n.stray() {
+		// The rest of what was begun must not reach a former master.
+		return
+	}
+	if !n.loop.serving() {
+		n.loop.wake(n.loop.now + lastBackoff)
+		return
+	}
+	sent, err := unix.Write(n.fd, n.out)
+	if err != nil && !later(err) {
+		n.end()
+		return
+	}
+	n.out = n.out[:copy(n.out, n.out[max(sent, 0):])]
+	if n.full = len(n.out) > 0; n.full {
+		n.loop.watch(n.fd, unix.EPOLLIN|unix.EPOLLOUT)
+	}
+}
+
+// ready handles what epoll tells of the engine's socket.
+func (n *line) ready(events uint32) {
+	if n.state == connecting {
+		n.greet()
+		return
+	}
+	if events&unix.EPOLLOUT != 0 {
+		n.full = false
+		n.loop.watch(n.fd, unix.EPOLLIN)
+		n.flush()
+	}
+	if events&^unix.EPOLLOUT != 0 && n.fd >= 0 {
+		n.read()
+	}
+}
+
+func (n *line) greet() {
+	if connected(n.fd) != nil {
+		n.end()
+		return
+	}
+	n.loop.watch(n.fd, unix.EPOLLIN)
+	n.state = greeting
+	hello := greetingFor(n.version, n.shard.secret)
+	if sent, _ := unix.Write(n.fd, hello); sent < len(hello) {
+		n.end()
+	}
+}
+
+func (n *line) read() {
+	size, err := unix.Read(n.fd, n.loop.buf)
+	if size <= 0 {
+		if size == 0 || !later(err) {
+			n.end()
+		}
+		return
+	}
+	for p := n.loop.buf[:size]; len(p) > 0 && n.fd >= 0; {
+		size, done, err := n.framer.Feed(p)
+		if err != nil {
+			n.end()
+			return
+		}
+		n.partial = append(n.partial, p[:size]...)
+		p = p[size:]
+		if done {
+			whole := n.partial
+			n.partial = nil
+			n.take(n.framer.Kind(), whole)
+		}
+	}
+}
+
+func (n *line) take(kind byte, reply []byte) {
+	switch {
+	case n.state == linked:
+		n.user.replied(kind, reply)
+	case kind == resp.KindError:
+		n.end()
+	default:
+		n.state = linked
+		n.user.opened()
+	}
+}
+
+// end closes the line and tells its user.
+func (n *line) end() {
+	n.close()
+	n.user.ended()
+}
+
+// close closes the line.
+func (n *line) close() {
+	if n.fd >= 0 {
+		n.loop.drop(n.fd)
+		n.fd = -1
+	}
+}
+
+// stray reports whether the line leads to a former master.
+func (n *line) stray() bool { return n.target != n.shard.address }

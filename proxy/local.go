@@ -1,0 +1,278 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"strconv"
+	"strings"
+
+	"github.com/haulout/haulout/resp"
+)
+
+// own are the commands that the proxy itself answers or has its own way with.
+// They are hung into the table when the program starts.
+var own = map[string]func(s *session, raw []byte, args [][]byte){
+	"ping":      (*session).ping,
+	"echo":      (*session).echo,
+	"hello":     (*session).hello,
+	"auth":      (*session).auth,
+	"quit":      (*session).sayGoodbye,
+	"reset":     (*session).reset,
+	"select":    (*session).selectDatabase,
+	"readonly":  (*session).noCluster,
+	"readwrite": (*session).noCluster,
+	"asking":    (*session).noCluster,
+	"watch":     (*session).noWatch,
+	"unwatch":   (*session).sayOK,
+	"scan":      (*session).scan,
+	"multi":     (*session).multi,
+	"exec":      (*session).noMulti,
+	"discard":   (*session).noMulti,
+
+	"client":          (*session).noClientCommand,
+	"client|setname":  (*session).setName,
+	"client|getname":  (*session).getName,
+	"client|id":       (*session).getID,
+	"client|info":     (*session).getInfo,
+	"client|setinfo":  (*session).setInfo,
+	"client|no-touch": (*session).sayOK,
+	"client|no-evict": (*session).sayOK,
+	"role":            (*session).role,
+}
+
+func init() {
+	for name, f := range own {
+		find(name).own = f
+	}
+	for _, sub := range commands["client"].subs {
+		if sub.own == nil {
+			sub.own = (*session).noClientCommand
+		}
+	}
+}
+
+// find returns the command with the name, its parent's name first. A
+// sub-command newer than the table is added to it.
+func find(name string) *command {
+	parent, sub, nested := strings.Cut(name, "|")
+	c := commands[parent]
+	if !nested {
+		return c
+	}
+	if c.subs[sub] == nil {
+		c.subs[sub] = &command{name: name, arity: -2}
+	}
+	return c.subs[sub]
+}
+
+func (s *session) ping(_ []byte, args [][]byte) {
+	switch {
+	case len(args) > 2:
+		s.refuse("ERR wrong number of arguments for 'ping' command")
+	case s.version == 2 && s.subscriber != nil && len(s.subscriber.topics) > 0:
+		b := resp.AppendBulkString(resp.AppendArrayHeader(s.loop.reply[:0], 2), "pong")
+		s.answerNow(resp.AppendBulk(b, append([][]byte{nil}, args[1:]...)[len(args)-1]))
+	case len(args) == 2:
+		s.answerNow(resp.AppendBulk(s.loop.reply[:0], args[1]))
+	default:
+		s.answerNow(resp.AppendSimple(s.loop.reply[:0], "PONG"))
+	}
+}
+
+func (s *session) echo(_ []byte, args [][]byte) {
+	s.answerNow(resp.AppendBulk(s.loop.reply[:0], args[1]))
+}
+
+// role says what clients that found the endpoint by discovery want to hear; the
+// engine's own answer names addresses that are none of theirs.
+func (s *session) role([]byte, [][]byte) {
+	b := resp.AppendBulkString(resp.AppendArrayHeader(s.loop.reply[:0], 3), "master")
+	s.answerNow(resp.AppendArrayHeader(resp.AppendInt(b, 0), 0))
+}
+
+func (s *session) sayOK([]byte, [][]byte) { s.ok() }
+
+func (s *session) sayGoodbye([]byte, [][]byte) {
+	s.ok()
+	s.quit()
+}
+
+func (s *session) selectDatabase(_ []byte, args [][]byte) {
+	if n, err := strconv.Atoi(string(args[1])); err != nil || n != 0 {
+		s.refuse("ERR SELECT is not allowed: a database has index 0 only")
+		return
+	}
+	s.ok()
+}
+
+func (s *session) noCluster([]byte, [][]byte) {
+	s.refuse("ERR This instance has cluster support disabled")
+}
+
+func (s *session) noWatch([]byte, [][]byte) {
+	s.refuse("ERR WATCH is not offered by this endpoint yet")
+}
+
+func (s *session) noClientCommand(_ []byte, args [][]byte) {
+	s.refuse("ERR unknown subcommand '" + printable(args[1]) + "'. Try CLIENT HELP.")
+}
+
+// printable is what may stand in an error reply of something a client sent.
+func printable(b []byte) string {
+	b = b[:min(len(b), 128)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, string(b))
+}
+
+func (s *session) setName(_ []byte, args [][]byte) {
+	if len(args) != 3 || !s.rename(args[2]) {
+		s.refuse(errName)
+		return
+	}
+	s.ok()
+}
+
+const errName = "ERR Client names cannot contain spaces, newlines or special characters."
+
+func (s *session) rename(name []byte) bool {
+	for _, c := range name {
+		if c < '!' || c > '~' {
+			return false
+		}
+	}
+	s.name = string(name)
+	return true
+}
+
+func (s *session) getName([]byte, [][]byte) {
+	if s.name == "" {
+		s.answerNow(resp.AppendNull(s.loop.reply[:0], s.version))
+		return
+	}
+	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], s.name))
+}
+
+func (s *session) getID([]byte, [][]byte) { s.answerNow(resp.AppendInt(s.loop.reply[:0], s.id)) }
+
+func (s *session) getInfo([]byte, [][]byte) {
+	text := "id=" + strconv.FormatInt(s.id, 10) + " name=" + s.name + " db=0 user=default resp=" + strconv.Itoa(s.version) + "\n"
+	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], text))
+}
+
+// setInfo takes the library's name and version, which nobody asks for.
+func (s *session) setInfo(_ []byte, args [][]byte) {
+	if len(args) != 4 {
+		s.refuse("ERR wrong number of arguments for 'client|setinfo' command")
+		return
+	}
+	s.ok()
+}
+
+const (
+	errWrongPass  = "WRONGPASS invalid username-password pair or user is disabled."
+	errNoPassword = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+	errHelloAuth  = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+)
+
+func (s *session) auth(_ []byte, args [][]byte) {
+	switch {
+	case len(args) > 3:
+		s.refuse("ERR syntax error")
+	case len(args) == 2 && s.endpoint.route.Password == "":
+		s.refuse(errNoPassword)
+	case len(args) == 2 && !s.login([]byte("default"), args[1]), len(args) == 3 && !s.login(args[1], args[2]):
+		s.refuse(errWrongPass)
+	default:
+		s.ok()
+	}
+}
+
+// login lets a client in if it knows the password. The time it takes does not
+// depend on how much of it is right.
+func (s *session) login(user, password []byte) bool {
+	given, want := sha256.Sum256(password), sha256.Sum256([]byte(s.endpoint.route.Password))
+	fits := subtle.ConstantTimeCompare(given[:], want[:]) == 1 || s.endpoint.route.Password == ""
+	if !fits || string(user) != "default" {
+		return false
+	}
+	s.known = true
+	s.framer.Stranger = false
+	return true
+}
+
+// hello switches the protocol version, after everything asked for beside it is
+// found to be right.
+func (s *session) hello(_ []byte, args [][]byte) {
+	version := s.version
+	if len(args) > 1 {
+		switch string(args[1]) {
+		case "2":
+			version = 2
+		case "3":
+			version = 3
+		default:
+			s.refuse("NOPROTO unsupported protocol version")
+			return
+		}
+	}
+	name, problem := s.helloOptions(args)
+	switch {
+	case problem != "":
+		s.refuse(problem)
+	case !s.known:
+		s.refuse(errHelloAuth)
+	case name != nil && !s.rename(name):
+		s.refuse(errName)
+	default:
+		s.version = version
+		s.introduce()
+	}
+}
+
+func (s *session) helloOptions(args [][]byte) (name []byte, problem string) {
+	for i := 2; i < len(args); {
+		left := len(args) - i - 1
+		switch {
+		case equalFold(args[i], "AUTH") && left >= 2:
+			if !s.login(args[i+1], args[i+2]) {
+				return nil, errWrongPass
+			}
+			i += 3
+		case equalFold(args[i], "SETNAME") && left >= 1:
+			name = args[i+1]
+			i += 2
+		default:
+			return nil, "ERR Syntax error in HELLO option '" + printable(args[i]) + "'"
+		}
+	}
+	return name, ""
+}
+
+// engineVersion is what clients are told; the least that every engine behind offers.
+const engineVersion = "7.0.15"
+
+func (s *session) introduce() {
+	b := resp.AppendMapHeader(s.loop.reply[:0], s.version, 7)
+	for _, pair := range [][2]string{{"server", "redis"}, {"version", engineVersion}} {
+		b = resp.AppendBulkString(resp.AppendBulkString(b, pair[0]), pair[1])
+	}
+	b = resp.AppendInt(resp.AppendBulkString(b, "proto"), int64(s.version))
+	b = resp.AppendInt(resp.AppendBulkString(b, "id"), s.id)
+	b = resp.AppendBulkString(resp.AppendBulkString(b, "mode"), "standalone")
+	b = resp.AppendBulkString(resp.AppendBulkString(b, "role"), "master")
+	b = resp.AppendArrayHeader(resp.AppendBulkString(b, "modules"), 0)
+	s.answerNow(b)
+}
+
+// reset makes the session what it was when it was opened.
+func (s *session) reset([]byte, [][]byte) {
+	s.closeLines()
+	s.transaction, s.version, s.name = nil, 2, ""
+	s.known = s.endpoint.route.Password == ""
+	s.framer.Stranger = !s.known
+	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "RESET"))
+}

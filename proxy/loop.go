@@ -1,0 +1,303 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"golang.org/x/sys/unix"
+)
+
+// loop is one event loop. Everything it owns is touched by its goroutine only;
+// others reach it through post.
+type loop struct {
+	*settings
+	epoll int
+	bell  int // eventfd that wakes the loop for its mail
+
+	mu   sync.Mutex
+	mail []func()
+	shut bool // takes no more mail
+
+	ended   bool
+	started time.Time
+	now     int64 // nanoseconds since started, once a turn
+	wakeAt  int64 // when to tick next
+
+	owners []owner // by file descriptor
+	stamp  int32
+	events []unix.EpollEvent
+
+	buf   []byte   // what is read, by whomever
+	args  [][]byte // of the command being handled
+	at    []int    // places of its keys
+	reply []byte   // being made up
+	text  []byte   // a command being made up
+	spare [][]byte // buffers nobody uses
+
+	endpoints map[cluster.EndpointID]*endpoint
+	shards    map[cluster.RangeID]*shard
+	links     []*link    // to be looked at at the end of the turn
+	dirty     []*session // with output
+	runnable  []*session // with input that may be handled again
+	starved   []*session // paused until the queues are shorter
+	lingering []*session // closed on our side, not yet on theirs
+	waiting   map[waiter]struct{}
+	holds     []*hold
+	queued    int // bytes of commands not yet answered
+}
+
+// owner is who gets the events of a file descriptor. The stamp tells the
+// events of a closed descriptor from those of the next one with its number.
+type owner struct {
+	handler
+	stamp int32
+}
+
+type handler interface{ ready(events uint32) }
+
+const (
+	readBuffer = 64 << 10
+	// keepBuffer is the capacity above which an emptied buffer is not kept.
+	keepBuffer = 64 << 10
+	keepSpares = 256
+)
+
+func newLoop(s *settings) (*loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(epoll)
+		return nil, fmt.Errorf("event loop: %w", err)
+	}
+	l := &loop{
+		settings: s, epoll: epoll, bell: bell, started: time.Now(), wakeAt: math.MaxInt64,
+		events: make([]unix.EpollEvent, 256), buf: make([]byte, readBuffer),
+		endpoints: map[cluster.EndpointID]*endpoint{}, shards: map[cluster.RangeID]*shard{},
+		waiting: map[waiter]struct{}{},
+	}
+	l.add(bell, unix.EPOLLIN, ringer{l})
+	return l, nil
+}
+
+// ringer empties the bell; the mail itself is read every turn.
+type ringer struct{ *loop }
+
+func (r ringer) ready(uint32) {
+	var b [8]byte
+	unix.Read(r.bell, b[:])
+}
+
+// post has f run by the loop and waits until it has. It reports whether it
+// did: a loop that has ended runs nothing.
+func (l *loop) post(f func()) bool {
+	done := make(chan struct{})
+	l.mu.Lock()
+	if l.shut {
+		l.mu.Unlock()
+		return false
+	}
+	l.mail = append(l.mail, func() { f(); close(done) })
+	unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	l.mu.Unlock()
+	<-done
+	return true
+}
+
+// run turns until end is called.
+func (l *loop) run() {
+	for !l.ended {
+		n, err := unix.EpollWait(l.epoll, l.events, l.timeout())
+		if err != nil && err != unix.EINTR {
+			l.log.Error("event loop", "error", err)
+			break
+		}
+		l.now = int64(time.Since(l.started))
+		for i := range max(n, 0) {
+			e := &l.events[i]
+			if o := l.owners[e.Fd]; o.handler != nil && o.stamp == e.Pad {
+				o.ready(e.Events)
+			}
+		}
+		l.readMail()
+		l.finishTurn()
+	}
+	l.close()
+}
+
+// finishTurn continues who may go on, then writes everything once.
+func (l *loop) finishTurn() {
+	l.tick()
+	l.resume()
+	for len(l.runnable) > 0 || len(l.links) > 0 || len(l.dirty) > 0 {
+		l.runSessions()
+		l.flushLinks()
+		l.flushSessions()
+	}
+	l.settleHolds()
+	l.trim()
+}
+
+// trim gives up scratch space that one huge command has needed.
+func (l *loop) trim() {
+	if cap(l.reply) > keepBuffer {
+		l.reply = nil
+	}
+	if cap(l.text) > keepBuffer {
+		l.text = nil
+	}
+	if cap(l.args) > keepBuffer/16 {
+		l.args, l.at = nil, nil
+	}
+}
+
+func (l *loop) runSessions() {
+	for len(l.runnable) > 0 {
+		list := l.runnable
+		l.runnable = nil
+		for _, s := range list {
+			s.proceed()
+		}
+		if l.runnable == nil {
+			l.runnable = list[:0]
+		}
+	}
+}
+
+func (l *loop) flushLinks() {
+	for i := 0; i < len(l.links); i++ {
+		k := l.links[i]
+		k.dirty = false
+		k.advance()
+	}
+	l.links = l.links[:0]
+}
+
+func (l *loop) flushSessions() {
+	for i := 0; i < len(l.dirty); i++ {
+		s := l.dirty[i]
+		s.dirty = false
+		s.flush()
+	}
+	l.dirty = l.dirty[:0]
+}
+
+// resume lets sessions go on that wait for shorter queues.
+func (l *loop) resume() {
+	if len(l.starved) == 0 || l.queued > l.maxQueued/2 {
+		return
+	}
+	for _, s := range l.starved {
+		s.unpause(pauseQueue)
+	}
+	l.starved = l.starved[:0]
+}
+
+func (l *loop) readMail() {
+	l.mu.Lock()
+	mail := l.mail
+	l.mail = nil
+	l.mu.Unlock()
+	for _, f := range mail {
+		f()
+	}
+}
+
+// wake asks for a tick at the given time at the latest.
+func (l *loop) wake(at int64) { l.wakeAt = min(l.wakeAt, at) }
+
+func (l *loop) timeout() int {
+	if l.wakeAt == math.MaxInt64 {
+		return -1
+	}
+	wait := l.wakeAt - int64(time.Since(l.started))
+	return int(max(0, (wait+999_999)/1_000_000))
+}
+
+// tick does what is due. Whoever still waits asks for the next one.
+func (l *loop) tick() {
+	if l.now < l.wakeAt {
+		return
+	}
+	l.wakeAt = math.MaxInt64
+	for _, s := range l.shards {
+		s.touch()
+	}
+	for w := range l.waiting {
+		w.advance()
+	}
+	for _, e := range l.endpoints {
+		e.tick()
+	}
+	l.endLingering()
+}
+
+// serving reports whether the fence allows to send anything to an engine now.
+func (l *loop) serving() bool { return l.clock() < l.until.Load() }
+
+// add has h told of the descriptor's events.
+func (l *loop) add(fd int, events uint32, h handler) {
+	for fd >= len(l.owners) {
+		l.owners = append(l.owners, make([]owner, max(64, len(l.owners)))...)
+	}
+	l.stamp++
+	l.owners[fd] = owner{h, l.stamp}
+	l.control(unix.EPOLL_CTL_ADD, fd, events)
+}
+
+// watch changes which events h is told of.
+func (l *loop) watch(fd int, events uint32) { l.control(unix.EPOLL_CTL_MOD, fd, events) }
+
+func (l *loop) control(op, fd int, events uint32) {
+	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owners[fd].stamp}
+	if err := unix.EpollCtl(l.epoll, op, fd, &e); err != nil {
+		l.log.Error("event loop: watch a descriptor", "error", err)
+	}
+}
+
+// drop closes a descriptor.
+func (l *loop) drop(fd int) {
+	l.owners[fd] = owner{}
+	unix.Close(fd)
+}
+
+// take returns an empty buffer.
+func (l *loop) take() []byte {
+	if n := len(l.spare); n > 0 {
+		b := l.spare[n-1]
+		l.spare = l.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, 1024)
+}
+
+// give takes back a buffer that nobody uses any more.
+func (l *loop) give(b []byte) {
+	if cap(b) > 0 && cap(b) <= keepBuffer && len(l.spare) < keepSpares {
+		l.spare = append(l.spare, b[:0])
+	}
+}
+
+// close ends everything the loop owns.
+func (l *loop) close() {
+	for _, e := range l.endpoints {
+		e.close()
+	}
+	for _, s := range l.shards {
+		s.close()
+	}
+	for _, s := range l.lingering {
+		s.release()
+	}
+	l.mu.Lock()
+	l.shut = true
+	unix.Close(l.bell)
+	l.mu.Unlock()
+	l.readMail()
+	unix.Close(l.epoll)
+}

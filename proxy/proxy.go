@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Config is what the proxy process is started with. The zero value of all but
+// Socket is usable.
+type Config struct {
+	Socket string       // path of the control socket
+	Loops  int          // event loops; 0: one
+	Logger *slog.Logger // nil: nothing is logged
+	// Clock tells CLOCK_BOOTTIME in nanoseconds; nil: the host's.
+	Clock func() int64
+	// MaxOutput is the number of bytes a client may leave unread before it is
+	// closed; 0: 64 MiB.
+	MaxOutput int
+	// MaxQueued is the number of bytes of unanswered commands in a loop above
+	// which clients are read no more until there are fewer; 0: 64 MiB.
+	MaxQueued int
+}
+
+// settings are what all loops share. Only until changes.
+type settings struct {
+	log       *slog.Logger
+	clock     func() int64
+	until     atomic.Int64 // the fence: nothing is sent to engines from then on
+	sharing   bool         // several loops listen on one address
+	maxOutput int
+	maxQueued int
+}
+
+// Run serves until ctx ends or the proxy is told to quit, and returns when all
+// its goroutines are gone and all its connections closed. It refuses to start
+// while another proxy answers on the socket.
+func Run(ctx context.Context, c Config) error {
+	s := newSettings(c)
+	listener, err := listenControl(ctx, c.Socket)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	loops, err := newLoops(s, max(1, c.Loops))
+	if err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	for _, l := range loops {
+		running.Go(l.run)
+	}
+	newControl(s, loops).serve(ctx, listener)
+	for _, l := range loops {
+		l.post(func() { l.ended = true })
+	}
+	running.Wait()
+	return nil
+}
+
+func newSettings(c Config) *settings {
+	s := &settings{log: c.Logger, clock: c.Clock, sharing: c.Loops > 1, maxOutput: c.MaxOutput, maxQueued: c.MaxQueued}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.clock == nil {
+		s.clock = bootTime
+	}
+	if s.maxOutput == 0 {
+		s.maxOutput = 64 << 20
+	}
+	if s.maxQueued == 0 {
+		s.maxQueued = 64 << 20
+	}
+	return s
+}
+
+func newLoops(s *settings, n int) ([]*loop, error) {
+	var loops []*loop
+	for range n {
+		l, err := newLoop(s)
+		if err != nil {
+			for _, l := range loops {
+				l.close()
+			}
+			return nil, err
+		}
+		loops = append(loops, l)
+	}
+	return loops, nil
+}
+
+// follow makes the loop's endpoints and shards what the routes say. They are
+// well formed.
+func (l *loop) follow(endpoints []EndpointRoute) {
+	wanted := map[cluster.EndpointID]bool{}
+	ranges := map[cluster.RangeID]bool{}
+	for _, r := range endpoints {
+		wanted[r.ID] = true
+		var shards []*shard
+		for _, rr := range r.Ranges {
+			ranges[rr.ID] = true
+			shards = append(shards, l.followRange(rr, r.ProxyPassword))
+		}
+		e := l.endpoints[r.ID]
+		if e == nil {
+			e = &endpoint{loop: l, fd: -1, sessions: map[*session]struct{}{}}
+			l.endpoints[r.ID] = e
+		}
+		e.follow(r, shards)
+	}
+	for id, e := range l.endpoints {
+		if !wanted[id] {
+			e.close()
+			delete(l.endpoints, id)
+		}
+	}
+	for id, s := range l.shards {
+		if !ranges[id] {
+			s.close()
+			delete(l.shards, id)
+		}
+	}
+}
+
+func (l *loop) followRange(r RangeRoute, secret string) *shard {
+	s := l.shards[r.ID]
+	if s == nil {
+		s = &shard{loop: l, id: r.ID}
+		l.shards[r.ID] = s
+	}
+	s.follow(r, addressOf(r.Address), secret)
+	return s
+}

@@ -1,0 +1,452 @@
+package proxy
+
+import (
+	"sync/atomic"
+
+	"github.com/haulout/haulout/resp"
+	"golang.org/x/sys/unix"
+)
+
+// session is one client's connection. Each command it sends gets a number, its
+// turn; replies go out in that order.
+type session struct {
+	loop     *loop
+	endpoint *endpoint
+	fd       int
+	id       int64
+
+	version int // of the protocol
+	name    string
+	known   bool // has shown the password
+
+	framer resp.CommandFramer
+	in     []byte // input not yet handled
+
+	head, tail uint32   // turn of the next reply, and of the next command
+	early      [][]byte // replies that came before their turn, by turn modulo its length
+	earlyCount int
+	streaming  bool // a reply has begun to go out and has not ended
+
+	out     []byte
+	written int
+	full    bool // the socket takes no more for now
+
+	paused   pause
+	interest uint32
+	dirty    bool
+	queued   bool // in loop.runnable
+	gone     bool // closed
+	leaving  bool // to be closed when everything is answered and sent
+	lingerTo int64
+
+	transaction *transaction
+	blocked     *blocked
+	subscriber  *subscriber
+	pushes      []byte // messages that wait for the end of a reply
+}
+
+// pause is why a session's input is not read.
+type pause uint8
+
+const (
+	pauseWindow  pause = 1 << iota // too many commands unanswered
+	pauseQueue                     // the loop's queues are too long
+	pauseBlocked                   // a blocking call, or one that must come alone
+	pauseEnd                       // the client sends no more, or shall not
+)
+
+const (
+	window      = 1024 // unanswered commands of one session
+	lingerLimit = int64(1e9)
+	keepEarly   = 32 // places for early replies that a session keeps
+)
+
+var sessionIDs atomic.Int64
+
+// open takes in a new client.
+func (l *loop) open(fd int, e *endpoint) {
+	s := &session{
+		loop: l, endpoint: e, fd: fd, id: sessionIDs.Add(1), version: 2,
+		known: e.route.Password == "", interest: unix.EPOLLIN,
+	}
+	s.framer.Stranger = !s.known
+	e.sessions[s] = struct{}{}
+	l.add(fd, s.interest, s)
+	if e.drain.active {
+		l.wake(l.now + drainPace)
+	}
+}
+
+// ready handles what epoll tells of the client's socket.
+func (s *session) ready(events uint32) {
+	if s.lingerTo > 0 {
+		s.linger()
+		return
+	}
+	if events&unix.EPOLLOUT != 0 {
+		s.full = false
+		s.touch()
+	}
+	switch {
+	case events&unix.EPOLLERR != 0, events&unix.EPOLLHUP != 0:
+		s.close()
+	case events&unix.EPOLLRDHUP != 0 && s.paused&pauseBlocked != 0:
+		s.close()
+	case events&unix.EPOLLIN != 0 && s.paused == 0:
+		s.read()
+	}
+}
+
+func (s *session) read() {
+	n, err := unix.Read(s.fd, s.loop.buf)
+	switch {
+	case n > 0 && len(s.in) == 0:
+		s.keep(s.consume(s.loop.buf[:n]))
+	case n > 0:
+		if s.in == nil {
+			s.in = s.loop.take()
+		}
+		s.in = append(s.in, s.loop.buf[:n]...)
+		s.proceed()
+	case n == 0:
+		s.ended()
+	case !later(err):
+		s.close()
+	}
+}
+
+// ended is called when the client will send nothing more. What it has sent is
+// answered first.
+func (s *session) ended() {
+	if s.head == s.tail && len(s.out) == 0 {
+		s.close()
+		return
+	}
+	s.pause(pauseEnd)
+	s.leaving = true
+}
+
+// proceed handles input that was kept.
+func (s *session) proceed() {
+	s.queued = false
+	if s.gone || s.paused != 0 {
+		return
+	}
+	rest := s.consume(s.in)
+	if s.gone {
+		return
+	}
+	n := copy(s.in, rest)
+	s.in = s.in[:n]
+	s.tidy()
+}
+
+// keep stores input for later.
+func (s *session) keep(rest []byte) {
+	if s.gone || len(rest) == 0 {
+		return
+	}
+	if s.in == nil {
+		s.in = s.loop.take()
+	}
+	s.in = append(s.in, rest...)
+}
+
+// tidy gives back the input buffer when it is empty.
+func (s *session) tidy() {
+	if len(s.in) == 0 && s.in != nil {
+		s.loop.give(s.in)
+		s.in = nil
+	}
+}
+
+// consume handles the commands in data and returns the rest.
+func (s *session) consume(data []byte) []byte {
+	for len(data) > 0 && s.paused == 0 && !s.gone {
+		args, n, err := s.framer.Next(data, s.loop.args[:0])
+		if err != nil {
+			s.answerNow(resp.AppendError(s.loop.reply[:0], err.Error()))
+			s.quit()
+			return nil
+		}
+		if n == 0 {
+			return data
+		}
+		s.loop.args = args
+		if len(args) > 0 {
+			raw := data[:n]
+			if data[0] != resp.KindArray {
+				s.loop.text = resp.AppendCommandBytes(s.loop.text[:0], args)
+				raw = s.loop.text
+			}
+			s.handle(raw, args)
+		}
+		data = data[n:]
+	}
+	return data
+}
+
+// turn takes the next turn for a command.
+func (s *session) turn() uint32 {
+	t := s.tail
+	s.tail++
+	if s.tail-s.head >= window {
+		s.pause(pauseWindow)
+	}
+	return t
+}
+
+// answerNow answers the command just read, in its turn.
+func (s *session) answerNow(reply []byte) {
+	s.loop.reply = reply
+	s.answer(s.turn(), reply)
+}
+
+// refuse answers the command just read with an error.
+func (s *session) refuse(text string) {
+	s.answerNow(resp.AppendError(s.loop.reply[:0], text))
+}
+
+// answer gives the reply to a command: at once if it is its turn, else later.
+func (s *session) answer(turn uint32, reply []byte) {
+	if s.gone {
+		return
+	}
+	if turn != s.head {
+		s.answerEarly(turn, reply)
+		return
+	}
+	s.write(reply)
+	s.next()
+}
+
+// next moves on to the turns that have been answered already.
+func (s *session) next() {
+	s.head++
+	if len(s.pushes) > 0 {
+		s.write(s.pushes)
+		s.pushes = nil
+	}
+	for s.earlyCount > 0 {
+		place := &s.early[int(s.head)&(len(s.early)-1)]
+		if *place == nil {
+			break
+		}
+		s.write(*place)
+		s.loop.give(*place)
+		*place = nil
+		s.earlyCount--
+		s.head++
+	}
+	if s.earlyCount == 0 && len(s.early) > keepEarly {
+		s.early = nil
+	}
+	if s.paused != 0 {
+		s.relax()
+	}
+}
+
+// relax ends the pauses whose reason is gone by an answer.
+func (s *session) relax() {
+	if s.paused&pauseWindow != 0 && s.tail-s.head <= window/2 {
+		s.unpause(pauseWindow)
+	}
+	if s.paused&pauseBlocked == 0 {
+		return
+	}
+	if s.blocked != nil {
+		s.blocked.advance()
+	}
+	if s.subscriber != nil {
+		s.subscriber.advance()
+	}
+}
+
+func (s *session) answerEarly(turn uint32, reply []byte) {
+	if need := int(s.tail - s.head); need > len(s.early) {
+		s.growEarly(need)
+	}
+	s.early[int(turn)&(len(s.early)-1)] = append(s.loop.take(), reply...)
+	s.earlyCount++
+}
+
+func (s *session) growEarly(need int) {
+	size := 8
+	for size < need {
+		size *= 2
+	}
+	wider := make([][]byte, size)
+	for i := range len(s.early) {
+		turn := int(s.head) + i
+		wider[turn&(size-1)] = s.early[turn&(len(s.early)-1)]
+	}
+	s.early = wider
+}
+
+// write appends to the output.
+func (s *session) write(b []byte) {
+	if s.out == nil {
+		s.out = s.loop.take()
+	}
+	s.out = append(s.out, b...)
+	s.touch()
+}
+
+// touch has the session looked at when the turn ends.
+func (s *session) touch() {
+	if !s.dirty {
+		s.dirty = true
+		s.loop.dirty = append(s.loop.dirty, s)
+	}
+}
+
+// flush sends the output, and closes the session if that is all it waited for.
+func (s *session) flush() {
+	if s.gone {
+		return
+	}
+	if len(s.out) > s.written && !s.full {
+		n, err := unix.Write(s.fd, s.out[s.written:])
+		if err != nil && !later(err) {
+			s.close()
+			return
+		}
+		s.written += max(n, 0)
+		s.full = s.written < len(s.out)
+	}
+	switch {
+	case s.written == len(s.out):
+		s.loop.give(s.out)
+		s.out, s.written = nil, 0
+	case len(s.out)-s.written > s.loop.maxOutput:
+		s.close()
+		return
+	case s.written > len(s.out)/2:
+		s.out = s.out[:copy(s.out, s.out[s.written:])]
+		s.written = 0
+	}
+	if s.leaving && s.head == s.tail && s.out == nil {
+		s.leave()
+		return
+	}
+	s.attend()
+}
+
+func (s *session) pause(p pause) {
+	s.paused |= p
+	s.touch()
+}
+
+// unpause removes a reason to pause. The input goes on when it was the last.
+func (s *session) unpause(p pause) {
+	if s.paused&p == 0 || s.gone {
+		return
+	}
+	s.paused &^= p
+	s.touch()
+	if s.paused == 0 && !s.queued {
+		s.queued = true
+		s.loop.runnable = append(s.loop.runnable, s)
+	}
+}
+
+// attend tells epoll what the session wants to hear of.
+func (s *session) attend() {
+	var want uint32
+	if s.paused == 0 {
+		want |= unix.EPOLLIN
+	}
+	if s.paused&pauseBlocked != 0 {
+		want |= unix.EPOLLRDHUP
+	}
+	if s.full {
+		want |= unix.EPOLLOUT
+	}
+	if want != s.interest {
+		s.interest = want
+		s.loop.watch(s.fd, want)
+	}
+}
+
+// quit lets the session end when all is answered, and handles no more input.
+func (s *session) quit() {
+	s.leaving = true
+	s.pause(pauseEnd)
+}
+
+// resting reports whether the client can be sent away without noticing more
+// than a connection closed between two commands.
+func (s *session) resting() bool {
+	return s.head == s.tail && len(s.in) == 0 && len(s.out) == 0 && s.transaction == nil && s.paused == 0 &&
+		(s.subscriber == nil || s.subscriber.idle()) && unread(s.fd) == 0
+}
+
+// leave closes in good order: the client gets everything that was sent, even
+// if it sends something itself meanwhile.
+func (s *session) leave() {
+	s.detach()
+	unix.Shutdown(s.fd, unix.SHUT_WR)
+	s.lingerTo = s.loop.now + lingerLimit
+	s.loop.lingering = append(s.loop.lingering, s)
+	s.loop.watch(s.fd, unix.EPOLLIN)
+	s.loop.wake(s.lingerTo)
+}
+
+// linger throws away what the client still sends until it closes.
+func (s *session) linger() {
+	n, err := unix.Read(s.fd, s.loop.buf)
+	if n == 0 || n < 0 && !later(err) {
+		s.release()
+	}
+}
+
+func (l *loop) endLingering() {
+	left := l.lingering[:0]
+	for _, s := range l.lingering {
+		switch {
+		case s.fd < 0:
+		case l.now >= s.lingerTo:
+			s.release()
+		default:
+			l.wake(s.lingerTo)
+			left = append(left, s)
+		}
+	}
+	clear(l.lingering[len(left):])
+	l.lingering = left
+}
+
+// close ends the session at once.
+func (s *session) close() {
+	if s.gone {
+		return
+	}
+	s.detach()
+	s.release()
+}
+
+// detach takes the session out of the endpoint. Replies to it are dropped from now on.
+func (s *session) detach() {
+	s.gone = true
+	delete(s.endpoint.sessions, s)
+	s.closeLines()
+	s.transaction, s.early, s.out, s.in = nil, nil, nil, nil
+}
+
+// closeLines closes what the session has of its own at the engines.
+func (s *session) closeLines() {
+	if s.blocked != nil {
+		s.blocked.close()
+	}
+	if s.subscriber != nil {
+		s.subscriber.close()
+	}
+	s.blocked, s.subscriber = nil, nil
+}
+
+func (s *session) release() {
+	if s.fd >= 0 {
+		s.loop.drop(s.fd)
+		s.fd = -1
+	}
+}

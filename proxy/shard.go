@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// shard is what a loop knows of a slot range: who serves it, whether it is
+// held, and the links to its master.
+type shard struct {
+	loop *loop
+	id   cluster.RangeID
+
+	first, last int
+	generation  int64
+	address     netip.AddrPort // zero: nobody may serve
+	lost        bool
+	secret      string // of the engine's user proxy
+
+	hold  *hold
+	links [2]*link // for clients of protocol version 2 and 3
+}
+
+// hold is a stop of sending during a hand-over.
+type hold struct {
+	shard      *shard
+	generation int64
+	until      int64
+	quiet      func(drained bool) // called once; nil when it has been
+}
+
+// tell reports the outcome of the hold's first part, once.
+func (h *hold) tell(drained bool) {
+	if h.quiet != nil {
+		h.quiet(drained)
+		h.quiet = nil
+	}
+}
+
+// link returns the shard's link for a protocol version.
+func (s *shard) link(version int) *link {
+	k := s.links[version-2]
+	if k == nil {
+		k = &link{loop: s.loop, shard: s, version: version, fd: -1}
+		s.links[version-2] = k
+	}
+	return k
+}
+
+// follow takes over a route. What is in flight to another address is still
+// waited for, but nothing more is sent there.
+func (s *shard) follow(r RangeRoute, address netip.AddrPort, secret string) {
+	risen := r.Generation > s.generation
+	changed := risen || address != s.address || r.Lost != s.lost || secret != s.secret
+	s.first, s.last, s.generation, s.address, s.lost, s.secret = r.First, r.Last, r.Generation, address, r.Lost, secret
+	if s.hold != nil && r.Generation >= s.hold.generation {
+		s.endHold(true)
+	}
+	if !changed {
+		return
+	}
+	for _, k := range s.links {
+		if k != nil {
+			k.rerouted()
+		}
+	}
+	s.loop.wake(s.loop.now)
+}
+
+// aim is follow for a hand-over's end.
+func (s *shard) aim(generation int64, address netip.AddrPort) {
+	s.follow(RangeRoute{First: s.first, Last: s.last, Generation: generation}, address, s.secret)
+}
+
+// begin holds the shard; quiet is told when nothing is in flight any more.
+func (s *shard) begin(generation, until int64, quiet func(bool)) {
+	if s.hold != nil {
+		s.endHold(false)
+	}
+	s.hold = &hold{s, generation, until, quiet}
+	s.loop.holds = append(s.loop.holds, s.hold)
+	s.loop.wake(until)
+}
+
+// endHold lets commands flow again.
+func (s *shard) endHold(drained bool) {
+	s.hold.tell(drained && s.quiet())
+	s.hold = nil
+	s.touch()
+	s.loop.wake(s.loop.now)
+}
+
+// quiet reports whether no command sent is unanswered.
+func (s *shard) quiet() bool {
+	for _, k := range s.links {
+		if k != nil && k.flight > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// touch has the shard's links looked at when the turn ends.
+func (s *shard) touch() {
+	for _, k := range s.links {
+		if k != nil {
+			k.touch()
+		}
+	}
+}
+
+func (s *shard) close() {
+	for _, k := range s.links {
+		if k != nil {
+			k.abandon()
+			k.failWaiting(errGone)
+		}
+	}
+	if s.hold != nil {
+		s.hold.tell(true)
+	}
+}
+
+// settleHolds answers holds that have become quiet and ends those whose time is over.
+func (l *loop) settleHolds() {
+	left := l.holds[:0]
+	for _, h := range l.holds {
+		if h.shard.hold != h {
+			continue
+		}
+		if h.shard.quiet() {
+			h.tell(true)
+		}
+		if l.now >= h.until {
+			h.shard.endHold(false)
+			l.wake(l.now)
+			continue
+		}
+		l.wake(h.until)
+		left = append(left, h)
+	}
+	clear(l.holds[len(left):])
+	l.holds = left
+}

@@ -1,0 +1,39 @@
+package proxy
+
+// Commands that concern more than one shard. With one shard there is nothing to
+// join and they pass as they are.
+
+type joiner = func(*gather, []byte) []byte
+
+// joins says how the replies of all shards become one.
+var joins = map[string]joiner{
+	"dbsize": joinSum, "flushall": joinFirst, "flushdb": joinFirst, "keys": joinAll, "randomkey": joinAny,
+	"script|load": joinFirst, "script|flush": joinFirst, "script|exists": joinLeast,
+	"function|load": joinFirst, "function|delete": joinFirst, "function|flush": joinFirst, "function|restore": joinFirst,
+	"memory|purge": joinFirst,
+}
+
+// splits says how the replies to the parts of a command of many keys become one.
+var splits = map[string]struct {
+	step int
+	join joiner
+}{
+	"mget": {1, joinPlaces}, "mset": {2, joinFirst},
+	"del": {1, joinSum}, "unlink": {1, joinSum}, "exists": {1, joinSum}, "touch": {1, joinSum},
+}
+
+func init() {
+	for name, join := range joins {
+		c := find(name)
+		c.spread = func(s *session, raw []byte, _ [][]byte) { s.everywhere(c, raw, join) }
+	}
+	for name, how := range splits {
+		c := find(name)
+		c.spread = func(s *session, raw []byte, args [][]byte) { s.split(c, raw, args, how.step, how.join) }
+	}
+	// Messages are published on the first shard, and subscribed to there.
+	for _, name := range []string{"publish", "spublish"} {
+		c := find(name)
+		c.keys, c.home = nil, true
+	}
+}

@@ -1,0 +1,117 @@
+package proxy
+
+import "github.com/haulout/haulout/resp"
+
+// transaction is what a client has queued since MULTI. It goes to the engine in
+// one piece at EXEC, so that it fits on a connection shared with others.
+type transaction struct {
+	shard   *shard
+	raw     []byte // MULTI and the queued commands
+	count   int
+	spoiled bool // EXEC shall execute nothing
+}
+
+const (
+	maxTransaction      = 64 << 20 // bytes
+	maxTransactionCalls = 1 << 16
+)
+
+const errExecAborted = "EXECABORT Transaction discarded because of previous errors."
+
+func (s *session) multi([]byte, [][]byte) {
+	s.transaction = &transaction{raw: resp.AppendCommand(nil, "MULTI")}
+	s.ok()
+}
+
+// noMulti answers EXEC and DISCARD outside of a transaction.
+func (s *session) noMulti(_ []byte, args [][]byte) {
+	s.refuse("ERR " + upper(args[0]) + " without MULTI")
+}
+
+func upper(word []byte) string {
+	b := make([]byte, len(word))
+	for i, c := range word {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		b[i] = c
+	}
+	return string(b)
+}
+
+// spoil makes a later EXEC fail, as after any command refused in between.
+func (s *session) spoil() {
+	if s.transaction != nil {
+		s.transaction.spoiled = true
+	}
+}
+
+// transact deals with a command inside a transaction. It reports whether that
+// was all there is to do.
+func (s *session) transact(c *command, raw []byte, args [][]byte) bool {
+	switch c.name {
+	case "exec":
+		s.exec()
+	case "discard":
+		s.transaction = nil
+		s.ok()
+	case "multi":
+		s.refuse("ERR MULTI calls can not be nested")
+	case "watch":
+		s.refuse("ERR WATCH inside MULTI is not allowed")
+	case "quit", "reset":
+		return false
+	case "ping", "echo":
+		s.enlist(c, raw, args)
+	default:
+		if c.own != nil && !c.queues || c.flags.has(noMulti) {
+			s.spoil()
+			s.refuse("ERR Command not allowed inside a transaction")
+			return true
+		}
+		s.enlist(c, raw, args)
+	}
+	return true
+}
+
+// enlist queues a command. All keys of a transaction belong to one shard.
+func (s *session) enlist(c *command, raw []byte, args [][]byte) {
+	t := s.transaction
+	at, bound, problem := s.shardFor(c, args)
+	switch {
+	case problem != "":
+	case bound && t.shard != nil && at != t.shard:
+		problem = errCrossSlot
+	case c.flags.has(allShards) && c.own == nil && len(s.endpoint.shards) > 1:
+		problem = "ERR '" + c.name + "' concerns all shards and is not allowed inside a transaction here"
+	case len(t.raw)+len(raw) > maxTransaction || t.count == maxTransactionCalls:
+		problem = "ERR the transaction is too long for this endpoint"
+	}
+	if problem != "" {
+		t.spoiled = true
+		s.refuse(problem)
+		return
+	}
+	if bound {
+		t.shard = at
+	}
+	t.raw = append(t.raw, raw...)
+	t.count++
+	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "QUEUED"))
+}
+
+func (s *session) exec() {
+	t := s.transaction
+	s.transaction = nil
+	if t.shard == nil && len(s.endpoint.shards) > 0 {
+		t.shard = s.endpoint.shards[0]
+	}
+	switch {
+	case t.spoiled:
+		s.refuse(errExecAborted)
+	case t.shard == nil:
+		s.refuse(errUncovered)
+	default:
+		s.send(t.shard, resp.AppendCommand(t.raw, "EXEC"), call{turn: s.turn(), before: uint32(t.count + 1)})
+	}
+}

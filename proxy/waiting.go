@@ -1,0 +1,39 @@
+package proxy
+
+// waiter is a client's call or subscription on a line of its own. It is looked
+// at in every tick and when routes change.
+type waiter interface{ advance() }
+
+// own commands with lines of their own.
+func init() {
+	for _, name := range []string{"blpop", "brpop", "brpoplpush", "blmove", "bzpopmin", "bzpopmax", "blmpop", "bzmpop",
+		"xread", "xreadgroup"} {
+		c := find(name)
+		c.own = func(s *session, raw []byte, args [][]byte) {
+			if limitOf(c, args).word == 0 {
+				s.pass(c, raw, args)
+				return
+			}
+			s.block(c, raw, args)
+		}
+		c.queues = true
+	}
+	for _, name := range []string{"wait", "script|kill", "function|kill"} {
+		c := find(name)
+		c.own = func(s *session, raw []byte, args [][]byte) { s.blockAlone(c, raw, args) }
+	}
+	for _, name := range []string{"subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"} {
+		c := find(name)
+		c.keys = nil
+		c.own = func(s *session, raw []byte, args [][]byte) { s.subscribe(raw, args) }
+	}
+}
+
+// blockAlone is block for commands that only a database of one shard can offer.
+func (s *session) blockAlone(c *command, raw []byte, args [][]byte) {
+	if len(s.endpoint.shards) > 1 {
+		s.refuse("ERR " + upper([]byte(c.name)) + " is not offered for databases of several shards")
+		return
+	}
+	s.block(c, raw, args)
+}

@@ -1,0 +1,111 @@
+package recovery
+
+import (
+	"slices"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Lifecycle returns the commands that write down what has come up or gone by
+// itself: processes seen serving, replication ids, new databases that are
+// ready, deleted ones that are gone.
+func Lifecycle(v cluster.View) []cluster.Command {
+	var commands []cluster.Command
+	if started := newlyStarted(v); len(started) > 0 {
+		commands = append(commands, cluster.MarkStarted{Instances: started})
+	}
+	if ids := newHistories(v); len(ids) > 0 {
+		commands = append(commands, cluster.NoteReplication{IDs: ids})
+	}
+	for _, d := range cluster.Sorted(v.Databases) {
+		switch {
+		case d.Status == cluster.DatabasePending && ready(v, d):
+			commands = append(commands, cluster.DatabaseReady{At: v.Now, Database: d.ID})
+		case d.Status == cluster.DatabaseDeletePending && forgotten(v, d):
+			commands = append(commands, cluster.ForgetDatabase{At: v.Now, Database: d.ID})
+		}
+	}
+	return commands
+}
+
+// newlyStarted returns the instances that were seen serving for the first time:
+// masters as masters, replicas with their first copy complete.
+func newlyStarted(v cluster.View) []cluster.InstanceID {
+	var list []cluster.InstanceID
+	for _, n := range cluster.Sorted(v.Nodes) {
+		for _, i := range v.InstancesOn(n.ID) {
+			if !i.Started && serves(v, i) {
+				list = append(list, i.ID)
+			}
+		}
+	}
+	return list
+}
+
+func serves(v cluster.View, i cluster.Instance) bool {
+	o, _ := v.Observed(i.ID)
+	switch {
+	case o.State != cluster.Up:
+		return false
+	case v.Ranges[i.Range].Master == i.ID:
+		return o.Role == cluster.Master
+	}
+	return o.Role == cluster.Slave && o.EverLinked && o.Linked
+}
+
+// newHistories returns the replication ids of masters that are not written down
+// yet. Only a report made on this board counts: an older one may show what was
+// master before.
+func newHistories(v cluster.View) map[cluster.RangeID]string {
+	ids := map[cluster.RangeID]string{}
+	for _, r := range v.Ranges {
+		o, _ := v.Observed(r.Master)
+		if r.Handover == nil && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master &&
+			o.ReplicationID != "" && o.ReplicationID != r.LastReplID {
+			ids[r.ID] = o.ReplicationID
+		}
+	}
+	return ids
+}
+
+// ready reports whether all of a new database has been seen: every process
+// serving, every endpoint listening.
+func ready(v cluster.View, d cluster.Database) bool {
+	instances, endpoints := v.InstancesOf(d.ID), v.EndpointsOf(d.ID)
+	if len(instances) == 0 || slices.ContainsFunc(instances, func(i cluster.Instance) bool { return !i.Started || !serves(v, i) }) {
+		return false
+	}
+	return !slices.ContainsFunc(endpoints, func(e cluster.Endpoint) bool {
+		return slices.ContainsFunc(e.Nodes, func(n int) bool {
+			return !v.Heard(n) || !v.Reports[n].Proxy.Endpoints[e.ID].Listening
+		})
+	})
+}
+
+// forgotten reports whether nothing runs any more that the board does not
+// order, on any live node: then nothing of the deleted database does.
+func forgotten(v cluster.View, d cluster.Database) bool {
+	for _, n := range cluster.Sorted(v.Nodes) {
+		if !v.Alive[n.ID] {
+			continue
+		}
+		if !v.Heard(n.ID) || strangers(v, n.ID, d.ID) {
+			return false
+		}
+	}
+	return true
+}
+
+func strangers(v cluster.View, node, database int) bool {
+	for id := range v.Reports[node].Instances {
+		if _, ordered := v.Instances[id]; !ordered {
+			return true
+		}
+	}
+	for id := range v.Reports[node].Proxy.Endpoints {
+		if id.Database == database {
+			return true
+		}
+	}
+	return false
+}

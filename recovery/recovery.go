@@ -1,0 +1,160 @@
+package recovery
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Next returns the commands for every range whose master is gone: a hand-over
+// to the best eligible replica, or the admission that none is left. None means
+// that all masters are there, or that somebody must be heard of first. ids
+// supplies ids for hand-overs, fresh and unique with each call.
+func Next(v cluster.View, ids func() string) []cluster.Command {
+	var commands []cluster.Command
+	for _, r := range ranges(v) {
+		if r.Handover != nil || !masterGone(v, r) {
+			continue
+		}
+		if to, ok := successor(v, r); ok {
+			commands = append(commands, cluster.OpenHandover{At: v.Now, ID: ids(), To: to, Unplanned: true})
+		} else if why := lost(v, r); why != "" && !r.Lost {
+			commands = append(commands, cluster.LoseRange{At: v.Now, Range: r.ID, Reason: why})
+		}
+	}
+	return commands
+}
+
+func ranges(v cluster.View) []cluster.SlotRange {
+	return slices.SortedFunc(maps.Values(v.Ranges), func(a, b cluster.SlotRange) int {
+		return cmp.Or(cmp.Compare(a.ID.Database, b.ID.Database), cmp.Compare(a.ID.Index, b.ID.Index))
+	})
+}
+
+// masterGone reports whether nobody serves the range and nobody will by
+// itself: its master once served, and its host is down, or it was seen gone
+// by a report made on this very board.
+func masterGone(v cluster.View, r cluster.SlotRange) bool {
+	i, ok := v.Instances[r.Master]
+	switch {
+	case !ok:
+		return true
+	case !i.Started:
+		return false
+	case !v.Alive[i.Node]:
+		return true
+	}
+	return absent(v, i)
+}
+
+func absent(v cluster.View, i cluster.Instance) bool {
+	o, seen := v.Observed(i.ID)
+	return v.Heard(i.Node) && (!seen || o.State == cluster.Absent)
+}
+
+// others returns the instances of the range besides its master, by id.
+func others(v cluster.View, r cluster.SlotRange) []cluster.Instance {
+	var list []cluster.Instance
+	for _, i := range v.Instances {
+		if i.Range == r.ID && i.ID != r.Master {
+			list = append(list, i)
+		}
+	}
+	slices.SortFunc(list, func(a, b cluster.Instance) int {
+		return cmp.Or(cmp.Compare(a.ID.Shard, b.ID.Shard), cmp.Compare(a.ID.Incarnation, b.ID.Incarnation))
+	})
+	return list
+}
+
+// successor returns the eligible replica with the highest offset, once every
+// live host of a replica has been heard on this board. Of equals it is the one
+// on a node in service.
+func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
+	var best cluster.Instance
+	for _, i := range others(v, r) {
+		if v.Alive[i.Node] && !v.Heard(i.Node) {
+			return cluster.InstanceID{}, false
+		}
+		if Eligible(v, r, i) && (best.ID.IsZero() || better(v, i, best)) {
+			best = i
+		}
+	}
+	return best.ID, !best.ID.IsZero()
+}
+
+func better(v cluster.View, i, than cluster.Instance) bool {
+	a, _ := v.Observed(i.ID)
+	b, _ := v.Observed(than.ID)
+	if a.Offset != b.Offset {
+		return a.Offset > b.Offset
+	}
+	return v.Nodes[than.Node].Closed() && !v.Nodes[i.Node].Closed()
+}
+
+// Eligible reports whether a replica may become master of the range without its
+// master's help: it answers, its first copy is complete, none is under way, and
+// its data is of the history that the range last had, or the one before.
+func Eligible(v cluster.View, r cluster.SlotRange, i cluster.Instance) bool {
+	o, seen := v.Observed(i.ID)
+	if !seen || !v.Alive[i.Node] || o.State != cluster.Up || !o.EverLinked || o.Syncing {
+		return false
+	}
+	known := func(id string) bool { return id != "" && (id == r.LastReplID || id == r.PrevReplID) }
+	return known(o.ReplicationID) || known(o.ReplicationID2)
+}
+
+// lost says why the range has no copy left, or "" while one may still come back.
+func lost(v cluster.View, r cluster.SlotRange) string {
+	if i, ok := v.Instances[r.Master]; ok && !gone(v, i, len(others(v, r)) > 0) {
+		return ""
+	}
+	var words []string
+	for _, i := range others(v, r) {
+		why := useless(v, r, i)
+		if why == "" {
+			return ""
+		}
+		words = append(words, why)
+	}
+	if len(words) == 0 {
+		return fmt.Sprintf("redis:%d had the only copy and is gone", r.Master.Shard)
+	}
+	return fmt.Sprintf("redis:%d is gone and %s", r.Master.Shard, strings.Join(words, ", "))
+}
+
+// gone reports whether a master will not serve its data again: its process was
+// seen gone, and its files, if it wrote any, can not be loaded. That of a
+// replicated range is never started as a master again.
+func gone(v cluster.View, i cluster.Instance, replicated bool) bool {
+	if !absent(v, i) {
+		return false
+	}
+	if replicated || v.Databases[i.Range.Database].Persistence != "aof" {
+		return true
+	}
+	o, _ := v.Observed(i.ID)
+	return strings.HasPrefix(o.Reason, cluster.NotLoaded)
+}
+
+// useless says why a replica that has been seen can not take over, or "" if it
+// was not seen or may still become eligible.
+func useless(v cluster.View, r cluster.SlotRange, i cluster.Instance) string {
+	o, seen := v.Observed(i.ID)
+	switch {
+	case !v.Heard(i.Node):
+		return ""
+	case !seen || o.State == cluster.Absent:
+		return fmt.Sprintf("redis:%d too", i.ID.Shard)
+	case o.State != cluster.Up:
+		return ""
+	case o.Syncing || !o.EverLinked:
+		return fmt.Sprintf("the copy of redis:%d is not complete", i.ID.Shard)
+	case !Eligible(v, r, i):
+		return fmt.Sprintf("redis:%d has data of another history", i.ID.Shard)
+	}
+	return ""
+}

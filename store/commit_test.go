@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+func database(id int, name string) cluster.Object { return cluster.Database{ID: id, Name: name} }
+
+func put(objects ...cluster.Object) cluster.Change { return cluster.Change{Put: objects} }
+
+func TestCommitIsFenced(t *testing.T) {
+	one := newFleet(t).first(t)
+	epoch := one.office.epoch(t)
+	basis := one.Board()
+	next, err := one.Commit(t.Context(), epoch, basis, put(database(1, "a")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("by the epoch", func(t *testing.T) {
+		_, err := one.Commit(t.Context(), epoch-1, next, put(database(1, "b")))
+		wantCode(t, err, cluster.CodeStale)
+	})
+	t.Run("by the basis", func(t *testing.T) {
+		_, err := one.Commit(t.Context(), epoch, basis, put(database(1, "b")))
+		wantCode(t, err, cluster.CodeStale)
+		_, err = one.Commit(t.Context(), epoch, nil, put(database(1, "b")))
+		wantCode(t, err, cluster.CodeStale)
+	})
+	t.Run("by nodes that are back", func(t *testing.T) {
+		eventually(t, "the lease stands", func() error {
+			if !one.Alive()[1] {
+				return fmt.Errorf("alive: %v", one.Alive())
+			}
+			return nil
+		})
+		_, err := one.CommitWhileGone(t.Context(), epoch, next, put(database(1, "b")), []int{1})
+		wantCode(t, err, cluster.CodeStale)
+		if next, err = one.CommitWhileGone(t.Context(), epoch, next, put(database(2, "c")), []int{2}); err != nil {
+			t.Error(err)
+		}
+	})
+	if got := one.Board(); got != next || got.Databases[1].Name != "a" {
+		t.Errorf("a refused commit left a trace: %+v", got.Databases)
+	}
+}
+
+func TestLastWriteToAKeyCounts(t *testing.T) {
+	one := newFleet(t).first(t)
+	b := one.commit(t, put(database(1, "a"), database(1, "b"), database(2, "c")))
+	if b.Databases[1].Name != "b" {
+		t.Errorf("database 1 = %+v", b.Databases[1])
+	}
+	b = one.commit(t, cluster.Change{Put: []cluster.Object{database(2, "d")}, Delete: []cluster.Key{{Kind: cluster.KindDatabase, ID: "2"}}})
+	if _, stands := b.Databases[2]; stands {
+		t.Error("a database that was deleted in the same change stands")
+	}
+}
+
+func TestTooLargeIsRefused(t *testing.T) {
+	one := newFleet(t).first(t)
+	var c cluster.Change
+	for i := range maxOps {
+		c.Put = append(c.Put, database(i+1, "x"))
+	}
+	epoch := one.office.epoch(t)
+	_, err := one.Commit(t.Context(), epoch, one.Board(), c)
+	wantCode(t, err, cluster.CodeTooLarge)
+	_, err = one.Commit(t.Context(), epoch, one.Board(), put(database(1, strings.Repeat("x", 2<<20))))
+	wantCode(t, err, cluster.CodeTooLarge)
+}
+
+func TestNothingWorksBeforeRun(t *testing.T) {
+	f := newFleet(t)
+	s, err := Bootstrap(f.config(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := s.Board(); b == nil || b.Revision != 0 {
+		t.Errorf("board = %v", b)
+	}
+	_, err = s.Commit(t.Context(), 1, nil, put(database(1, "a")))
+	wantCode(t, err, cluster.CodeNoQuorum)
+	_, err = s.Log(t.Context(), time.Time{}, time.Time{}, 0, 0, false)
+	wantCode(t, err, cluster.CodeNoQuorum)
+}
+
+func TestWithoutAQuorum(t *testing.T) {
+	f := newFleet(t)
+	hosts := f.three(t)
+	b := hosts[0].commit(t, put(database(1, "a")))
+	_, epoch, _ := hosts[0].Leader()
+	hosts[1].reached(t, b.Revision)
+	hosts[1].crash()
+	hosts[2].crash()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := hosts[0].Commit(ctx, epoch, b, put(database(2, "b")))
+	wantCode(t, err, cluster.CodeNoQuorum)
+	hosts[0].crash()
+
+	s, err := Open(f.config(t, 2))
+	alone := f.run(t, s, err).ready(t)
+	if text(t, alone.Board()) != text(t, b) {
+		t.Errorf("a member that starts without a quorum shows %s, want what it knew: %s", text(t, alone.Board()), text(t, b))
+	}
+	if alone.Status(t.Context()).Quorum {
+		t.Error("it claims a quorum")
+	}
+	if alone.ServeUntil() != 0 {
+		t.Error("it believes that it may serve")
+	}
+}
+
+// randomChange writes and deletes some objects of several kinds.
+func randomChange(r *rand.Rand) cluster.Change {
+	var c cluster.Change
+	for range 1 + r.IntN(5) {
+		id := 1 + r.IntN(8)
+		objects := []cluster.Object{
+			cluster.Database{ID: id, Name: fmt.Sprint(r.IntN(100))},
+			cluster.Secrets{Database: id, Agent: fmt.Sprint(r.IntN(100))},
+			cluster.SlotRange{ID: cluster.RangeID{Database: id, Index: r.IntN(2)}, Generation: r.Int64()},
+			cluster.Snapshot{ID: cluster.SnapshotID{Node: id, Name: "s:1"}, Created: time.Unix(r.Int64N(1<<30), 0).UTC()},
+			cluster.Token{ID: fmt.Sprint("t", id), Hash: fmt.Sprint(r.IntN(100))},
+		}
+		o := objects[r.IntN(len(objects))]
+		if r.IntN(3) == 0 {
+			c.Delete = append(c.Delete, o.Key())
+		} else {
+			c.Put = append(c.Put, o)
+		}
+	}
+	return c
+}
+
+func TestAllMirrorsAgree(t *testing.T) {
+	f := newFleet(t)
+	hosts := f.three(t)
+	client := f.client4(t, 1, 2, 3)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	random := func(n int) (b *cluster.Board) {
+		for range n {
+			expected := hosts[0].Board()
+			c := randomChange(r)
+			b = hosts[0].commit(t, c)
+			if got, want := text(t, b), text(t, expected.With(b.Revision, c)); got != want {
+				t.Fatalf("after %+v the board is\n%s\nwant\n%s", c, got, want)
+			}
+		}
+		return b
+	}
+	agree := func(b *cluster.Board, others ...*host) {
+		t.Helper()
+		for _, h := range others {
+			if got, want := text(t, h.reached(t, b.Revision)), text(t, b); got != want {
+				t.Fatalf("node %d sees\n%s\nwant\n%s", h.cfg.NodeID, got, want)
+			}
+		}
+	}
+	agree(random(60), hosts[1], hosts[2], client)
+
+	away := newMirror(hosts[1].codec, logger(t, 9))
+	l, err := hosts[1].connected()
+	if err != nil {
+		t.Fatal(err)
+	}
+	follow := func(until int64) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- away.run(ctx, l) }()
+		if _, err := away.await(t.Context(), until); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		<-done
+	}
+	follow(hosts[1].Board().Revision)
+	b := random(60)
+	agree(b, hosts[1])
+	if _, err := l.client().Compact(t.Context(), b.Revision, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatal(err)
+	}
+	follow(b.Revision)
+	if got, want := text(t, away.state().board), text(t, b); got != want {
+		t.Errorf("after a compaction a mirror that was away sees\n%s\nwant\n%s", got, want)
+	}
+}
+
+// client4 is node 4, which has no member and knows the endpoints of the nodes.
+func (f *fleet) client4(t *testing.T, nodes ...int) *host {
+	t.Helper()
+	c := f.config(t, 4)
+	c.HasMember = false
+	for _, n := range nodes {
+		c.Endpoints = append(c.Endpoints, f.clientURL(n))
+	}
+	s, err := Open(c)
+	return f.run(t, s, err).ready(t)
+}

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// ErrRemoved is returned by [Store.Run] when the quorum has removed this
+// member. Its data is of no use any more: see [SetAside].
+var ErrRemoved = errors.New("this node's member was removed from the quorum")
+
+const quorumHint = "check that a majority of the voting nodes is up and reachable"
+
+// failure explains what went wrong with a request to etcd.
+func failure(what string, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case unavailable(err):
+		return cluster.Refuse(cluster.CodeNoQuorum, quorumHint, "%s: the quorum does not answer", what)
+	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
+		return cluster.Refuse(cluster.CodeTooLarge, "do it in smaller parts", "%s: the change is too large for one transaction", what)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func unavailable(err error) bool {
+	var e rpctypes.EtcdError
+	code := status.Code(err)
+	if errors.As(err, &e) {
+		code = e.Code()
+	}
+	return errors.Is(err, context.DeadlineExceeded) || code == codes.Unavailable ||
+		code == codes.DeadlineExceeded || code == codes.Canceled
+}

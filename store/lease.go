@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+const (
+	leaseTTL    = 8 * time.Second
+	renewTime   = time.Second             // between renewals, and the time each may take
+	leaseMargin = 1500 * time.Millisecond // for clock rates, scheduling, and carrying out the fence
+)
+
+// ServeUntil is the instant of [BootTime] until which this node may serve; 0
+// if it has never held a lease. It lies before the instant at which others may
+// believe the node gone: the renewal's clock starts at the node when it is
+// sent, at the leader when it arrives. Compare it immediately before each act.
+func (s *Store) ServeUntil() int64 { return s.serveUntil.Load() }
+
+// keepLease holds the node's lease until ctx ends.
+func (s *Store) keepLease(ctx context.Context, l *link) error {
+	if s.cfg.NodeID == 0 {
+		return nil
+	}
+	for ctx.Err() == nil {
+		id, err := s.takeLease(ctx, l)
+		if err == nil {
+			err = s.renewLease(ctx, l, id)
+		}
+		if ctx.Err() == nil {
+			s.log.Warn("node lease lost", "node", s.cfg.NodeID, "error", err)
+		}
+		pause(ctx.Done(), renewTime/4)
+	}
+	return nil
+}
+
+// takeLease makes a new lease and hangs the node's key on it. The right to
+// serve comes only when the mirror has seen that key: by then it has seen
+// everything that was decided while the node counted as gone.
+func (s *Store) takeLease(ctx context.Context, l *link) (clientv3.LeaseID, error) {
+	sent := BootTime()
+	var lease *clientv3.LeaseGrantResponse
+	var revision int64
+	err := l.each(ctx, 1, 2*renewTime, func(ctx context.Context, c *clientv3.Client) (err error) {
+		if lease, err = c.Grant(ctx, int64(s.ttl/time.Second)); err != nil {
+			return err
+		}
+		revision, err = s.putAlive(ctx, c, lease.ID)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("take a lease: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, s.ttl)
+	defer cancel()
+	if _, err := s.mirror.await(limited, revision); err != nil {
+		return 0, fmt.Errorf("see the own lease: %w", err)
+	}
+	s.extend(sent, lease.TTL)
+	return lease.ID, nil
+}
+
+func (s *Store) putAlive(ctx context.Context, c *clientv3.Client, id clientv3.LeaseID) (int64, error) {
+	answer, err := c.Put(ctx, aliveKey(s.cfg.NodeID), s.cfg.Address, clientv3.WithLease(id))
+	if err != nil {
+		return 0, err
+	}
+	return answer.Header.Revision, nil
+}
+
+// renewLease renews once a second until the lease is no more or somebody has
+// deleted the node's key.
+func (s *Store) renewLease(ctx context.Context, l *link, id clientv3.LeaseID) error {
+	tick := time.NewTicker(renewTime) // an attempt that used up its time is followed by the next at once
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if !s.mirror.state().alive[s.cfg.NodeID] {
+			return errors.New("the node's key is gone")
+		}
+		sent := BootTime()
+		attempt, cancel := context.WithTimeout(ctx, renewTime)
+		ttl, err := l.renew(attempt, id)
+		cancel()
+		switch {
+		case errors.Is(err, errLeaseGone):
+			return err
+		case err == nil:
+			s.extend(sent, ttl)
+		}
+	}
+}
+
+// extend moves the deadline by a renewal sent at that time. The time to live is
+// the one granted, which may be longer than the one asked for.
+func (s *Store) extend(sent, ttl int64) {
+	s.serveUntil.Store(sent + ttl*int64(time.Second) - int64(leaseMargin))
+}

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+func (h *host) seesAlive(t *testing.T, node int, want bool) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("node %d alive: %v", node, want), func() error {
+		if h.Alive()[node] != want {
+			return fmt.Errorf("alive: %v", h.Alive())
+		}
+		return nil
+	})
+}
+
+func (h *host) serves(t *testing.T) int64 {
+	t.Helper()
+	eventually(t, "the right to serve", func() error {
+		if h.ServeUntil() <= BootTime() {
+			return errors.New("none")
+		}
+		return nil
+	})
+	return h.ServeUntil()
+}
+
+func TestNodesStopServingBeforeTheyCountAsGone(t *testing.T) {
+	f := newFleet(t)
+	f.ttl = 3 * time.Second
+	one := f.first(t)
+	two, _ := f.join(t, one, 2)
+	client := f.client4(t, 1)
+	for _, h := range []*host{two, client} {
+		first := h.serves(t)
+		eventually(t, "a renewal", func() error {
+			if h.ServeUntil() <= first {
+				return errors.New("the deadline stands still")
+			}
+			return nil
+		})
+		one.seesAlive(t, h.cfg.NodeID, true)
+		if h == two {
+			h.crash()
+		} else {
+			h.stop()
+		}
+		one.seesAlive(t, h.cfg.NodeID, false)
+		if gap := time.Duration(BootTime() - h.ServeUntil()); gap < leaseMargin {
+			t.Errorf("node %d counted as gone %v after its deadline, want at least %v", h.cfg.NodeID, gap, leaseMargin)
+		}
+	}
+	one.seesAlive(t, 1, true)
+}
+
+func TestLostLeaseAndLostKeyAreReplaced(t *testing.T) {
+	f := newFleet(t)
+	f.ttl = 3 * time.Second
+	one := f.first(t)
+	one.serves(t)
+	one.seesAlive(t, 1, true)
+	l, err := one.connected()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases, err := l.client().Leases(t.Context())
+	if err != nil || len(leases.Leases) != 1 {
+		t.Fatalf("leases = %v, %v", leases, err)
+	}
+	for name, take := range map[string]func() error{
+		"lease": func() error { _, err := l.client().Revoke(t.Context(), leases.Leases[0].ID); return err },
+		"key":   func() error { _, err := l.client().Delete(t.Context(), aliveKey(1)); return err },
+	} {
+		before := aliveRevision(t, l.client())
+		if err := take(); err != nil && name == "key" {
+			t.Fatal(err)
+		}
+		eventually(t, "a new key after the loss of the "+name, func() error {
+			if now := aliveRevision(t, l.client()); now <= before {
+				return fmt.Errorf("revision %d", now)
+			}
+			return nil
+		})
+		one.serves(t)
+	}
+}
+
+func aliveRevision(t *testing.T, c *clientv3.Client) int64 {
+	t.Helper()
+	answer, err := c.Get(t.Context(), aliveKey(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range answer.Kvs {
+		return kv.ModRevision
+	}
+	return 0
+}
+
+func TestBootTimeGoesForward(t *testing.T) {
+	a := BootTime()
+	if b := BootTime(); b < a || a <= 0 {
+		t.Errorf("boot time %d, then %d", a, b)
+	}
+}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+func TestLearnerFollowsAndGoesOnAsVoter(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	two, id := f.join(t, one, 2)
+	if s := two.Status(t.Context()); !s.Learner || !s.Quorum || s.Member != id {
+		t.Errorf("status of the learner: %+v", s)
+	}
+	two.reached(t, one.commit(t, put(database(1, "before"))).Revision)
+	one.seesAlive(t, 2, true)
+	two.serves(t)
+	for range 2 { // the second time it votes already
+		if err := one.Promote(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := two.reached(t, one.commit(t, put(database(2, "after"))).Revision)
+	if got.Databases[1].Name != "before" || got.Databases[2].Name != "after" {
+		t.Errorf("board of the new voter: %+v", got.Databases)
+	}
+	if two.Status(t.Context()).Learner {
+		t.Error("it still says that it is a learner")
+	}
+}
+
+func TestClientFollowsWhenItsVoterGoes(t *testing.T) {
+	f := newFleet(t)
+	hosts := f.three(t)
+	client := f.client4(t, 3, 2)
+	hosts[2].crash()
+	client.reached(t, hosts[0].commit(t, put(database(1, "a"))).Revision)
+	client.serves(t)
+	if s := client.Status(t.Context()); !s.Quorum || s.Member != 0 || s.RaftLead != 1 {
+		t.Errorf("status of the client: %+v", s)
+	}
+	if _, _, err := client.AddLearner(t.Context(), "x", "https://127.0.0.9:1", false); err == nil {
+		t.Error("a client changed the membership")
+	}
+}
+
+func TestHalfDoneJoinIsTakenUp(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	first, _, err := one.AddLearner(t.Context(), "member-2", f.peerURL(2), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The node died before it started; the next attempt has another name.
+	second, initial, err := one.AddLearner(t.Context(), "member-2", f.peerURL(2), false)
+	if err != nil || second != first {
+		t.Fatalf("second attempt: member %x, %v; want %x", second, err, first)
+	}
+	s, err := Join(f.config(t, 2), initial, "token")
+	two := f.run(t, s, err).ready(t)
+	eventually(t, "the member has a name", func() error {
+		for _, m := range membersOf(t, one) {
+			if m.Name == "" {
+				return errors.New("it has none")
+			}
+		}
+		return nil
+	})
+	_, _, err = one.AddLearner(t.Context(), "member-2b", f.peerURL(2), false)
+	wantCode(t, err, cluster.CodeJoinRefused)
+	two.crash()
+	third, _, err := one.AddLearner(t.Context(), "member-2b", f.peerURL(2), true)
+	if err != nil || third == first {
+		t.Errorf("replaced by member %x, %v", third, err)
+	}
+}
+
+func TestThirdLearnerHasToWait(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	for node := 2; node <= 3; node++ {
+		if _, _, err := one.AddLearner(t.Context(), fmt.Sprint("member-", node), f.peerURL(node), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := one.AddLearner(t.Context(), "member-4", f.peerURL(4), false)
+	wantCode(t, err, cluster.CodeJoinRefused)
+}
+
+func TestRemovedMemberSaysSo(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	two, id := f.join(t, one, 2)
+	if err := one.RemoveMember(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.ended(t); !errors.Is(err, ErrRemoved) {
+		t.Errorf("Run of the removed member = %v", err)
+	}
+	if err := one.RemoveMember(t.Context(), id); err != nil {
+		t.Errorf("removing it again: %v", err)
+	}
+
+	s, err := Open(f.config(t, 2))
+	if err := f.run(t, s, err).ended(t); !errors.Is(err, ErrRemoved) {
+		t.Errorf("Run of the removed member's data = %v", err)
+	}
+	c := f.config(t, 2)
+	aside, err := SetAside(c.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(aside, "etcd", "member")); err != nil {
+		t.Error(err)
+	}
+	again, _ := f.join(t, one, 2)
+	again.reached(t, one.Board().Revision)
+}
+
+func TestQuorumIsNotRemovedByMistake(t *testing.T) {
+	f := newFleet(t)
+	hosts := f.three(t)
+	var ids []uint64
+	for _, h := range hosts {
+		ids = append(ids, h.Status(t.Context()).Member)
+	}
+	hosts[2].crash()
+	ctx := t.Context()
+	if err := hosts[0].RemoveMember(ctx, ids[2]); err != nil {
+		t.Fatalf("a dead member can't be removed: %v", err)
+	}
+	hosts[0].commit(t, put(database(1, "a")))
+}
