@@ -53,6 +53,7 @@ type Config struct {
 // The times of the loop.
 const (
 	lookEvery   = 250 * time.Millisecond
+	lookOften   = 40 * time.Millisecond  // while something here is on the move
 	lookFor     = 600 * time.Millisecond // one process's answer
 	reportFor   = time.Second
 	feedEvery   = 300 * time.Millisecond
@@ -95,18 +96,22 @@ func (a *Agent) Run(ctx context.Context) error {
 // converge is the wheel on this host: look at the board, act, observe, report.
 func (a *Agent) converge(ctx context.Context) error {
 	boards := a.cfg.Board.Subscribe(ctx)
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	next := time.NewTimer(lookEvery)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-boards:
-		case <-tick.C:
+		case <-next.C:
 		}
+		next.Reset(lookEvery)
 		board := a.cfg.Board.Board()
 		if board.Cluster.ID == "" {
 			continue
+		}
+		if onTheMove(board, a.cfg.Node) {
+			next.Reset(lookOften)
 		}
 		report := a.turn(ctx, board)
 		reportCtx, cancel := context.WithTimeout(ctx, reportFor)
@@ -115,6 +120,22 @@ func (a *Agent) converge(ctx context.Context) error {
 		}
 		cancel()
 	}
+}
+
+// onTheMove reports whether somebody waits for what this host will show: a
+// copy, a hand-over, an endpoint that comes or goes.
+func onTheMove(b *cluster.Board, node int) bool {
+	for _, i := range b.InstancesOn(node) {
+		if b.Shards[i.ID.Shard].Instance != i.ID || !i.Started || b.Ranges[i.Range].Handover != nil {
+			return true
+		}
+	}
+	for _, e := range b.Endpoints {
+		if e.ServedBy(node) && len(e.Opening)+len(e.Draining) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // turn makes the host look like the board and tells what it then sees.

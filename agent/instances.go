@@ -23,7 +23,6 @@ type process struct {
 	engine  *engine.Process // nil while there is none
 	adopted bool            // an earlier process of the folder was looked for
 	failure string          // why it is not running
-	linked  bool            // a full sync has finished since it started
 }
 
 // convergeInstances brings every instance of this host towards what the board
@@ -148,7 +147,6 @@ func (a *Agent) look(ctx context.Context, p *process) *engine.Observation {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	o := p.engine.Observe(ctx)
-	p.linked = o.LinkUp || p.linked && o.Role != engine.Master
 	return &o
 }
 
@@ -157,7 +155,7 @@ func (p *process) letGo() {
 	if p.engine != nil {
 		_ = p.engine.Close() // nothing is written through it
 	}
-	p.engine, p.linked = nil, false
+	p.engine = nil
 }
 
 // do carries one act out. What failed shows in the next look.
@@ -219,7 +217,7 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 	if err != nil {
 		return err
 	}
-	p.engine, p.linked = started, false
+	p.engine = started
 	a.cfg.Logger.Info("process started", "instance", p.id, "pid", started.PID, "port", i.Port, "replica", from != nil)
 	return nil
 }
@@ -232,9 +230,12 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 	seen := cluster.Observed{
 		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID,
 		Role: cluster.Role(o.Role), ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
-		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: p.linked,
+		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
 		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys,
+	}
+	for _, replica := range o.Feeds() {
+		seen.Feeds = append(seen.Feeds, replica.String())
 	}
 	if seen.Reason == "" {
 		seen.Reason = p.failure

@@ -24,6 +24,9 @@ const (
 // Times of a hand-over. A hold ends by itself if the executor dies.
 const (
 	promoteFor = 3 * time.Second
+	// catchUpFor bounds how long clients are held up for a target that turns out
+	// to be late; the hand-over is then given up and tried again.
+	catchUpFor = 60 * time.Millisecond
 	holdFor    = 5 * time.Second
 	holdAnswer = 30 * time.Millisecond
 	aimAnswer  = 300 * time.Millisecond
@@ -135,10 +138,11 @@ func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) c
 	hold := RangeCall{Range: o.Range, Generation: o.Generation, For: holdFor}
 	out := engine.Handover{
 		Source: instance(board, from), Target: instance(board, to),
-		Allowed: func() bool { return bootTime() < deadline },
-		Hold:    func(ctx context.Context) bool { return a.tell(ctx, nodes, PathHold, hold, holdAnswer) == nil },
-		Aim:     func(ctx context.Context) error { return a.tell(ctx, nodes, PathAim, aim, aimAnswer) },
-		Release: func(ctx context.Context) { _ = a.tell(ctx, nodes, PathRelease, hold, aimAnswer) }, // holds end by themselves
+		CatchUpFor: catchUpFor,
+		Allowed:    func() bool { return bootTime() < deadline },
+		Hold:       func(ctx context.Context) bool { return a.tell(ctx, nodes, PathHold, hold, holdAnswer) == nil },
+		Aim:        func(ctx context.Context) error { return a.tell(ctx, nodes, PathAim, aim, aimAnswer) },
+		Release:    func(ctx context.Context) { _ = a.tell(ctx, nodes, PathRelease, hold, aimAnswer) }, // holds end by themselves
 	}.Run(ctx)
 	return cluster.Outcome{
 		Result: cluster.Result(out.Result), ReplID: out.ReplID, Offset: out.FinalOffset, Reason: out.Reason, Pause: out.Pause,

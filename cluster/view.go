@@ -56,7 +56,10 @@ type Observed struct {
 	Syncing     bool   `json:"syncing,omitempty"`
 	SyncedBytes int64  `json:"synced_bytes,omitempty"`
 	SyncTotal   int64  `json:"sync_total,omitempty"`
-	// EverLinked says that a full sync has finished since the process started.
+	// Feeds names the replicas, as host:port, that are known to get this process's
+	// writes. Right after a full copy a linked replica is not fed yet.
+	Feeds []string `json:"feeds,omitempty"`
+	// EverLinked says that the first full copy is complete.
 	EverLinked bool `json:"ever_linked,omitempty"`
 	// BacklogFirst and BacklogLast are the offsets a partial resync can start from.
 	BacklogFirst int64 `json:"backlog_first,omitempty"`

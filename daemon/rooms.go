@@ -64,7 +64,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 		Report: r.report, Logger: d.log.With("room", "agent"),
 	})
 	r.discovery = discovery.New(discovery.Config{
-		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: st.Board, Subscribe: st.Subscribe,
+		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: r.current, Subscribe: st.Subscribe,
 		Logger: d.log.With("room", "discovery"),
 	})
 	r.handle(d)
@@ -121,6 +121,15 @@ func (r *rooms) run(ctx context.Context) error {
 		return inner.Wait()
 	})
 	return group.Wait()
+}
+
+// current returns the board while this host's lease stands. Without one the
+// board may be old, and clients would be sent to where nobody serves.
+func (r *rooms) current() *cluster.Board {
+	if store.BootTime() > r.store.ServeUntil() {
+		return nil
+	}
+	return r.store.Board()
 }
 
 // leader returns where the leader's daemon listens for the others.

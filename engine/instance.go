@@ -102,7 +102,8 @@ func (i Instance) Fence(ctx context.Context) error {
 // Follow makes the instance a replica of source, without rights for user
 // proxy. One that follows source already goes on undisturbed. A replica whose
 // data cannot be continued by source copies everything anew: see
-// [Observation.ContinuesFrom].
+// [Observation.ContinuesFrom]. Writes that source does not have are lost: a
+// serving master is only ever replaced by a [Handover].
 func (i Instance) Follow(ctx context.Context, source Source) error {
 	_, err := i.transact(ctx, follow(source))
 	return err

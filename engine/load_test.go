@@ -52,7 +52,7 @@ func (w *writer) run(ctx context.Context) {
 	for ctx.Err() == nil && w.err == nil {
 		c, err := asProxy(ctx, w.instances[w.at])
 		if err == nil {
-			err = w.write(ctx, c)
+			w.write(ctx, c)
 			c.Close()
 		}
 		w.at = (w.at + 1) % len(w.instances)
@@ -61,19 +61,19 @@ func (w *writer) run(ctx context.Context) {
 }
 
 // write goes on until the engine refuses or the connection breaks.
-func (w *writer) write(ctx context.Context, c *resp.Conn) error {
+func (w *writer) write(ctx context.Context, c *resp.Conn) {
 	for {
 		v, err := c.Do(ctx, "INCR", w.key)
 		var refused resp.Error
 		switch {
 		case errors.As(err, &refused):
-			return err
+			return
 		case err != nil:
 			w.maybe++
-			return err
+			return
 		case v.Int <= w.acked || v.Int > w.acked+w.maybe+1:
 			w.err = fmt.Errorf("%s: %d acknowledged, %d in doubt, and the next is %d", w.key, w.acked, w.maybe, v.Int)
-			return w.err
+			return
 		}
 		w.acked, w.maybe = v.Int, 0
 		if w.rest > 0 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -103,7 +104,7 @@ func startReplica(t testing.TB, name string, source *Process) *Process {
 	t.Helper()
 	p := start(t, testSpec(t, name, source))
 	eventually(t, "replica is linked", func() bool {
-		return linked(p.Observe(bounded(t))) && streams(source.Observe(bounded(t)), p.source())
+		return linked(p.Observe(bounded(t))) && slices.Contains(source.Observe(bounded(t)).Feeds(), p.source())
 	})
 	return p
 }

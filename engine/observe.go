@@ -89,6 +89,19 @@ type Replica struct {
 
 func (o Observation) answered() bool { return o.State == Up || o.State == Loading }
 
+// Feeds returns the replicas that are known to get the writes: after a full
+// copy a source only begins to send them with the replica's first
+// acknowledgement, up to a second after either side calls it linked.
+func (o Observation) Feeds() []Source {
+	var list []Source
+	for _, r := range o.Replicas {
+		if r.State == "online" && (r.Offset > 0 || o.Offset == 0) {
+			list = append(list, r.Source)
+		}
+	}
+	return list
+}
+
 // ContinuesFrom reports whether a replica in state o could follow source
 // without a full copy: it holds the same history, and what it lacks is in the
 // source's backlog.

@@ -28,7 +28,7 @@ func openPID(pid int, started uint64, dir string) (pidfd, bool) {
 	}
 	ticks, err := startTicks(pid)
 	if err != nil || ticks != started || !runsFrom(pid, dir) || !p.alive() {
-		p.close()
+		_ = p.close()
 		return pidfd{}, false
 	}
 	return p, true
@@ -44,8 +44,9 @@ func holdPID(pid int) (pidfd, error) {
 }
 
 func newPidfdFile(fd int) *os.File {
-	// Only a non-blocking file is given to the runtime's poller.
-	unix.SetNonblock(fd, true)
+	// Only a non-blocking file is given to the runtime's poller. Setting it
+	// cannot fail on an open descriptor.
+	_ = unix.SetNonblock(fd, true)
 	return os.NewFile(uintptr(fd), "pidfd")
 }
 
@@ -107,7 +108,7 @@ func (p pidfd) wait(ctx context.Context) error {
 		return err
 	}
 	defer own.Close()
-	stop := context.AfterFunc(ctx, func() { own.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = own.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	raw, err := own.SyscallConn()
 	if err != nil {

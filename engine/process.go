@@ -85,7 +85,7 @@ func (p *Process) Kill() error {
 
 // Close lets go of the process without touching it. The other methods fail
 // from then on.
-func (p *Process) Close() error { return p.pid.close() }
+func (p *Process) Close() { _ = p.pid.close() }
 
 // Remove deletes the folder once the process is gone; before that it refuses.
 func (p *Process) Remove() error {

@@ -87,7 +87,7 @@ func (r *run) blocker(s, t Observation) string {
 		return fmt.Sprintf("target %s still makes its copy", name)
 	case !t.LinkUp:
 		return fmt.Sprintf("target %s is not linked to its source", name)
-	case !streams(s, r.Target.source()):
+	case !slices.Contains(s.Feeds(), r.Target.source()):
 		return fmt.Sprintf("target %s is linked, but is not seen to follow yet", name)
 	case t.ReplID != s.ReplID:
 		return fmt.Sprintf("target %s has data of another history", name)
@@ -95,15 +95,6 @@ func (r *run) blocker(s, t Observation) string {
 		return fmt.Sprintf("target %s lags %d bytes behind", name, lag)
 	}
 	return ""
-}
-
-// streams reports whether the source is known to send its writes to the
-// replica: after a full copy it only begins with the replica's first
-// acknowledgement, up to a second after either side calls it linked.
-func streams(source Observation, replica Source) bool {
-	return slices.ContainsFunc(source.Replicas, func(r Replica) bool {
-		return r.Source == replica && r.State == "online" && (r.Offset > 0 || source.Offset == 0)
-	})
 }
 
 // swap goes through the steps; the first that fails is answered by going back.

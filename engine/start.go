@@ -89,15 +89,18 @@ func (s Spec) launch() (*Process, error) {
 	// Our child keeps its number until it is waited for, dead or alive.
 	held, err := holdPID(pid)
 	if err != nil {
-		return nil, err
-	}
-	if r.Started, err = startTicks(pid); err != nil {
-		return nil, errors.Join(err, held.close())
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		_, reap := syscall.Wait4(pid, nil, 0, nil)
+		return nil, errors.Join(err, reap)
 	}
 	r.PID = pid
 	p := newProcess(s.Dir, r, held)
-	if err := r.save(s.Dir); err != nil {
-		return nil, errors.Join(err, p.Kill(), p.Close())
+	if r.Started, err = startTicks(pid); err == nil {
+		err = r.save(s.Dir)
+	}
+	if err != nil {
+		defer p.Close()
+		return nil, errors.Join(err, p.Kill())
 	}
 	return p, nil
 }
@@ -140,10 +143,16 @@ func (p *Process) firstLook(ctx context.Context) error {
 		if err == nil {
 			return errors.New("engine ended at once: " + lastLine(p.Dir))
 		}
-		if ctx.Err() != nil || p.Observe(ctx).answered() {
+		if ctx.Err() != nil || p.answersWithin(ctx, 200*time.Millisecond) {
 			return nil
 		}
 	}
+}
+
+func (p *Process) answersWithin(ctx context.Context, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return p.Observe(ctx).answered()
 }
 
 // lastLine returns what the engine said last.

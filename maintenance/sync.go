@@ -3,6 +3,7 @@ package maintenance
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
@@ -26,6 +27,9 @@ func unsynced(v cluster.View, replica cluster.Instance) string {
 	}
 	if why := unlinked(v, replica, master); why != "" {
 		return why
+	}
+	if !slices.Contains(m.Feeds, address(v, replica)) {
+		return "does not get its master's writes yet"
 	}
 	if o, _ := v.Observed(replica.ID); m.Offset-o.Offset > smallLag {
 		return fmt.Sprintf("is %d bytes behind", m.Offset-o.Offset)

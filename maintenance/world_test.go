@@ -419,12 +419,28 @@ func (w *world) makeReport(id int, h *host) cluster.Report {
 		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: "it does not start"}
 	}
 	for pid, p := range h.procs {
-		r.Instances[pid] = p.Observed
+		o := p.Observed
+		o.Feeds = w.fedBy(fmt.Sprintf("%s:%d", w.board.Nodes[id].Address, p.of.Port))
+		r.Instances[pid] = o
 	}
 	for eid, s := range h.listeners {
 		r.Proxy.Endpoints[eid] = *s
 	}
 	return r
+}
+
+// fedBy returns who replicates from the address.
+func (w *world) fedBy(source string) []string {
+	var list []string
+	for _, h := range w.hosts {
+		for _, p := range h.procs {
+			if h.up && p.Role == cluster.Slave && p.Linked && p.Source == source {
+				list = append(list, fmt.Sprintf("%s:%d", w.board.Nodes[p.of.Node].Address, p.of.Port))
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // carry lets the leader work until no action is left to carry out.

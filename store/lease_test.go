@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -68,21 +69,17 @@ func TestLostLeaseAndLostKeyAreReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leases, err := l.client().Leases(t.Context())
-	if err != nil || len(leases.Leases) != 1 {
-		t.Fatalf("leases = %v, %v", leases, err)
-	}
-	for name, take := range map[string]func() error{
-		"lease": func() error { _, err := l.client().Revoke(t.Context(), leases.Leases[0].ID); return err },
-		"key":   func() error { _, err := l.client().Delete(t.Context(), aliveKey(1)); return err },
+	for name, take := range map[string]func(clientv3.LeaseID) error{
+		"lease": func(id clientv3.LeaseID) error { _, err := l.client().Revoke(t.Context(), id); return err },
+		"key":   func(clientv3.LeaseID) error { _, err := l.client().Delete(t.Context(), aliveKey(1)); return err },
 	} {
-		before := aliveRevision(t, l.client())
-		if err := take(); err != nil && name == "key" {
+		before := aliveKeyOf(t, l.client())
+		if err := take(clientv3.LeaseID(before.Lease)); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "a new key after the loss of the "+name, func() error {
-			if now := aliveRevision(t, l.client()); now <= before {
-				return fmt.Errorf("revision %d", now)
+			if now := aliveKeyOf(t, l.client()); now.ModRevision <= before.ModRevision {
+				return fmt.Errorf("revision %d", now.ModRevision)
 			}
 			return nil
 		})
@@ -90,16 +87,16 @@ func TestLostLeaseAndLostKeyAreReplaced(t *testing.T) {
 	}
 }
 
-func aliveRevision(t *testing.T, c *clientv3.Client) int64 {
+func aliveKeyOf(t *testing.T, c *clientv3.Client) *mvccpb.KeyValue {
 	t.Helper()
 	answer, err := c.Get(t.Context(), aliveKey(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, kv := range answer.Kvs {
-		return kv.ModRevision
+		return kv
 	}
-	return 0
+	return &mvccpb.KeyValue{}
 }
 
 func TestBootTimeGoesForward(t *testing.T) {

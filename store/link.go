@@ -32,6 +32,7 @@ type link struct {
 	mu      sync.Mutex
 	remotes []remote
 	at      int
+	left    chan struct{} // closed when the link goes on to another remote
 }
 
 type remote struct {
@@ -53,7 +54,7 @@ func newLink(c Config, st start) (*link, error) {
 		return nil, err
 	}
 	log, _ := newZap(c.Logger)
-	l := &link{tls: config, log: log}
+	l := &link{tls: config, log: log, left: make(chan struct{})}
 	return l, l.aim(c.Endpoints)
 }
 
@@ -75,8 +76,7 @@ func (l *link) aim(endpoints []string) error {
 	defer l.mu.Unlock()
 	var next []remote
 	for _, e := range endpoints {
-		i := slices.IndexFunc(l.remotes, func(r remote) bool { return r.endpoint == e })
-		if i >= 0 {
+		if i := l.index(e); i >= 0 {
 			next = append(next, l.remotes[i])
 			continue
 		}
@@ -86,23 +86,48 @@ func (l *link) aim(endpoints []string) error {
 		}
 		next = append(next, r)
 	}
-	for _, r := range l.remotes {
-		if !slices.Contains(endpoints, r.endpoint) {
+	var present string
+	if len(l.remotes) > 0 {
+		present = l.remotes[l.at].endpoint
+	}
+	old := l.remotes
+	l.remotes = next
+	if l.at = l.index(present); l.at < 0 {
+		l.turnTo(0)
+	}
+	for _, r := range old {
+		if l.index(r.endpoint) < 0 {
 			r.client.Close()
 		}
 	}
-	l.remotes, l.at = next, 0
 	return nil
+}
+
+func (l *link) index(endpoint string) int {
+	return slices.IndexFunc(l.remotes, func(r remote) bool { return r.endpoint == endpoint })
+}
+
+func (l *link) turnTo(i int) {
+	l.at = i
+	close(l.left)
+	l.left = make(chan struct{})
 }
 
 // client returns whom to ask now.
 func (l *link) client() *clientv3.Client {
+	c, _ := l.current()
+	return c
+}
+
+// current returns whom to ask now, and a channel that is closed when that
+// changes; a member never does.
+func (l *link) current() (*clientv3.Client, <-chan struct{}) {
 	if l.member != nil {
-		return l.member.client
+		return l.member.client, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.remotes[l.at].client
+	return l.remotes[l.at].client, l.left
 }
 
 // failed says that c did not answer, so that the next voter is asked next.
@@ -110,7 +135,7 @@ func (l *link) failed(c *clientv3.Client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.member == nil && l.remotes[l.at].client == c {
-		l.at = (l.at + 1) % len(l.remotes)
+		l.turnTo((l.at + 1) % len(l.remotes))
 	}
 }
 

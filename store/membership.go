@@ -88,7 +88,9 @@ func (s *Store) AddLearner(ctx context.Context, name, peerURL string, replace bo
 			return 0, "", err
 		}
 	}
-	err = retry(ctx, func() error {
+	// An id is made of URL and second: one added and removed in this second is not
+	// given again, which etcd reports as not found.
+	err = retry(ctx, rpctypes.ErrMemberNotFound, func() error {
 		answer, err := m.client.MemberAddAsLearner(ctx, []string{peerURL})
 		if err == nil {
 			memberID, present = answer.Member.ID, members(answer.Members)
@@ -129,12 +131,12 @@ func (s *Store) Promote(ctx context.Context, memberIDs ...uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
 	defer cancel()
 	for _, id := range memberIDs {
-		if err := retry(ctx, func() error { return s.inSync(ctx, m, id) }); err != nil {
+		if err := retry(ctx, rpctypes.ErrMemberLearnerNotReady, func() error { return s.inSync(ctx, m, id) }); err != nil {
 			return membershipFailure(fmt.Sprintf("wait for member %x to catch up", id), err)
 		}
 	}
 	for _, id := range memberIDs {
-		err := retry(ctx, func() error {
+		err := retry(ctx, rpctypes.ErrMemberLearnerNotReady, func() error {
 			_, err := m.client.MemberPromote(ctx, id)
 			return err
 		})
@@ -190,7 +192,7 @@ func (s *Store) RemoveMember(ctx context.Context, memberID uint64) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, membershipTimeout)
 	defer cancel()
-	err = retry(ctx, func() error {
+	err = retry(ctx, rpctypes.ErrUnhealthy, func() error {
 		_, err := m.client.MemberRemove(ctx, memberID)
 		return err
 	})
@@ -200,12 +202,12 @@ func (s *Store) RemoveMember(ctx context.Context, memberID uint64) error {
 	return membershipFailure(fmt.Sprintf("remove member %x", memberID), err)
 }
 
-// retry repeats f while the quorum only asks for patience, and returns the last
-// error when ctx ends.
-func retry(ctx context.Context, f func() error) error {
+// retry repeats f while it fails with passing, or the quorum refuses because of
+// an earlier change, and returns the last error when ctx ends.
+func retry(ctx context.Context, passing error, f func() error) error {
 	for {
 		err := f()
-		patience := errors.Is(err, rpctypes.ErrUnhealthy) || errors.Is(err, rpctypes.ErrMemberLearnerNotReady)
+		patience := errors.Is(err, passing) || errors.Is(err, rpctypes.ErrUnhealthy)
 		if !patience || !pause(ctx.Done(), membershipPoll) {
 			return err
 		}

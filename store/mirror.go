@@ -79,9 +79,9 @@ func (m *mirror) run(ctx context.Context, l *link) error {
 	const first, last = 50 * time.Millisecond, 2 * time.Second
 	wait := first
 	for {
-		c := l.client()
+		c, left := l.current()
 		began := time.Now()
-		err := m.follow(ctx, l, c)
+		err := m.follow(ctx, l, c, left)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -107,7 +107,7 @@ func (m *mirror) concern() slog.Level {
 
 // follow goes on from the revision reached, or loads everything first. It ends
 // with the reason for which it can't go on.
-func (m *mirror) follow(ctx context.Context, l *link, c *clientv3.Client) error {
+func (m *mirror) follow(ctx context.Context, l *link, c *clientv3.Client, left <-chan struct{}) error {
 	load := m.state().revision == 0
 	for {
 		if load {
@@ -115,7 +115,7 @@ func (m *mirror) follow(ctx context.Context, l *link, c *clientv3.Client) error 
 				return err
 			}
 		}
-		err := m.watch(ctx, c, m.state().revision+1)
+		err := m.watch(ctx, c, left, m.state().revision+1)
 		// What was deleted before a compaction is told by no event: only a full list shows it.
 		if load = errors.Is(err, rpctypes.ErrCompacted); !load {
 			return err
@@ -184,26 +184,31 @@ func (m *mirror) reset(pairs []*mvccpb.KeyValue, revision int64) error {
 	return nil
 }
 
-func (m *mirror) watch(ctx context.Context, c *clientv3.Client, from int64) error {
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
-	stream := c.Watch(ctx, root, clientv3.WithRange(logPrefix), clientv3.WithRev(from), clientv3.WithProgressNotify())
-	quiet := time.NewTimer(silence)
-	defer quiet.Stop()
-	for {
+// watch ends when the node has turned to another voter, too: what does not
+// answer its renewals shall not keep it waiting for news either.
+func (m *mirror) watch(ctx context.Context, c *clientv3.Client, left <-chan struct{}, from int64) error {
+	ctx, cancel := context.WithCancelCause(clientv3.WithRequireLeader(ctx))
+	defer cancel(nil)
+	go func() {
 		select {
-		case r, open := <-stream:
-			if !open {
-				return errors.New("the watch ended")
-			}
-			if err := m.receive(r); err != nil {
-				return err
-			}
-			quiet.Reset(silence)
-		case <-quiet.C:
-			return errors.New("the watch fell silent")
+		case <-left:
+			cancel(errors.New("the voter does not answer"))
+		case <-ctx.Done():
 		}
+	}()
+	quiet := time.AfterFunc(silence, func() { cancel(errors.New("the watch fell silent")) })
+	defer quiet.Stop()
+	stream := c.Watch(ctx, root, clientv3.WithRange(logPrefix), clientv3.WithRev(from), clientv3.WithProgressNotify())
+	for r := range stream {
+		if err := m.receive(r); err != nil {
+			return err
+		}
+		quiet.Reset(silence)
 	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return errors.New("the watch ended")
 }
 
 func (m *mirror) receive(r clientv3.WatchResponse) error {
