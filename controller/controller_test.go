@@ -72,12 +72,6 @@ func (q *quorum) kill(node int) {
 	delete(q.alive, node)
 }
 
-func (q *quorum) write(c cluster.Change) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.board = q.board.With(q.board.Revision+1, c)
-}
-
 // hands answers orders as the test says.
 type hands struct {
 	mu     sync.Mutex

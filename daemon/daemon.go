@@ -153,7 +153,7 @@ func serve(ctx context.Context, listener net.Listener, server *http.Server) erro
 		last, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		if server.Shutdown(last) != nil {
-			server.Close()
+			_ = server.Close() // it ran out of time
 		}
 	})
 	err := server.Serve(listener)

@@ -85,7 +85,7 @@ func (p *Process) Kill() error {
 
 // Close lets go of the process without touching it. The other methods fail
 // from then on.
-func (p *Process) Close() { _ = p.pid.close() }
+func (p *Process) Close() error { return p.pid.close() }
 
 // Remove deletes the folder once the process is gone; before that it refuses.
 func (p *Process) Remove() error {
@@ -129,7 +129,7 @@ func Adopt(dir string) (*Process, bool, error) {
 func Remove(dir string) error {
 	p, running, err := Adopt(dir)
 	if running {
-		defer p.Close()
+		defer func() { _ = p.Close() }()
 		return p.Remove()
 	}
 	if err != nil {

@@ -38,7 +38,7 @@ func Start(ctx context.Context, s Spec) (*Process, error) {
 		if err = p.firstLook(ctx); err == nil {
 			return p, nil
 		}
-		p.Close()
+		_ = p.Close()
 	}
 	return nil, errors.Join(fmt.Errorf("instance %s: start: %w", s.Name, err), os.RemoveAll(s.Dir))
 }
@@ -99,7 +99,7 @@ func (s Spec) launch() (*Process, error) {
 		err = r.save(s.Dir)
 	}
 	if err != nil {
-		defer p.Close()
+		defer func() { _ = p.Close() }()
 		return nil, errors.Join(err, p.Kill())
 	}
 	return p, nil

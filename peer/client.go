@@ -116,7 +116,7 @@ func (c *Client) Forward(address, prefix string) http.Handler {
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadGateway)
-			json.NewEncoder(w).Encode(&Error{
+			_ = json.NewEncoder(w).Encode(&Error{
 				Code:    "no_cluster_master",
 				Message: "the cluster master at " + address + " does not answer",
 				Hint:    "try again in a few seconds",

@@ -57,7 +57,7 @@ func listenControl(ctx context.Context, path string) (net.Listener, error) {
 		err = os.Rename(own, path)
 	}
 	if err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, fmt.Errorf("proxy: control socket: %w", err)
 	}
 	return l, nil

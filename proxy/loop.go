@@ -90,7 +90,7 @@ type ringer struct{ *loop }
 
 func (r ringer) ready(uint32) {
 	var b [8]byte
-	unix.Read(r.bell, b[:])
+	_, _ = unix.Read(r.bell, b[:])
 }
 
 // post has f run by the loop and waits until it has. It reports whether it
@@ -103,7 +103,7 @@ func (l *loop) post(f func()) bool {
 		return false
 	}
 	l.mail = append(l.mail, func() { f(); close(done) })
-	unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	l.mu.Unlock()
 	<-done
 	return true

@@ -62,10 +62,10 @@ func (c *Conn) Pipeline(ctx context.Context, cmds ...[]string) ([]Value, error) 
 
 // bind ends the connection's waits when ctx ends, until done is called.
 func (c *Conn) bind(ctx context.Context) (done func()) {
-	c.SetDeadline(time.Time{})
+	_ = c.SetDeadline(time.Time{})
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		c.SetDeadline(time.Unix(1, 0))
+		_ = c.SetDeadline(time.Unix(1, 0))
 		close(ended)
 	})
 	return func() {

@@ -37,7 +37,7 @@ func inlineWord(line []byte) (word, rest []byte, ok bool) {
 		case '\'':
 			word, rest, ok = singleQuoted(word, rest[1:])
 		default:
-			word, rest, ok = append(word, rest[0]), rest[1:], true
+			word, rest = append(word, rest[0]), rest[1:]
 			continue
 		}
 		// A closing quote must be followed by a blank or nothing.

@@ -21,7 +21,7 @@ import (
 )
 
 // lockWait is how long a predecessor may take to let go of the folder.
-const lockWait = 5 * time.Second
+const lockWait = 2 * time.Second
 
 // card says whose data lies in the folder. It is written when the member has
 // started for the first time, and its name before that.

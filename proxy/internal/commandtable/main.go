@@ -46,7 +46,7 @@ func ask() (resp.Value, error) {
 	if err := engine.Start(); err != nil {
 		return resp.Value{}, err
 	}
-	defer engine.Wait()
+	defer func() { _ = engine.Wait() }()
 	defer engine.Process.Kill()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
