@@ -64,6 +64,7 @@ const (
 type Agent struct {
 	cfg    Config
 	orders orders
+	kick   chan struct{} // has the loop look now
 
 	mu        sync.Mutex // guards everything that follows
 	processes map[cluster.InstanceID]*process
@@ -78,6 +79,7 @@ func New(cfg Config) *Agent {
 		cfg:       cfg,
 		processes: map[cluster.InstanceID]*process{},
 		orders:    orders{known: map[string]*running{}},
+		kick:      make(chan struct{}, 1),
 	}
 }
 
@@ -87,6 +89,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.converge(ctx) })
 	group.Go(func() error { return a.feed(ctx) })
+	group.Go(func() error { return a.watchDrains(ctx) })
 	err := group.Wait()
 	a.orders.wait.Wait()
 	a.release()
@@ -103,6 +106,7 @@ func (a *Agent) converge(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-boards:
+		case <-a.kick:
 		case <-next.C:
 		}
 		next.Reset(lookEvery)

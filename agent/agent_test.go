@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type desk struct {
 	mu      sync.Mutex
 	board   *cluster.Board
-	changes chan *cluster.Board
+	changes []chan *cluster.Board
 }
 
 func (d *desk) Board() *cluster.Board {
@@ -34,10 +34,16 @@ func (d *desk) Board() *cluster.Board {
 	defer d.mu.Unlock()
 	return d.board
 }
-func (d *desk) Subscribe(context.Context) <-chan *cluster.Board { return d.changes }
-func (d *desk) Sync(context.Context) (*cluster.Board, error)    { return d.Board(), nil }
-func (d *desk) ServeUntil() int64                               { return bootTime() + int64(time.Minute) }
-func (d *desk) Alive() map[int]bool                             { return map[int]bool{1: true} }
+func (d *desk) Subscribe(context.Context) <-chan *cluster.Board {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := make(chan *cluster.Board, 1)
+	d.changes = append(d.changes, c)
+	return c
+}
+func (d *desk) Sync(context.Context) (*cluster.Board, error) { return d.Board(), nil }
+func (d *desk) ServeUntil() int64                            { return bootTime() + int64(time.Minute) }
+func (d *desk) Alive() map[int]bool                          { return map[int]bool{1: true} }
 func (d *desk) Call(context.Context, int, string, any, any) error {
 	return errors.New("no other daemon")
 }
@@ -50,9 +56,11 @@ func (d *desk) commit(t *testing.T, cmd cluster.Command) *cluster.Board {
 		t.Fatalf("%T: %v", cmd, err)
 	}
 	d.board = d.board.With(d.board.Revision+1, change)
-	select {
-	case d.changes <- d.board:
-	default:
+	for _, c := range d.changes {
+		select {
+		case c <- d.board:
+		default:
+		}
 	}
 	return d.board
 }
@@ -80,7 +88,7 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	h := &host{t: t, dir: t.TempDir(), binary: binary}
-	h.desk = &desk{changes: make(chan *cluster.Board, 1)}
+	h.desk = &desk{}
 	var empty *cluster.Board
 	h.desk.board = empty.With(1, cluster.Change{Put: []cluster.Object{
 		cluster.Cluster{ID: "test", NextDatabase: 1, NextShard: 1},

@@ -210,7 +210,7 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
 	started, err := engine.Start(ctx, engine.Spec{
 		Name: i.ID.String(), Dir: p.dir, Binary: a.cfg.Binary,
-		Address: b.Nodes[i.Node].Address, Port: i.Port, Source: from,
+		Address: b.Nodes[i.Node].Address, Port: i.Port, Source: from, Resume: !empty,
 		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
 		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
 	})

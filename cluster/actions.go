@@ -45,8 +45,20 @@ func (a Action) become(next ActionStatus) (Action, error) {
 	if !a.Status.MayBecome(next) {
 		return a, fmt.Errorf("action %s is %s and can not become %s", a.ID, a.Status, next)
 	}
+	if next == ActionCompleted && !a.MovesEnded() {
+		return a, fmt.Errorf("action %s has moves to make", a.ID)
+	}
 	a.Status = next
 	return a, nil
+}
+
+// running returns the action, which must be carried out at the moment.
+func (b *Board) running(id string) (Action, error) {
+	a, err := b.action(id)
+	if err == nil && a.Status != ActionRunning {
+		err = fmt.Errorf("action %s is %s, not running", id, a.Status)
+	}
+	return a, err
 }
 
 // RecordChecks writes down the checks and starts the action.
@@ -91,7 +103,7 @@ type SaveSnapshot struct {
 
 // Apply implements Command.
 func (c SaveSnapshot) Apply(b *Board) (Change, error) {
-	a, err := b.action(c.Action)
+	a, err := b.running(c.Action)
 	if err != nil {
 		return Change{}, err
 	}
@@ -116,7 +128,7 @@ type KeepSnapshot struct {
 
 // Apply implements Command.
 func (c KeepSnapshot) Apply(b *Board) (Change, error) {
-	a, err := b.action(c.Action)
+	a, err := b.running(c.Action)
 	if err != nil {
 		return Change{}, err
 	}
@@ -136,7 +148,7 @@ type Mark struct {
 
 // Apply implements Command.
 func (c Mark) Apply(b *Board) (Change, error) {
-	a, err := b.action(c.Action)
+	a, err := b.running(c.Action)
 	if err != nil {
 		return Change{}, err
 	}
@@ -170,6 +182,9 @@ type BeginReturn struct {
 func (c BeginReturn) Apply(b *Board) (Change, error) {
 	a, n, m, err := b.returning(c.Action)
 	if err != nil {
+		return Change{}, err
+	}
+	if _, err := b.running(a.ID); err != nil {
 		return Change{}, err
 	}
 	m.Returning = a.ID
@@ -235,7 +250,7 @@ type AttachPlan struct {
 // Apply implements Command. Moves already ended are kept as they are: only what
 // was waiting is planned anew.
 func (c AttachPlan) Apply(b *Board) (Change, error) {
-	a, err := b.action(c.Action)
+	a, err := b.running(c.Action)
 	if err != nil {
 		return Change{}, err
 	}

@@ -39,7 +39,7 @@ type StartMove struct {
 
 // Apply implements Command.
 func (c StartMove) Apply(b *Board) (Change, error) {
-	a, err := b.action(c.Action)
+	a, err := b.running(c.Action)
 	if err != nil {
 		return Change{}, err
 	}
@@ -316,6 +316,9 @@ func (c LoseRange) Apply(b *Board) (Change, error) {
 	if !ok || r.Lost {
 		return Change{}, nil
 	}
+	if r.Handover != nil {
+		return Change{}, fmt.Errorf("range %s is being handed over", r.ID)
+	}
 	r.Lost = true
 	r.Generation++
 	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_lost", Severity: "CRITICAL", Database: r.ID.Database, Shard: r.Master.Shard,
@@ -356,17 +359,15 @@ func (c Bind) Apply(b *Board) (Change, error) {
 	refused := fmt.Errorf("endpoint %s can not %s from nodes %v opening %v draining %v", e.ID, c.Step, e.Nodes, e.Opening, e.Draining)
 	switch c.Step {
 	case BindOpen:
-		if len(c.Nodes) == 0 {
+		if len(c.Nodes) == 0 || len(e.Draining) > 0 {
 			return Change{}, refused
 		}
 		e.Opening = without(c.Nodes, e.Nodes...)
-		e.Draining = without(e.Draining, c.Nodes...)
 	case BindSwitch:
 		if len(e.Opening) == 0 {
 			return Change{}, refused
 		}
-		e.Draining = append(without(e.Draining, e.Nodes...), e.Nodes...)
-		e.Nodes, e.Opening, e.Since = e.Opening, nil, c.At
+		e.Draining, e.Nodes, e.Opening, e.Since = e.Nodes, e.Opening, nil, c.At
 	case BindAnnounce:
 		e.Announced = e.Nodes[0]
 	case BindClose:

@@ -119,6 +119,7 @@ func (s Spec) persistenceOptions(set func(string, string, ...any)) {
 	set("save", `""`)
 	set("rdbcompression", "no")
 	set("aof-use-rdb-preamble", "yes")
+	set("appenddirname", aofName)
 	set("appendfsync", "everysec")
 	if s.AOF {
 		set("appendonly", "yes")

@@ -13,6 +13,7 @@ const (
 	configName = "redis.conf"
 	usersName  = "users.acl"
 	logName    = "engine.log"
+	aofName    = "appendonlydir"
 )
 
 // record is what finds a running engine again. PID is 0 from before the engine

@@ -41,6 +41,9 @@ type Spec struct {
 	Eviction  string // the engine's policy name; "" means noeviction
 	AOF       bool
 	Users     Users
+	// Resume starts a master from the append-only files that an earlier process
+	// of the folder left.
+	Resume bool
 	// Source makes it a replica. Without one it is an empty master that serves
 	// at once.
 	Source *Source
@@ -62,6 +65,7 @@ func (s Spec) check() error {
 	need(s.Users.Agent != "" && s.Users.Replica != "" && s.Users.Proxy != "", "a user has no password")
 	need(s.Users.Agent != s.Users.Proxy && s.Users.Agent != s.Users.Replica, "users share a password")
 	need(!strings.ContainsAny(s.Name+s.Dir+s.Eviction+s.Users.Replica, "\"\\\r\n\x00"), "a setting has a quote, backslash or line end in it")
+	need(!s.Resume || s.AOF && s.Source == nil, "only a master with append-only files can resume")
 	need(s.Source == nil || net.ParseIP(s.Source.Address) != nil, "source is not an IP address")
 	return errors.Join(errs...)
 }

@@ -18,11 +18,12 @@ const firstLook = 2 * time.Second
 
 // Start makes the folder, writes the engine's files and starts it in a session
 // of its own, so that it outlives this program. The folder must not exist yet
-// or be empty: an engine would load whatever an earlier one left. Start returns
+// or be empty, since an engine would load whatever an earlier one left; with
+// Spec.Resume it must hold just that, and is never removed. Start returns
 // when the process number is on disk and the engine has answered, or has run
 // for a while without; it does not wait for data. An engine that ends at once,
 // for example because its port is taken, is an error with its last words, and
-// leaves no folder. If ctx ends meanwhile the process stays.
+// leaves no new folder. If ctx ends meanwhile the process stays.
 func Start(ctx context.Context, s Spec) (*Process, error) {
 	if err := errors.Join(s.check(), ctx.Err()); err != nil {
 		return nil, err
@@ -40,7 +41,11 @@ func Start(ctx context.Context, s Spec) (*Process, error) {
 		}
 		_ = p.Close()
 	}
-	return nil, errors.Join(fmt.Errorf("instance %s: start: %w", s.Name, err), os.RemoveAll(s.Dir))
+	err = fmt.Errorf("instance %s: start: %w", s.Name, err)
+	if s.Resume {
+		return nil, err
+	}
+	return nil, errors.Join(err, os.RemoveAll(s.Dir))
 }
 
 // portFree gives the plain answer early; the engine itself has the last word.
@@ -64,7 +69,10 @@ func (s Spec) makeFolder() error {
 	if err != nil {
 		return err
 	}
-	if len(left) > 0 {
+	if _, err := os.Stat(filepath.Join(s.Dir, aofName)); s.Resume && err != nil {
+		return fmt.Errorf("instance %s: folder %s holds no files to resume from: %w", s.Name, s.Dir, err)
+	}
+	if len(left) > 0 && !s.Resume {
 		return fmt.Errorf("instance %s: folder %s is not empty", s.Name, s.Dir)
 	}
 	// MkdirAll leaves an existing folder's mode alone.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -70,7 +71,8 @@ func TestDamagedDataIsRefused(t *testing.T) {
 		"log gone":          remove("etcd/member/wal"),
 		"log empty":         overwrite("etcd/member/wal/*.wal", ""),
 		"log overwritten":   overwrite("etcd/member/wal/*.wal", "this is no log, and it is longer than a record"),
-		"log cut":           cutLog,
+		"head of log":       spoilRecord(2),
+		"middle of log":     spoilRecord(8),
 		"database gone":     remove("etcd/member/snap/db"),
 		"database empty":    overwrite("etcd/member/snap/db", "x"),
 		"card overwritten":  overwrite("member.json", "{"),
@@ -84,16 +86,27 @@ func TestDamagedDataIsRefused(t *testing.T) {
 	}
 }
 
-// cutLog breaks a record in the middle of the log.
-func cutLog(t *testing.T, c Config) {
-	files, _ := filepath.Glob(filepath.Join(c.dataDir(), "member", "wal", "*.wal"))
-	content, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	content[500] ^= 0xff
-	if err := os.WriteFile(files[0], content, 0o600); err != nil {
-		t.Fatal(err)
+// spoilRecord changes the last byte of the n-th record of the log.
+func spoilRecord(n int) func(*testing.T, Config) {
+	return func(t *testing.T, c Config) {
+		files, _ := filepath.Glob(filepath.Join(c.dataDir(), "member", "wal", "*.wal"))
+		content, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, last := 0, 0
+		for range n {
+			frame := binary.LittleEndian.Uint64(content[next:])
+			last = next + 8 + int(frame&(1<<56-1))
+			next = last
+			if frame>>63 == 1 {
+				next += int(frame >> 56 & 7) // padding
+			}
+		}
+		content[last-1] ^= 0xff
+		if err := os.WriteFile(files[0], content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

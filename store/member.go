@@ -162,11 +162,11 @@ func (m *member) watch(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-m.server.StopNotify():
+	case <-m.server.StoppingNotify():
 		return ErrRemoved // the one reason for which etcd stops in good order
 	case err := <-m.etcd.Err():
 		select {
-		case <-m.server.StopNotify():
+		case <-m.server.StoppingNotify(): // the ports close because of it
 			return ErrRemoved
 		default:
 			return fmt.Errorf("the quorum's member stopped: %w", err)
