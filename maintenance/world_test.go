@@ -209,6 +209,7 @@ func (w *world) tick() {
 		}
 	}
 	w.handovers()
+	w.recover()
 	for range 3 { // replicas of replicas
 		w.replicate()
 	}

@@ -56,8 +56,10 @@ type host struct {
 	office *office
 }
 
+// newFleet makes the test run beside another one: most of its time is waiting.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
+	t.Parallel()
 	return &fleet{
 		dir:    t.TempDir(),
 		ca:     newTestAuthority(t),
