@@ -66,11 +66,12 @@ type Agent struct {
 	orders orders
 	kick   chan struct{} // has the loop look now
 
+	proxyDown int // looks in a row in which it did not answer; the loop's
+
 	mu        sync.Mutex // guards everything that follows
 	processes map[cluster.InstanceID]*process
 	sequence  int64
-	routes    int64 // board revision whose routes the proxy applied
-	proxyDown int   // looks in a row in which it did not answer
+	routes    int64 // board revision whose routes the proxy applied; 0: feed it
 }
 
 // New returns an Agent that does nothing until Run.
@@ -160,20 +161,39 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 	}
 }
 
-// feed keeps telling the proxy until when it may serve.
+// feed keeps telling the proxy until when it may serve. After a time without
+// that right it comes back only with the routes of now: while this host counted
+// as gone, others may have been promoted.
 func (a *Agent) feed(ctx context.Context) error {
 	tick := time.NewTicker(feedEvery)
 	defer tick.Stop()
+	fed := int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if until := a.cfg.Board.ServeUntil(); until > 0 {
-			feedCtx, cancel := context.WithTimeout(ctx, feedEvery)
-			_ = a.cfg.Proxy.ServeUntil(feedCtx, until) // told again in a moment; silence is what the fence is for
-			cancel()
+		until := a.cfg.Board.ServeUntil()
+		if until == 0 || bootTime() > fed && a.routesApplied() < a.cfg.Board.Board().Revision {
+			continue
 		}
+		feedCtx, cancel := context.WithTimeout(ctx, feedEvery)
+		if a.cfg.Proxy.ServeUntil(feedCtx, until) == nil {
+			fed = until
+		}
+		cancel()
 	}
+}
+
+func (a *Agent) routesApplied() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.routes
+}
+
+func (a *Agent) setRoutes(revision int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.routes = revision
 }

@@ -22,25 +22,25 @@ const proxyPatience = 3
 func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster.ProxyReport {
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
-	if a.routes != board.Revision {
+	if a.routesApplied() != board.Revision {
 		if err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node)); err != nil {
 			return a.proxyMissing(ctx, err)
 		}
-		a.routes = board.Revision
+		a.setRoutes(board.Revision)
 	}
 	stats, err := a.cfg.Proxy.Stats(ctx)
 	if err != nil {
 		return a.proxyMissing(ctx, err)
 	}
-	if stats.Revision < a.routes {
-		a.routes = 0 // another process than the one that was fed
+	if stats.Revision < board.Revision {
+		a.setRoutes(0) // another process than the one that was fed
 	}
 	a.proxyDown = 0
 	return stats.Report()
 }
 
 func (a *Agent) proxyMissing(ctx context.Context, err error) cluster.ProxyReport {
-	a.routes = 0
+	a.setRoutes(0)
 	if a.proxyDown++; a.proxyDown%proxyPatience == 1 {
 		a.cfg.Logger.Info("starting the proxy", "reason", err)
 		if err := a.cfg.StartProxy(ctx); err != nil {

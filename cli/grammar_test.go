@@ -59,7 +59,7 @@ func TestWrongUsage(t *testing.T) {
 		"node":                         `something is missing behind "node"`,
 		"node two maintenance_mode on": `"two" is no node; give the number of a node, for example 2`,
 		"node 0 maintenance_mode on":   `"0" is no node`,
-		"node 2 maintenance_mod on":  `the word "maintenance_mod" does not fit behind "node 2"; did you mean maintenance_mode`,
+		"node 2 maintenance_mod on":    `the word "maintenance_mod" does not fit behind "node 2"; did you mean maintenance_mode`,
 		"node 2 maintenance_mode":      `something is missing behind "node 2 maintenance_mode"`,
 		"node 2 maintenance_mode upon": `the word "upon" does not fit behind "node 2 maintenance_mode"`,
 		"node 2 maintenance_mode on keep_slave_shard":         `the word "keep_slave_shard" does not fit here; did you mean keep_slave_shards`,

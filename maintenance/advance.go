@@ -26,12 +26,7 @@ func (t *turn) advance() step {
 			all = all.and(t.carry(m))
 		}
 	}
-	starts, misfit := t.start()
-	all = all.and(starts)
-	if all.rests() && misfit != nil {
-		return t.replan(misfit)
-	}
-	return all
+	return all.and(t.start())
 }
 
 func (t *turn) carry(m cluster.Move) step {
@@ -45,9 +40,10 @@ func (t *turn) carry(m cluster.Move) step {
 	}
 }
 
-// start starts the waiting moves that may run now. misfit is why one
-// of them no longer fits the board.
-func (t *turn) start() (all step, misfit error) {
+// start starts the waiting moves that may run now. Those that no longer fit the
+// board stay, and are planned anew when nothing else is left to do.
+func (t *turn) start() step {
+	var all step
 	l := t.lanes()
 	for _, m := range t.a.Moves {
 		if m.Status != cluster.MoveWaiting || t.hopeless(m) || !t.ready(m) {
@@ -58,13 +54,13 @@ func (t *turn) start() (all step, misfit error) {
 			continue
 		}
 		if err := plan.Fits(t.View, m); err != nil {
-			misfit = err
+			t.misfit = err
 			continue
 		}
 		l.take(m)
 		all = all.and(do(cluster.StartMove{At: t.Now, Action: t.a.ID, Move: m.ID}))
 	}
-	return all, misfit
+	return all
 }
 
 // ready reports whether everything before the move is done.
@@ -84,16 +80,15 @@ func (t *turn) hopeless(m cluster.Move) bool {
 }
 
 // lanes is what moves take of what there is for them: copies at a time, one
-// hand-over at a time on each node, one move at a time on each range.
+// hand-over at a time on each node.
 type lanes struct {
 	*turn
-	copies  int                      // further ones that may start
-	failing map[int]bool             // nodes with a failover running
-	ranges  map[cluster.RangeID]bool // started in this turn
+	copies  int          // further ones that may start
+	failing map[int]bool // nodes with a failover running
 }
 
 func (t *turn) lanes() *lanes {
-	l := &lanes{turn: t, copies: t.concurrency(), failing: map[int]bool{}, ranges: map[cluster.RangeID]bool{}}
+	l := &lanes{turn: t, copies: t.concurrency(), failing: map[int]bool{}}
 	for _, m := range t.a.Moves {
 		if m.Status == cluster.MoveRunning {
 			l.take(m)
@@ -116,9 +111,6 @@ func (t *turn) concurrency() int {
 }
 
 func (l *lanes) take(m cluster.Move) {
-	if s, ok := l.Shards[m.Shard]; ok {
-		l.ranges[s.Range] = true
-	}
 	switch m.Kind {
 	case cluster.Migrate:
 		l.copies--
@@ -131,7 +123,7 @@ func (l *lanes) take(m cluster.Move) {
 func (l *lanes) holds(m cluster.Move) string {
 	if s, ok := l.Shards[m.Shard]; ok {
 		_, _, claimed := l.Claimed(s.Range)
-		if claimed || l.ranges[s.Range] || l.Ranges[s.Range].Handover != nil {
+		if claimed || l.Ranges[s.Range].Handover != nil {
 			return "its slots are being moved or handed over"
 		}
 	}
@@ -166,43 +158,6 @@ func pause(attempt int) time.Duration {
 		return 0
 	}
 	return time.Second << min(attempt-1, 3)
-}
-
-// replan plans the waiting moves anew, because one no longer fits. A plan that
-// comes out the same would not fit either.
-func (t *turn) replan(misfit error) step {
-	if s := t.settle(); !s.rests() {
-		return s
-	}
-	if t.a.Name == cluster.MaintenanceOff {
-		moves, _, err := plan.Restore(t.View, t.a.Node, t.Snapshots[cluster.SnapshotID{Node: t.a.Node, Name: t.a.Snapshot}])
-		if err == nil && t.asWaiting(moves) {
-			err = misfit
-		}
-		if err != nil {
-			return t.fail(joined(err), nil)
-		}
-		return t.attach(moves, nil)
-	}
-	moves, left := plan.Evacuate(t.View, t.a.Node, t.a.Options)
-	if t.asWaiting(moves) {
-		return t.fail(joined(misfit), append(left, t.unmoved(moves)...))
-	}
-	return t.attach(moves, left)
-}
-
-// asWaiting reports whether the moves are those that wait already.
-func (t *turn) asWaiting(moves []cluster.Move) bool {
-	var waiting, planned []string
-	for _, m := range t.a.Moves {
-		if m.Status == cluster.MoveWaiting {
-			waiting = append(waiting, m.Text())
-		}
-	}
-	for _, m := range moves {
-		planned = append(planned, m.Text())
-	}
-	return slices.Equal(waiting, planned)
 }
 
 // settle removes the copies that moves left behind which are not running.

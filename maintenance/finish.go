@@ -19,12 +19,11 @@ func (t *turn) endOn() step {
 		return s
 	}
 	moves, left := plan.Evacuate(t.View, t.a.Node, t.a.Options)
-	failed, any := t.firstFailed()
-	if len(moves) > 0 && !any {
-		return t.attach(moves, left)
+	if err := t.stuck(moves); err != nil {
+		return t.fail(err, append(left, t.unmoved(moves)...))
 	}
-	if any {
-		return t.fail(failed.Error, append(left, t.unmoved(moves)...))
+	if len(moves) > 0 {
+		return t.attach(moves, left)
 	}
 	if len(left) > 0 {
 		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, "make room on other nodes and run it again, or keep_slave_shards",
@@ -44,10 +43,10 @@ func (t *turn) endOff() step {
 		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
 	}
 	moves, _, err := plan.Restore(t.View, t.a.Node, s)
-	failed, any := t.firstFailed()
+	if failure := t.stuck(moves); failure != nil {
+		return t.fail(failure, t.unmoved(moves))
+	}
 	switch {
-	case any:
-		return t.fail(failed.Error, t.unmoved(moves))
 	case err != nil:
 		return t.fail(joined(err), nil)
 	case len(moves) > 0:
@@ -102,12 +101,31 @@ func (t *turn) lastMove() time.Time {
 	return last
 }
 
-func (t *turn) firstFailed() (cluster.Move, bool) {
+// stuck returns why no further plan is made: a move failed, or one that does
+// not fit would be planned the same again.
+func (t *turn) stuck(moves []cluster.Move) *cluster.Error {
 	i := slices.IndexFunc(t.a.Moves, func(m cluster.Move) bool { return m.Status == cluster.MoveFailed })
-	if i < 0 {
-		return cluster.Move{}, false
+	if i >= 0 {
+		return t.a.Moves[i].Error
 	}
-	return t.a.Moves[i], true
+	if t.misfit != nil && t.asWaiting(moves) {
+		return joined(t.misfit)
+	}
+	return nil
+}
+
+// asWaiting reports whether the moves are those that wait already.
+func (t *turn) asWaiting(moves []cluster.Move) bool {
+	var waiting, planned []string
+	for _, m := range t.a.Moves {
+		if m.Status == cluster.MoveWaiting {
+			waiting = append(waiting, m.Text())
+		}
+	}
+	for _, m := range moves {
+		planned = append(planned, m.Text())
+	}
+	return slices.Equal(waiting, planned)
 }
 
 // unmoved names what is still to be moved after a failure, and why it was not.

@@ -43,6 +43,8 @@ type turn struct {
 	node cluster.Node
 	ids  func() string
 	busy map[int]bool // nodes that take part in a hand-over
+	// misfit is why a waiting move no longer fits, if one does not.
+	misfit error
 }
 
 func newTurn(v cluster.View, a cluster.Action, ids func() string) *turn {

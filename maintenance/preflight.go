@@ -43,6 +43,7 @@ var beforeOff = []question{
 	{name: "reports", text: "every live node reports", answer: preflight.heardForRestore, alone: true},
 	{name: "snapshot", text: "the snapshot can be used", answer: preflight.snapshotUsable, alone: true},
 	{name: "no_other_action", text: "nothing else is being done to the shards to restore", answer: preflight.unclaimedForRestore},
+	{name: "masters_up", text: "every shard to restore has a master that serves", answer: preflight.mastersUpForRestore},
 	{name: "restore", text: "everything in the snapshot has its place", answer: preflight.restorable},
 }
 
@@ -222,7 +223,7 @@ func (p preflight) serves(s cluster.Shard) cluster.Refusals {
 		return nil
 	}
 	return one(cluster.CodeBusy, "see haulout status shards", "redis:%d (db:%d %s) does not serve as master on node:%d%s",
-		s.ID, d.ID, d.Name, p.id, because(cmp.Or(o.Reason, string(o.State))))
+		s.ID, d.ID, d.Name, p.NodeOf(s), because(cmp.Or(o.Reason, string(o.State))))
 }
 
 func because(reason string) string {
@@ -321,6 +322,22 @@ func (p preflight) unclaimedForRestore() cluster.Refusals {
 	for _, placed := range plan.Home(p.toRestore()).Shards {
 		if s, ok := p.Shards[placed.Shard]; ok {
 			list = append(list, p.claim(s)...)
+		}
+	}
+	return list
+}
+
+// mastersUpForRestore asks for the masters of shards that are away or in
+// another role. What is lost is not restored, and no reason to stay out.
+func (p preflight) mastersUpForRestore() cluster.Refusals {
+	var list cluster.Refusals
+	if !p.restores() {
+		return nil
+	}
+	for _, placed := range plan.Home(p.toRestore()).Shards {
+		s, ok := p.Shards[placed.Shard]
+		if r := p.Ranges[s.Range]; ok && !r.Lost && (p.NodeOf(s) != p.id || p.RoleOf(s) != placed.Role) {
+			list = append(list, p.serves(p.Shards[r.Master.Shard])...)
 		}
 	}
 	return list

@@ -65,7 +65,11 @@ func partnerAway(v cluster.View, s cluster.Shard) string {
 	if !ok {
 		return "it has no partner any more"
 	}
-	if n := v.Nodes[v.NodeOf(partner)]; n.Closed() {
+	n := v.Nodes[v.NodeOf(partner)]
+	switch {
+	case !v.Alive[n.ID]:
+		return fmt.Sprintf("its partner redis:%d is on node:%d, which is down", partner.ID, n.ID)
+	case n.Closed():
 		return fmt.Sprintf("its partner redis:%d is on node:%d, which is out of service", partner.ID, n.ID)
 	}
 	return ""

@@ -159,3 +159,19 @@ func TestConfigurationIsChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestSyncShowsWhatWasCommittedBefore(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	two, _ := f.join(t, one, 2)
+	for i := range 20 {
+		written := one.commit(t, put(database(1, fmt.Sprint(i))))
+		seen, err := two.Sync(t.Context())
+		if err != nil || seen.Revision < written.Revision {
+			t.Fatalf("Sync shows revision %v, %v; want at least %d", seen, err, written.Revision)
+		}
+	}
+	one.crash()
+	_, err := two.Sync(t.Context())
+	wantCode(t, err, cluster.CodeNoQuorum)
+}

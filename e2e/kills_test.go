@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whichever daemon dies while a node goes out or comes back - the leader's, the
+// node's own, a target's - the action goes on from where it stood, and no client
+// notices.
+func TestDaemonsDieMeanwhile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a whole cluster")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c, clients := underLoad(ctx, t, "127.0.2.")
+	before, err := c.Placement(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round, victim := range rand.Perm(Nodes) {
+		node := round + 1
+		for i, word := range []string{"on", "off"} {
+			killMeanwhile(ctx, t, c, (victim+i)%Nodes+1, node, word)
+		}
+	}
+	clients.Stop()
+	if err := clients.Verify(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if f, _ := clients.Figures(); f.Acknowledged == 0 || f.Errors+f.Lost+f.Duplicated > 0 {
+		t.Errorf("clients: %s", summary(f))
+	}
+	var after Placement
+	if err := await(ctx, "the placement is answered", readyDeadline, func(ctx context.Context) (bool, error) {
+		after, err = c.Placement(ctx)
+		return err == nil, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if d := before.Differences(after); len(d) > 0 {
+		t.Errorf("not as it was:\n%s", strings.Join(d, "\n"))
+	}
+}
+
+// underLoad returns a cluster on addresses of its own with clients that write.
+func underLoad(ctx context.Context, t *testing.T, network string) (*Cluster, *Clients) {
+	t.Helper()
+	hosts := &Hosts{Binary: build(t), Folder: shortTempDir(t), Network: network}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for n := 1; n <= Nodes; n++ {
+				t.Logf("the end of the log of node %d\n%s", n, hosts.LogTail(n, 30))
+			}
+		}
+		if err := hosts.Down(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := &Cluster{Hosts: hosts, Out: lines{t}}
+	if err := c.Create(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Fill(ctx, 16<<20); err != nil {
+		t.Fatal(err)
+	}
+	clients, err := c.StartClients(ctx, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(clients.Close)
+	return c, clients
+}
+
+// killMeanwhile carries a maintenance action out, kills the victim's daemon once
+// moves have begun, and starts it again.
+func killMeanwhile(ctx context.Context, t *testing.T, c *Cluster, victim, node int, word string) {
+	t.Helper()
+	t.Logf("node %d %s, the daemon of node %d dies", node, word, victim)
+	operator := victim%Nodes + 1
+	ended := make(chan error, 1)
+	go func() {
+		ended <- c.CLI(ctx, lines{t}, operator, "node", fmt.Sprint(node), "maintenance_mode", word)
+	}()
+	began := func(ctx context.Context) (bool, error) {
+		answer, err := c.Ask(ctx, operator, "--json", "cluster", "running_actions")
+		return err == nil && strings.Contains(answer, `"running"`), nil
+	}
+	if err := await(ctx, "the action runs", readyDeadline, began); err != nil {
+		t.Fatal(err)
+	}
+	if err := sleep(ctx, time.Duration(rand.IntN(800))*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.KillDaemon(victim); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx, victim); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatalf("node %d maintenance_mode %s: %v", node, word, err)
+	}
+}
