@@ -149,6 +149,10 @@ func TestLostAndFound(t *testing.T) {
 	if s.board.Ranges[first].Lost {
 		t.Error("still lost")
 	}
+	s.must(cluster.OpenHandover{ID: "i", To: id(1, 1)})
+	if s.try(cluster.LoseRange{Range: first}) == nil {
+		t.Error("a range was lost while it was being handed over")
+	}
 }
 
 func TestClaims(t *testing.T) {

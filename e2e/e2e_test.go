@@ -10,7 +10,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // the library tells of every new address
+	os.Exit(m.Run())
+}
+
+// silent is a log of nothing.
+type silent struct{}
+
+// Printf implements the library's interface.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // The demo, with less data and on other addresses, so that both can run at once.
 func TestStory(t *testing.T) {

@@ -41,7 +41,7 @@ func (t *turn) carry(m cluster.Move) step {
 }
 
 // start starts the waiting moves that may run now. Those that no longer fit the
-// board stay, and are planned anew when nothing else is left to do.
+// board stay, and are planned anew once nothing else is left to do.
 func (t *turn) start() step {
 	var all step
 	l := t.lanes()
@@ -53,8 +53,7 @@ func (t *turn) start() step {
 			all = all.and(wait("%s: %s", m.Text(), why))
 			continue
 		}
-		if err := plan.Fits(t.View, m); err != nil {
-			t.misfit = err
+		if plan.Fits(t.View, m) != nil {
 			continue
 		}
 		l.take(m)

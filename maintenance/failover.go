@@ -28,7 +28,7 @@ func (t *turn) failover(m cluster.Move) step {
 			"redis:%d on node:%d did not become master", s.ID, t.NodeOf(s)))
 	}
 	to := t.Instances[s.Instance]
-	if why := unsynced(t.View, to); why != "" {
+	if why := unready(t.View, to); why != "" {
 		if t.past(m, syncing) {
 			return t.again(m, failoverAttempts, cluster.Refuse(cluster.CodeNotInSync, "see haulout status shards",
 				"redis:%d on node:%d can not become master: it %s", s.ID, to.Node, why))

@@ -19,7 +19,7 @@ func (t *turn) endOn() step {
 		return s
 	}
 	moves, left := plan.Evacuate(t.View, t.a.Node, t.a.Options)
-	if err := t.stuck(moves); err != nil {
+	if err := t.failure(); err != nil {
 		return t.fail(err, append(left, t.unmoved(moves)...))
 	}
 	if len(moves) > 0 {
@@ -43,7 +43,7 @@ func (t *turn) endOff() step {
 		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
 	}
 	moves, _, err := plan.Restore(t.View, t.a.Node, s)
-	if failure := t.stuck(moves); failure != nil {
+	if failure := t.failure(); failure != nil {
 		return t.fail(failure, t.unmoved(moves))
 	}
 	switch {
@@ -101,31 +101,14 @@ func (t *turn) lastMove() time.Time {
 	return last
 }
 
-// stuck returns why no further plan is made: a move failed, or one that does
-// not fit would be planned the same again.
-func (t *turn) stuck(moves []cluster.Move) *cluster.Error {
-	i := slices.IndexFunc(t.a.Moves, func(m cluster.Move) bool { return m.Status == cluster.MoveFailed })
-	if i >= 0 {
-		return t.a.Moves[i].Error
-	}
-	if t.misfit != nil && t.asWaiting(moves) {
-		return joined(t.misfit)
-	}
-	return nil
-}
-
-// asWaiting reports whether the moves are those that wait already.
-func (t *turn) asWaiting(moves []cluster.Move) bool {
-	var waiting, planned []string
+// failure returns why the first of the moves that failed did, or nil.
+func (t *turn) failure() *cluster.Error {
 	for _, m := range t.a.Moves {
-		if m.Status == cluster.MoveWaiting {
-			waiting = append(waiting, m.Text())
+		if m.Status == cluster.MoveFailed {
+			return m.Error
 		}
 	}
-	for _, m := range moves {
-		planned = append(planned, m.Text())
-	}
-	return slices.Equal(waiting, planned)
+	return nil
 }
 
 // unmoved names what is still to be moved after a failure, and why it was not.
@@ -143,12 +126,35 @@ func (t *turn) unmoved(moves []cluster.Move) []string {
 	return list
 }
 
-// remaining says what has been seen on an emptied node that the board no longer
-// orders there, or that it has not been seen.
+// remaining says what is still on an emptied node besides the shards it keeps:
+// what other actions have there, and what has been seen there without an order.
 func remaining(v cluster.View, node int) []string {
+	list := ordered(v, node)
 	if why := unseen(v, node); why != "" {
-		return []string{why}
+		return append(list, why)
 	}
+	return append(list, lingering(v, node)...)
+}
+
+// ordered is what the board has on the node apart from shards.
+func ordered(v cluster.View, node int) []string {
+	var list []string
+	for _, i := range v.InstancesOn(node) {
+		if v.Shards[i.ID.Shard].Instance != i.ID {
+			list = append(list, fmt.Sprintf("a copy of redis:%d is on its way to node:%d", i.ID.Shard, node))
+		}
+	}
+	for _, e := range v.Endpoints {
+		if e.ServedBy(node) {
+			list = append(list, fmt.Sprintf("endpoint:%s is still on node:%d", e.ID, node))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// lingering is what the node shows that the board does not order there.
+func lingering(v cluster.View, node int) []string {
 	var list []string
 	for id := range v.Reports[node].Instances {
 		if _, ordered := v.Instances[id]; !ordered {

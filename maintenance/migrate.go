@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
 )
 
 // The waits and attempts of a migration. Bytes are copied at no less than
@@ -59,6 +60,9 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 				return do(cluster.DropInstance{Instance: i.ID})
 			}
 		}
+	}
+	if err := plan.Fits(t.View, m); err != nil {
+		return t.again(m, copyAttempts, joined(err))
 	}
 	add := cluster.AddInstance{Action: t.a.ID, Move: m.ID, Port: t.port(m)}
 	source, replicated := t.seed(s, r)
@@ -115,8 +119,11 @@ func (t *turn) seed(s cluster.Shard, r cluster.SlotRange) (cluster.Instance, boo
 
 // copy sees the second instance through its copy, and then switches to it.
 func (t *turn) copy(m cluster.Move, s cluster.Shard, second cluster.Instance) step {
-	if !t.Alive[m.To] {
-		return t.dropCopy(m, second, "the node is down")
+	if err := plan.Fits(t.View, m); err != nil {
+		return t.dropCopy(m, second, "%v", err)
+	}
+	if _, heard := t.Reports[m.To]; !heard && !t.past(m, copyTime(m)) {
+		return wait("the first report of node:%d", m.To)
 	}
 	o, _ := t.Observed(second.ID)
 	up := o.State == cluster.Up || o.State == cluster.Loading
@@ -163,7 +170,7 @@ func (t *turn) repoint(m cluster.Move, second cluster.Instance, o cluster.Observ
 // switchOver makes the second instance the shard, by a hand-over if it is to
 // be master.
 func (t *turn) switchOver(m cluster.Move, s cluster.Shard, second cluster.Instance) step {
-	if why := unsynced(t.View, second); why != "" {
+	if why := unready(t.View, second); why != "" {
 		if t.past(m, copyTime(m)+switching) {
 			return t.dropCopy(m, second, "it %s", why)
 		}

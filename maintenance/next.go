@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
@@ -43,8 +44,6 @@ type turn struct {
 	node cluster.Node
 	ids  func() string
 	busy map[int]bool // nodes that take part in a hand-over
-	// misfit is why a waiting move no longer fits, if one does not.
-	misfit error
 }
 
 func newTurn(v cluster.View, a cluster.Action, ids func() string) *turn {
@@ -172,8 +171,37 @@ func (t *turn) restore() step {
 	return t.attach(moves, nil)
 }
 
+// attach writes a plan down. One that is what waits already would come back for
+// ever: that ends the action.
 func (t *turn) attach(moves []cluster.Move, left []string) step {
+	if t.asWaiting(moves) {
+		return t.fail(t.misfit(moves), append(left, t.unmoved(moves)...))
+	}
 	return do(cluster.AttachPlan{At: t.Now, Action: t.a.ID, Moves: moves, Left: left})
+}
+
+// misfit says why moves can not be started, the first that can not.
+func (t *turn) misfit(moves []cluster.Move) *cluster.Error {
+	for _, m := range moves {
+		if err := plan.Fits(t.View, m); err != nil {
+			return joined(err)
+		}
+	}
+	return cluster.Refuse(cluster.CodeInternal, "", "the plan for node:%d was made twice", t.a.Node)
+}
+
+// asWaiting reports whether the moves are those that wait already.
+func (t *turn) asWaiting(moves []cluster.Move) bool {
+	var waiting, planned []string
+	for _, m := range t.a.Moves {
+		if m.Status == cluster.MoveWaiting {
+			waiting = append(waiting, m.Text())
+		}
+	}
+	for _, m := range moves {
+		planned = append(planned, m.Text())
+	}
+	return len(planned) > 0 && slices.Equal(waiting, planned)
 }
 
 func (t *turn) fail(err *cluster.Error, left []string) step {

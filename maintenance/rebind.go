@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
 )
 
 const (
@@ -28,7 +29,7 @@ func (t *turn) rebind(m cluster.Move) step {
 		return t.drain(m, e)
 	case slices.Contains(e.Nodes, m.To):
 		return t.closed(m, e)
-	case !t.Alive[m.To] || t.past(m, opening):
+	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return t.again(m, rebindAttempts, t.unopened(m, e))
 	}
 	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: target(e, m)})
@@ -46,7 +47,7 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 	switch {
 	case !slices.Equal(e.Opening, []int{m.To}):
 		return undo
-	case !t.Alive[m.To] || t.past(m, opening):
+	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return undo.and(t.again(m, rebindAttempts, t.unopened(m, e)))
 	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
 		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch})
@@ -55,10 +56,11 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 }
 
 func (t *turn) unopened(m cluster.Move, e cluster.Endpoint) *cluster.Error {
+	if err := plan.Fits(t.View, m); err != nil {
+		return joined(err)
+	}
 	reason := t.state(e, m.To).Reason
-	if !t.Alive[m.To] {
-		reason = "the node is down"
-	} else if !t.Reports[m.To].Proxy.Up {
+	if !t.Reports[m.To].Proxy.Up {
 		reason = "its proxy is not up"
 	}
 	return cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s does not listen on node:%d%s", e.ID, m.To, because(reason))

@@ -26,13 +26,11 @@ func Safe(v cluster.View, node int) []string {
 			missing = append(missing, fmt.Sprintf("redis:%d is on node:%d as %s", s.ID, node, role))
 		}
 	}
-	for _, e := range v.Endpoints {
-		if e.ServedBy(node) {
-			missing = append(missing, fmt.Sprintf("endpoint:%s is on node:%d", e.ID, node))
-		}
-	}
-	if v.Alive[node] {
-		missing = append(missing, remaining(v, node)...)
+	missing = append(missing, ordered(v, node)...)
+	if v.Alive[node] && v.Heard(node) {
+		missing = append(missing, lingering(v, node)...)
+	} else if v.Alive[node] {
+		missing = append(missing, unseen(v, node))
 	}
 	for _, e := range (preflight{View: v, id: node, node: n}).quorum() {
 		missing = append(missing, e.Message)

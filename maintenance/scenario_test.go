@@ -146,7 +146,9 @@ func (s *scenario) run(line string) string {
 		return lines("  ", s.trace)
 	case "carry":
 		s.carry()
-		return lines("  ", s.trace) + result(s.board.Actions[s.begun])
+		id := s.begun
+		s.begun = ""
+		return lines("  ", s.trace) + result(s.board.Actions[id])
 	case "check":
 		return s.check(w)
 	case "status":

@@ -28,11 +28,20 @@ func unsynced(v cluster.View, replica cluster.Instance) string {
 	if why := unlinked(v, replica, master); why != "" {
 		return why
 	}
-	if !slices.Contains(m.Feeds, address(v, replica)) {
-		return "does not get its master's writes yet"
-	}
 	if o, _ := v.Observed(replica.ID); m.Offset-o.Offset > smallLag {
 		return fmt.Sprintf("is %d bytes behind", m.Offset-o.Offset)
+	}
+	return ""
+}
+
+// unready says what a replica lacks to take its master's place at once, or "". A
+// replica in sync is not ready for up to a second after it was linked.
+func unready(v cluster.View, replica cluster.Instance) string {
+	if why := unsynced(v, replica); why != "" {
+		return why
+	}
+	if m, _ := v.Observed(v.Ranges[replica.Range].Master); !slices.Contains(m.Feeds, address(v, replica)) {
+		return "does not get its master's writes yet"
 	}
 	return ""
 }

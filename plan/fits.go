@@ -1,13 +1,14 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/haulout/haulout/cluster"
 )
 
-// Fits says whether a waiting move can still be made on this board: nil, or why
-// not, as a *cluster.Error. A node in maintenance admits only what its running
+// Fits says whether a waiting move can still be made on this board, or a running
+// one go on: nil, or why not, as a *cluster.Error. A node in maintenance admits only what its running
 // return brings home.
 func Fits(v cluster.View, m cluster.Move) error {
 	sp := newSpace(v, same(m))
@@ -21,7 +22,7 @@ func Fits(v cluster.View, m cluster.Move) error {
 	}
 }
 
-// same skips the move itself, which is on the board as a waiting one.
+// same skips the move itself, which is on the board.
 func same(m cluster.Move) func(cluster.Action, cluster.Move) bool {
 	return func(_ cluster.Action, o cluster.Move) bool {
 		return o.Kind == m.Kind && o.Shard == m.Shard && o.Endpoint == m.Endpoint && o.To == m.To
@@ -59,6 +60,9 @@ func (sp *space) endpointFits(m cluster.Move) error {
 		return nil // it is there, only an old binding is left to drain
 	}
 	home := slices.ContainsFunc(homecoming(sp.v, m.To).Endpoints, func(b cluster.Bound) bool { return b.Endpoint == e.ID })
+	if slices.Contains(e.Opening, m.To) {
+		return misfit(m, sp.closed(m.To, home)) // it is counted already
+	}
 	return misfit(m, sp.againstListener(m.To, home))
 }
 
@@ -82,9 +86,16 @@ func misfit(m cluster.Move, why string) error {
 	if why == "" {
 		return nil
 	}
-	return cluster.Refuse(cluster.CodeInsufficientResources, "", "%s: %s", m.Text(), why)
+	return cluster.Refuse(cluster.CodeInsufficientResources, "", "%s: %s", subject(m), why)
 }
 
 func gone(m cluster.Move) error {
-	return cluster.Refuse(cluster.CodeInsufficientResources, "", "%s: it no longer exists", m.Text())
+	return cluster.Refuse(cluster.CodeInsufficientResources, "", "%s no longer exists", subject(m))
+}
+
+func subject(m cluster.Move) string {
+	if m.Kind == cluster.Rebind {
+		return fmt.Sprintf("endpoint:%s", m.Endpoint)
+	}
+	return fmt.Sprintf("redis:%d", m.Shard)
 }

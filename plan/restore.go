@@ -38,6 +38,9 @@ func Home(s cluster.Snapshot) cluster.Snapshot {
 	return s
 }
 
+// wayOut is what helps against blockers of a return.
+const wayOut = "make room, bring other nodes back first, or leave everything where it is with skip_shards_restore"
+
 // restoration is a node being filled again.
 type restoration struct {
 	*space
@@ -104,8 +107,7 @@ func (r *restoration) bring(p cluster.Placed, s cluster.Shard) {
 }
 
 func (r *restoration) block(p cluster.Placed, w want, why string) {
-	r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources,
-		"make room, bring other nodes back first, or leave everything where it is with skip_shards_restore",
+	r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, wayOut,
 		"redis:%d (db:%d %s) needs %d bytes on node:%d: %s", p.Shard, p.Range.Database, p.Database, w.db.ShardMemory(), r.node, why))
 }
 
@@ -117,6 +119,9 @@ func (r *restoration) role(p cluster.Placed, s cluster.Shard, has cluster.Role) 
 	case has == p.Role:
 	case !replicated:
 		r.differs("redis:%d (db:%d %s) is %s and has no partner", p.Shard, p.Range.Database, p.Database, has)
+	case p.Role == cluster.Master && r.closed(r.node, true) != "":
+		r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, wayOut,
+			"redis:%d (db:%d %s) can not become master: %s", p.Shard, p.Range.Database, p.Database, r.closed(r.node, true)))
 	case p.Role == cluster.Master:
 		r.roles = append(r.roles, cluster.Move{
 			Kind: cluster.Failover, Shard: s.ID, Old: partner.ID, From: r.v.NodeOf(partner), To: r.node,
@@ -147,7 +152,7 @@ func (r *restoration) endpoint(b cluster.Bound) {
 	}
 	if !home {
 		if why := r.againstListener(r.node, true); why != "" {
-			r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of the node",
+			r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, wayOut,
 				"endpoint:%s (db:%d %s) can not return to node:%d: %s", e.ID, e.ID.Database, b.Database, r.node, why))
 			return
 		}

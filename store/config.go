@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -78,8 +77,6 @@ func (c *Config) complete() error {
 }
 
 func (c *Config) dataDir() string { return filepath.Join(c.Dir, "etcd") }
-
-func (c *Config) election() time.Duration { return time.Duration(c.ElectionMs) * time.Millisecond }
 
 // start is how a member comes up when its folder is empty.
 type start struct {
