@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -170,7 +171,9 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s step
 	case startEmpty:
 		err = a.start(ctx, board, p, nil, true)
 	case startFiles:
-		err = a.start(ctx, board, p, nil, false)
+		if err = a.start(ctx, board, p, nil, false); err != nil {
+			err = fmt.Errorf("%s: %w", cluster.NotLoaded, err)
+		}
 	case startCopy:
 		err = a.start(ctx, board, p, &s.source, true)
 	case follow:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,7 +50,9 @@ type Config struct {
 	Executor Executor
 	// Members settles learners and voters; see [Membership].
 	Members Membership
-	Logger  *slog.Logger
+	// StepDown hands the office to another node.
+	StepDown func(ctx context.Context) error
+	Logger   *slog.Logger
 }
 
 // The times of the loop.
@@ -244,6 +247,7 @@ type term struct {
 	orders map[string]*order // by hand-over
 	wait   sync.WaitGroup    // for the goroutines that carry orders
 	member bool              // whether the membership is being settled
+	leaves bool              // whether the office is being handed on
 }
 
 // heardAll reports whether every live node has reported to this leader, or has
@@ -289,12 +293,32 @@ func (t *term) turn() error {
 		}
 		t.sendOrders(v)
 		t.settleMembers(v)
+		t.stepDown(v)
 		done, err := t.step(v)
 		if err != nil || done {
 			return err
 		}
 	}
 	return errors.New("still not at rest after 100 steps")
+}
+
+// stepDown hands the office on when this node goes out of service and was asked
+// to lead no more. The action survives: the next leader goes on with it.
+func (t *term) stepDown(v cluster.View) {
+	asked := func(a cluster.Action) bool {
+		return !a.Status.Ended() && a.Node == t.cfg.Node && a.Name == cluster.MaintenanceOn && a.Options.DemoteNode
+	}
+	if t.leaves || !slices.ContainsFunc(v.ActionsByAge(), asked) {
+		return
+	}
+	t.leaves = true
+	t.wait.Go(func() {
+		ctx, cancel := context.WithTimeout(t.ctx, commitFor)
+		defer cancel()
+		if err := t.cfg.StepDown(ctx); err != nil {
+			t.cfg.Logger.Warn("the office was not handed on", "error", err)
+		}
+	})
 }
 
 // step commits the first answer that changes something; done says that none does.

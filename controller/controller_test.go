@@ -319,6 +319,25 @@ func TestNewLeaderListensBeforeItDecides(t *testing.T) {
 	})
 }
 
+func TestOfficeIsHandedOnWhenItsNodeGoesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		defer o.resign()
+		asked := make(chan struct{}, 10)
+		o.cfg.StepDown = func(context.Context) error { asked <- struct{}{}; return nil }
+		o.report(nil)
+		a := cluster.Action{ID: "a", Name: cluster.MaintenanceOn, Node: 3, Created: time.Now(), Options: cluster.MaintenanceOptions{DemoteNode: true}}
+		if err := o.StartAction(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(asked) != 1 {
+			t.Errorf("asked to step down %d times", len(asked))
+		}
+	})
+}
+
 func TestStaleTermEndsAndSubmitsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, nil)
