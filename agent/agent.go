@@ -43,6 +43,8 @@ type Config struct {
 	Board  Board
 	Peers  Peers
 	Proxy  *proxy.Client
+	// ProxySocket is the proxy's control socket.
+	ProxySocket string
 	// StartProxy starts this host's proxy process, detached.
 	StartProxy func(ctx context.Context) error
 	// Report hands an observation to the leader.
@@ -55,6 +57,9 @@ const (
 	lookEvery   = 250 * time.Millisecond
 	lookOften   = 40 * time.Millisecond  // while something here is on the move
 	lookFor     = 600 * time.Millisecond // one process's answer
+	actFor      = 3 * time.Second        // one act on one process
+	firstWait   = 100 * time.Millisecond // after an act that failed
+	lastWait    = 5 * time.Second        // after many in a row
 	reportFor   = time.Second
 	feedEvery   = 300 * time.Millisecond
 	proxyAnswer = 2 * time.Second
@@ -66,7 +71,7 @@ type Agent struct {
 	orders orders
 	kick   chan struct{} // has the loop look now
 
-	proxyDown int // looks in a row in which it did not answer; the loop's
+	silentSince time.Time // when the living proxy stopped to answer; the loop's
 
 	mu        sync.Mutex // guards everything that follows
 	processes map[cluster.InstanceID]*process

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -106,7 +107,8 @@ func (h *host) start() {
 	h.agent = New(Config{
 		Node: 1, BootID: "boot", Shards: filepath.Join(h.dir, "shards"), Binary: h.binary,
 		Board: h.desk, Peers: h.desk, Proxy: proxy.NewClient(filepath.Join(h.dir, "proxy.sock")),
-		StartProxy: func(context.Context) error { return errors.New("this host has no proxy") },
+		ProxySocket: filepath.Join(h.dir, "proxy.sock"),
+		StartProxy:  func(context.Context) error { return errors.New("this host has no proxy") },
 		Report: func(_ context.Context, r cluster.Report) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -299,4 +301,32 @@ func TestNextDaemonAdoptsAndWhatNothingOrdersGoes(t *testing.T) {
 	if err := syscall.Kill(before.Instances[two.ID].PID, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("the process is still there: %v", err)
 	}
+}
+
+func TestStrangerOnThePort(t *testing.T) {
+	h := newHost(t)
+	stranger, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	id := cluster.RangeID{Database: 1}
+	one := cluster.Instance{ID: cluster.InstanceID{Shard: 1, Incarnation: 1}, Range: id, Node: 1, Port: stranger.Addr().(*net.TCPAddr).Port}
+	h.commit(t, raw{cluster.Change{Put: []cluster.Object{
+		cluster.Database{ID: 1, Name: "orders", MemorySize: 64 << 20, ShardsCount: 1, Persistence: "disabled", Eviction: "noeviction"},
+		cluster.Secrets{Database: 1, Agent: "agent-secret", Replica: "replica-secret", Proxy: "proxy-secret"},
+		cluster.SlotRange{ID: id, Last: 16383, Master: one.ID, Generation: 1},
+		cluster.Shard{ID: 1, Range: id, Instance: one.ID, NextIncarnation: 2}, one,
+	}}})
+	h.eventually("the stranger named", func(r cluster.Report) bool {
+		return strings.HasPrefix(r.Instances[one.ID].Reason, cluster.PortTaken)
+	})
+	one.Port = freePort(t)
+	h.commit(t, raw{cluster.Change{Put: []cluster.Object{one}}})
+	h.eventually("a master on the other port, and no word of the first", func(r cluster.Report) bool {
+		if strings.HasPrefix(r.Instances[one.ID].Reason, cluster.PortTaken) {
+			t.Fatal("the new port is blamed for the old one's stranger")
+		}
+		return r.Instances[one.ID].Role == cluster.Master
+	})
 }

@@ -2,12 +2,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/engine"
@@ -24,6 +26,9 @@ type process struct {
 	engine  *engine.Process // nil while there is none
 	adopted bool            // an earlier process of the folder was looked for
 	failure string          // why it is not running
+	port    int             // that the board orders; another one deserves a fresh try
+	wait    time.Duration   // after a failed act
+	next    time.Time       // before which no act is tried again
 }
 
 // convergeInstances brings every instance of this host towards what the board
@@ -89,11 +94,19 @@ func (a *Agent) forget(id cluster.InstanceID) {
 // process was looked at. This host's own copy of the board may lag, and acting
 // on it could demote a master that was promoted a moment ago, or start one empty.
 func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *process) (cluster.Observed, bool) {
-	a.adopt(p)
+	if err := a.adopt(p); err != nil {
+		return cluster.Observed{State: cluster.Unresponsive, Reason: err.Error()}, true
+	}
+	if i := board.Instances[p.id]; i.Port != p.port {
+		p.port, p.failure = i.Port, ""
+		p.failed(nil)
+	}
 	o := a.look(ctx, p)
 	if s := next(board, p.id, o); s.act == rest {
-		p.failure = s.reason
-	} else if p.ordered.TryLock() {
+		if o == nil {
+			p.failure = s.reason
+		}
+	} else if time.Now().After(p.next) && p.ordered.TryLock() {
 		defer p.ordered.Unlock()
 		fresh, err := a.sync(ctx)
 		if err != nil {
@@ -121,19 +134,22 @@ func exists(dir string) bool {
 }
 
 // adopt finds the process that an earlier daemon left running in the folder.
-func (a *Agent) adopt(p *process) {
+// Only a sure answer counts: a process that is there and not recognised must
+// not be taken for gone.
+func (a *Agent) adopt(p *process) error {
 	if p.adopted {
-		return
+		return nil
 	}
-	p.adopted = true
 	found, running, err := engine.Adopt(p.dir)
 	if err != nil {
-		a.cfg.Logger.Warn("no process adopted", "instance", p.id, "error", err)
+		return fmt.Errorf("whether its process runs is not known: %w", err)
 	}
+	p.adopted = true
 	if running {
 		p.engine = found
 		a.cfg.Logger.Info("process adopted", "instance", p.id, "pid", found.PID)
 	}
+	return nil
 }
 
 // look observes the process; nil means that none runs.
@@ -159,8 +175,10 @@ func (p *process) letGo() {
 	p.engine = nil
 }
 
-// do carries one act out. What failed shows in the next look.
+// do carries one act out, within its time. What failed shows in the next look.
 func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s step) {
+	ctx, cancel := context.WithTimeout(ctx, actFor)
+	defer cancel()
 	var err error
 	switch s.act {
 	case rest:
@@ -171,23 +189,55 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s step
 	case startEmpty:
 		err = a.start(ctx, board, p, nil, true)
 	case startFiles:
-		if err = a.start(ctx, board, p, nil, false); err != nil {
+		err = a.start(ctx, board, p, nil, false)
+		if errors.Is(err, engine.ErrEnded) {
 			err = fmt.Errorf("%s: %w", cluster.NotLoaded, err)
 		}
 	case startCopy:
-		err = a.start(ctx, board, p, &s.source, true)
+		if err = a.whole(ctx, board, p, s.source); err == nil {
+			err = a.start(ctx, board, p, &s.source, true)
+		}
 	case follow:
 		err = p.engine.Follow(ctx, s.source)
 	case fenceMaster:
 		err = p.engine.Fence(ctx)
 	case admitClients:
 		err = p.engine.Admit(ctx)
+	case reinstate:
+		r := board.Ranges[board.Instances[p.id].Range]
+		_, err = p.engine.ServeAfterLoss(ctx, r.LastReplID, r.PrevReplID)
+	}
+	if errors.Is(err, engine.ErrPort) {
+		err = fmt.Errorf("%s: %w", cluster.PortTaken, err)
 	}
 	p.failure = ""
+	p.failed(err)
 	if err != nil {
 		p.failure = err.Error()
 		a.cfg.Logger.Warn("an instance could not be brought where it belongs", "instance", p.id, "act", s.act, "error", err)
 	}
+}
+
+// failed paces the next act: after failures in a row it waits longer and longer.
+func (p *process) failed(err error) {
+	if err == nil {
+		p.wait, p.next = 0, time.Time{}
+		return
+	}
+	p.wait = min(max(2*p.wait, firstWait), lastWait)
+	p.next = time.Now().Add(p.wait)
+}
+
+// whole makes sure that the source has data to copy, before what an earlier
+// process left in the folder is removed: it may be the last copy.
+func (a *Agent) whole(ctx context.Context, b *cluster.Board, p *process, source engine.Source) error {
+	secrets := b.Secrets[b.Instances[p.id].Range.Database]
+	from := engine.Instance{Name: "source " + source.String(), Address: source.Address, Port: source.Port, AgentPassword: secrets.Agent}
+	o := from.Observe(ctx)
+	if o.State != engine.Up || o.Role != engine.Master && !o.Copied {
+		return fmt.Errorf("its source %s has nothing to copy yet: %s %s", source, o.State, o.Reason)
+	}
+	return nil
 }
 
 func (a *Agent) discard(p *process) error {

@@ -18,6 +18,7 @@ const (
 	follow           // be a replica of source, without rights for clients
 	fenceMaster      // a master that is being replaced: take its clients' rights away
 	admitClients     // the master without rights for its clients: give them
+	reinstate        // the board's master that became a replica in a hand-over that was given up
 )
 
 // step is an act with its source, or the reason to rest.
@@ -55,6 +56,9 @@ func next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) step {
 	if r.Master == id && isMaster && !o.Serving && !r.Lost {
 		return step{act: admitClients}
 	}
+	if r.Master == id && !isMaster && !r.Lost {
+		return step{act: reinstate}
+	}
 	if r.Master == id {
 		return step{}
 	}
@@ -70,16 +74,20 @@ func next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) step {
 
 // start decides about an instance whose process does not run.
 func start(b *cluster.Board, i cluster.Instance, r cluster.SlotRange) step {
-	alone := len(b.ShardsOf(r.ID)) == 1
+	lonely := len(b.ShardsOf(r.ID)) == 1 || r.Lost // nobody else has the data
 	switch {
+	case r.Handover != nil && r.Handover.From == i.ID:
+		return step{reason: "its process ended while its range was being handed over"}
 	case r.Master == i.ID && !i.Started:
 		return step{act: startEmpty}
-	case r.Master == i.ID && alone && b.Databases[r.ID.Database].Persistence == "aof":
+	case r.Master == i.ID && lonely && b.Databases[r.ID.Database].Persistence == "aof":
 		return step{act: startFiles}
 	case r.Master == i.ID:
 		return step{reason: "its process ended; a master is not started again in place"}
 	case r.Handover != nil && r.Handover.To == i.ID:
 		return step{reason: "its process ended before it became master"}
+	case r.Lost:
+		return step{reason: "its range is lost until restored; its files are kept"}
 	}
 	from, known := copyFrom(b, i)
 	if !known {

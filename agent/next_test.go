@@ -40,6 +40,7 @@ func TestNext(t *testing.T) {
 		one.Started, two.Started = false, false
 	}
 	switched := func(r *cluster.SlotRange, _, _ *cluster.Instance, _ *cluster.Database) { r.Master = two }
+	lost := func(r *cluster.SlotRange, _, _ *cluster.Instance, _ *cluster.Database) { r.Lost = true }
 	for _, c := range []struct {
 		name  string
 		board *cluster.Board
@@ -65,6 +66,9 @@ func TestNext(t *testing.T) {
 		{"a serving master is left alone", twoNodes(nil), one, master, rest, engine.Source{}},
 		{"a linked replica is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toOne}, rest, engine.Source{}},
 		{"a replica of another source is pointed", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, follow, toOne},
+		{"the board's master that became a replica is reinstated", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, reinstate, engine.Source{}},
+		{"a replica of a lost range keeps its files", twoNodes(lost), two, nil, rest, engine.Source{}},
+		{"a master that is being replaced is not started", twoNodes(handover(true)), one, nil, rest, engine.Source{}},
 		{"who does not answer is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Unresponsive}, rest, engine.Source{}},
 		{"who loads is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Loading, Role: engine.Slave}, rest, engine.Source{}},
 		{"a kept copy is replicated from its seed first", twoNodes(func(_ *cluster.SlotRange, a, b *cluster.Instance, _ *cluster.Database) {
@@ -86,6 +90,12 @@ func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
 	one := cluster.InstanceID{Shard: 1, Incarnation: 1}
 	if got := next(alone("aof"), one, nil); got.act != startFiles {
 		t.Errorf("with files: act %d", got.act)
+	}
+	both := twoNodes(func(r *cluster.SlotRange, _, _ *cluster.Instance, d *cluster.Database) {
+		d.Persistence, r.Lost = "aof", true
+	})
+	if got := next(both, one, nil); got.act != startFiles {
+		t.Errorf("a replicated range without another copy: act %d", got.act)
 	}
 	if got := next(alone("disabled"), one, nil); got.act != rest || got.reason == "" {
 		t.Errorf("without files: act %d, reason %q", got.act, got.reason)

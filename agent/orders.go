@@ -128,7 +128,13 @@ func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) c
 	if !toOK || (!fromOK && !o.Unplanned) {
 		return cluster.Outcome{Result: cluster.Unmoved, Reason: "one of the two instances is not on the board"}
 	}
-	release := a.claim(o.From, o.To)
+	if h := board.Ranges[o.Range].Handover; h == nil || h.ID != o.ID {
+		return cluster.Outcome{Result: cluster.Unmoved, Reason: "the hand-over is not open any more"}
+	}
+	release, free := a.claim(ctx, o.From, o.To)
+	if !free {
+		return cluster.Outcome{Result: cluster.Unknown, Reason: "one of the two instances is being worked on"}
+	}
 	defer release()
 	nodes := hostsOf(board, o.Range.Database, a.cfg.Board.Alive())
 	aim := RangeCall{Range: o.Range, Generation: o.Generation, Address: source(board, to).String()}
@@ -165,8 +171,9 @@ func (a *Agent) promote(ctx context.Context, board *cluster.Board, to cluster.In
 	return cluster.Outcome{Result: cluster.Moved, ReplID: promotion.ReplID, Offset: promotion.Offset}
 }
 
-// claim keeps the converging loop away from this host's side of a hand-over.
-func (a *Agent) claim(ids ...cluster.InstanceID) (release func()) {
+// claim keeps the converging loop away from this host's side of a hand-over. It
+// reports false if the loop does not let go before ctx ends.
+func (a *Agent) claim(ctx context.Context, ids ...cluster.InstanceID) (release func(), free bool) {
 	a.mu.Lock()
 	var mine []*process
 	for _, id := range ids {
@@ -175,14 +182,24 @@ func (a *Agent) claim(ids ...cluster.InstanceID) (release func()) {
 		}
 	}
 	a.mu.Unlock()
-	for _, p := range mine {
-		p.ordered.Lock()
-	}
-	return func() {
-		for _, p := range mine {
+	var held []*process
+	release = func() {
+		for _, p := range held {
 			p.ordered.Unlock()
 		}
 	}
+	for _, p := range mine {
+		for !p.ordered.TryLock() {
+			select {
+			case <-ctx.Done():
+				release()
+				return nil, false
+			case <-time.After(time.Millisecond):
+			}
+		}
+		held = append(held, p)
+	}
+	return release, true
 }
 
 // hostsOf returns the live nodes whose proxies serve the database.

@@ -13,39 +13,57 @@ import (
 // away before it cuts them.
 const drainCap = 60 * time.Second
 
-// proxyPatience is how many looks in a row may go unanswered before the proxy
-// is taken for gone and started again. A start next to a living one is refused
-// by the proxy itself.
-const proxyPatience = 3
+// proxyPatience is how long a living proxy may not answer before it is ended.
+const proxyPatience = 3 * time.Second
 
 // convergeProxy has the host's proxy process running with the board's routes.
 func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster.ProxyReport {
+	if pid, alive := proxy.Alive(a.cfg.ProxySocket); !alive {
+		return a.proxyGone(ctx)
+	} else if !a.silentSince.IsZero() && time.Since(a.silentSince) > proxyPatience {
+		a.cfg.Logger.Error("the proxy lives and does not answer: it is ended", "pid", pid)
+		if err := proxy.End(a.cfg.ProxySocket); err != nil {
+			a.cfg.Logger.Error("the proxy was not ended", "pid", pid, "error", err)
+		}
+		a.silentSince = time.Time{}
+	}
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
 	if a.routesApplied() != board.Revision {
 		if err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node)); err != nil {
-			return a.proxyMissing(ctx, err)
+			return a.proxySilent(err)
 		}
 		a.setRoutes(board.Revision)
 	}
 	stats, err := a.cfg.Proxy.Stats(ctx)
 	if err != nil {
-		return a.proxyMissing(ctx, err)
+		return a.proxySilent(err)
 	}
 	if stats.Revision < board.Revision {
 		a.setRoutes(0) // another process than the one that was fed
 	}
-	a.proxyDown = 0
+	a.silentSince = time.Time{}
 	return stats.Report()
 }
 
-func (a *Agent) proxyMissing(ctx context.Context, err error) cluster.ProxyReport {
+// proxySilent reports a proxy that lives and does not answer. It may still send
+// by whatever routes it has, so it is up, and has applied none that are known.
+func (a *Agent) proxySilent(err error) cluster.ProxyReport {
 	a.setRoutes(0)
-	if a.proxyDown++; a.proxyDown%proxyPatience == 1 {
-		a.cfg.Logger.Info("starting the proxy", "reason", err)
-		if err := a.cfg.StartProxy(ctx); err != nil {
-			a.cfg.Logger.Error("the proxy did not start", "error", err)
-		}
+	if a.silentSince.IsZero() {
+		a.silentSince = time.Now()
+		a.cfg.Logger.Warn("the proxy does not answer", "error", err)
+	}
+	return cluster.ProxyReport{Up: true}
+}
+
+// proxyGone starts the proxy. None lives: its lock is free.
+func (a *Agent) proxyGone(ctx context.Context) cluster.ProxyReport {
+	a.setRoutes(0)
+	a.silentSince = time.Time{}
+	a.cfg.Logger.Info("starting the proxy")
+	if err := a.cfg.StartProxy(ctx); err != nil {
+		a.cfg.Logger.Error("the proxy did not start", "error", err)
 	}
 	return cluster.ProxyReport{}
 }

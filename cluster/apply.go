@@ -55,9 +55,12 @@ func (c AddNode) Apply(b *Board) (Change, error) {
 		case n.Identity == c.Node.Identity:
 			return Change{}, Refuse(CodeJoinRefused, "start it with the address it had", "this host is node:%d at %s already", n.ID, n.Address)
 		case n.Address == c.Node.Address:
-			return Change{}, Refuse(CodeJoinRefused, fmt.Sprintf("remove node:%d first, or join with another address", n.ID),
+			return Change{}, Refuse(CodeJoinRefused, "start that host with its own data folder, or join with another address",
 				"address %s belongs to node:%d", n.Address, n.ID)
 		}
+	}
+	if b.Cluster.RackAware && c.Node.RackID == "" {
+		return Change{}, Refuse(CodeRackViolation, "join with rack_id", "cluster %s is rack aware and node %s names no rack", b.Cluster.Name, c.Node.Address)
 	}
 	state, node := b.Cluster, c.Node
 	node.ID, node.Joined = state.NextNode, c.At
@@ -207,16 +210,19 @@ func (b *Board) action(id string) (Action, error) {
 	return a, nil
 }
 
-// FreePort returns the lowest shard port that no instance on the node has, not
-// in the list of ports a stranger was seen on. 0 means none is left.
-func (b *Board) FreePort(node int) int {
+// FreePort returns the lowest shard port that no instance on the node has. 0
+// means none is left. Whether a stranger has it shows when the engine starts.
+func (b *Board) FreePort(node int) int { return b.nextPort(node, FirstShardPort) }
+
+// nextPort is FreePort from a port on.
+func (b *Board) nextPort(node, from int) int {
 	taken := map[int]bool{}
 	for _, i := range b.Instances {
 		if i.Node == node {
 			taken[i.Port] = true
 		}
 	}
-	for p := FirstShardPort; p <= LastShardPort; p++ {
+	for p := from; p <= LastShardPort; p++ {
 		if !taken[p] {
 			return p
 		}

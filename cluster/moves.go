@@ -325,6 +325,51 @@ func (c LoseRange) Apply(b *Board) (Change, error) {
 		Text: fmt.Sprintf("slots %s of db:%d are lost until restored: %s", r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
 }
 
+// FindRange records that a range that counted as lost has its master again, with
+// its files.
+type FindRange struct {
+	At    time.Time
+	Range RangeID
+}
+
+// Apply implements Command.
+func (c FindRange) Apply(b *Board) (Change, error) {
+	r, ok := b.Ranges[c.Range]
+	if !ok || !r.Lost {
+		return Change{}, nil
+	}
+	r.Lost = false
+	r.Generation++
+	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_found", Severity: "WARNING", Database: r.ID.Database, Shard: r.Master.Shard,
+		Text: fmt.Sprintf("slots %s of db:%d are served again, from the files of redis:%d", r.SlotsText(), r.ID.Database, r.Master.Shard)}}}, nil
+}
+
+// ChangePort gives an instance that can not start, because a stranger has its
+// port, the next free one. Nobody may be served by it.
+type ChangePort struct {
+	At       time.Time
+	Instance InstanceID
+}
+
+// Apply implements Command.
+func (c ChangePort) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok {
+		return Change{}, nil
+	}
+	port := b.nextPort(i.Node, i.Port+1)
+	if port == 0 {
+		port = b.FreePort(i.Node)
+	}
+	if port == 0 {
+		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", i.Node)
+	}
+	taken := i.Port
+	i.Port = port
+	return Change{Put: []Object{i}, Log: []Entry{{Time: c.At, Type: "shard_port_changed", Severity: "WARNING", Node: i.Node, Shard: i.ID.Shard,
+		Text: fmt.Sprintf("port %d of node:%d belongs to a stranger: redis:%d gets port %d", taken, i.Node, i.ID.Shard, port)}}}, nil
+}
+
 // Bind takes an endpoint one committed state further on its way to other nodes.
 type Bind struct {
 	At       time.Time

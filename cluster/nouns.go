@@ -394,7 +394,7 @@ type User struct {
 // Key implements Object.
 func (u User) Key() Key { return Key{KindUser, strconv.Itoa(u.ID)} }
 
-// Token lets one node join until it expires. Only its hash is stored.
+// Token lets nodes join until it expires. Only its hash is stored.
 type Token struct {
 	ID      string    `json:"id"` // public part
 	Hash    string    `json:"hash"`

@@ -39,6 +39,9 @@ const (
 // could not be loaded: without another copy its data is lost until restored.
 const NotLoaded = "files could not be loaded"
 
+// PortTaken begins the Reason of an Absent instance whose port a stranger has.
+const PortTaken = "its port is taken"
+
 // Observed is what is known of one engine process from itself.
 type Observed struct {
 	State  ProcessState `json:"state"`

@@ -32,6 +32,10 @@ type Store interface {
 	Commit(ctx context.Context, epoch int64, basis *cluster.Board, c cluster.Change) (*cluster.Board, error)
 	// Alive returns the nodes whose lease stands.
 	Alive() map[int]bool
+	// Leader returns the node that leads, if one does.
+	Leader() (node int, epoch int64, ok bool)
+	// TrimLog deletes the oldest activity entries beyond those that are kept.
+	TrimLog(ctx context.Context, epoch int64) error
 	// Log returns activity entries.
 	Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error)
 }
@@ -62,8 +66,12 @@ const (
 	// hearing is how long a new leader waits for the first report of every live
 	// node before it goes on without.
 	hearing = 10 * time.Second
-	// commitFor bounds one transaction.
+	// commitFor bounds one transaction, decideFor a request with its wait for
+	// the loop.
 	commitFor = 5 * time.Second
+	decideFor = 15 * time.Second
+	// trimEvery is the pause between two looks at the length of the activity.
+	trimEvery = 10 * time.Minute
 )
 
 // Controller runs on every node and acts on the one that leads. Safe for
@@ -118,11 +126,12 @@ func (c *Controller) wake() {
 func (c *Controller) View() cluster.View { return c.view(c.cfg.Store.Board()) }
 
 func (c *Controller) view(b *cluster.Board) cluster.View {
+	leader, _, _ := c.cfg.Store.Leader()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return cluster.View{
 		Board: b, Now: time.Now().UTC(), Alive: c.cfg.Store.Alive(),
-		Leader: c.cfg.Node, Reports: maps.Clone(c.reports),
+		Leader: leader, Reports: maps.Clone(c.reports),
 	}
 }
 
@@ -141,6 +150,8 @@ func (c *Controller) Submit(ctx context.Context, cmd cluster.Command) error {
 // Decide has a command made from the view in the serial loop, evaluated and
 // committed, so that nothing changes between the look and the act.
 func (c *Controller) Decide(ctx context.Context, decide func(cluster.View) (cluster.Command, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, decideFor)
+	defer cancel()
 	s := submit{decide, make(chan error, 1)}
 	select {
 	case c.submits <- s:
@@ -207,6 +218,7 @@ func (c *Controller) Lead(ctx context.Context, epoch int64) error {
 	defer cancel()
 	t.ctx = ctx
 
+	t.wait.Go(t.trim)
 	boards := c.cfg.Store.Subscribe(ctx)
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()
@@ -302,6 +314,22 @@ func (t *term) turn() error {
 	return errors.New("still not at rest after 100 steps")
 }
 
+// trim keeps the activity at its length.
+func (t *term) trim() {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		if err := t.cfg.Store.TrimLog(t.ctx, t.epoch); err != nil && t.ctx.Err() == nil {
+			t.cfg.Logger.Warn("the activity was not trimmed", "error", err)
+		}
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // stepDown hands the office on when this node goes out of service and was asked
 // to lead no more. The action survives: the next leader goes on with it.
 func (t *term) stepDown(v cluster.View) {
@@ -315,9 +343,13 @@ func (t *term) stepDown(v cluster.View) {
 	t.wait.Go(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, commitFor)
 		defer cancel()
-		if err := t.cfg.StepDown(ctx); err != nil {
-			t.cfg.Logger.Warn("the office was not handed on", "error", err)
+		err := t.cfg.StepDown(ctx)
+		if err == nil {
+			return
 		}
+		t.cfg.Logger.Warn("the office was not handed on", "error", err)
+		// Tried again by the next look; a term that has ended needs none.
+		_ = t.Decide(t.ctx, func(cluster.View) (cluster.Command, error) { t.leaves = false; return nothing{}, nil })
 	})
 }
 
@@ -336,8 +368,12 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 		revision := t.cfg.Store.Board().Revision
 		for _, cmd := range next() {
 			err := t.commit(func(cluster.View) (cluster.Command, error) { return cmd, nil })
-			if err != nil {
-				return false, fmt.Errorf("%T: %w", cmd, err)
+			if code := cluster.CodeOf(err); code == cluster.CodeStale || code == cluster.CodeNoQuorum {
+				return false, err
+			}
+			if err != nil { // one room's fault must not stop the others
+				t.cfg.Logger.Error("a command was refused", "command", fmt.Sprintf("%T", cmd), "error", err)
+				break
 			}
 		}
 		if t.cfg.Store.Board().Revision != revision {

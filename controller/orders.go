@@ -20,6 +20,7 @@ const (
 
 // order is a hand-over that this leader looks after.
 type order struct {
+	first    time.Time // when this leader first saw it
 	since    int64     // board revision from which proxies must have applied an unplanned one
 	inFlight bool      // an executor has it
 	sent     time.Time // last
@@ -36,7 +37,7 @@ func (t *term) sendOrders(v cluster.View) {
 		open[r.Handover.ID] = true
 		o := t.orders[r.Handover.ID]
 		if o == nil {
-			o = &order{since: v.Revision}
+			o = &order{first: time.Now(), since: v.Revision}
 			t.orders[r.Handover.ID] = o
 		}
 		if !o.inFlight && time.Since(o.sent) > orderAgain {
@@ -61,8 +62,17 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 			return
 		}
 	}
-	if !v.Alive[executor] {
+	switch old := time.Since(o.first) > orderTTL; {
+	case !v.Alive[executor]:
 		t.orphaned(v, r, h)
+		return
+	case h.Unplanned && targetGone(v, h):
+		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended"})
+		return
+	case !h.Unplanned && old && !v.Alive[v.Instances[h.To].Node]:
+		// No executor can have reached it for as long as an order lasts, and no
+		// proxy was aimed at it: the old master serves again.
+		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its host is gone"})
 		return
 	}
 	o.inFlight, o.sent = true, time.Now()
@@ -102,11 +112,18 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome) {
 	}
 }
 
-// orphaned decides about a hand-over whose executor's host is gone. The host's
-// lease has ended and with it the order's time, so nothing can be added to what
-// the other side shows.
+// targetGone reports whether the process that was to become master was seen gone
+// on this very board.
+func targetGone(v cluster.View, h cluster.Handover) bool {
+	to, seen := v.Observed(h.To)
+	return v.Heard(v.Instances[h.To].Node) && (!seen || to.State == cluster.Absent)
+}
+
+// orphaned decides about a hand-over whose executor's host is gone, once the
+// time of every order that may have been sent is over: then nothing can be added
+// to what the other side shows.
 func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
-	if time.Since(t.orders[h.ID].sent) < orderTTL || v.Now.Sub(h.Opened) < orderTTL {
+	if o := t.orders[h.ID]; time.Since(o.first) < orderTTL || time.Since(o.sent) < orderTTL {
 		return
 	}
 	to, seen := v.Observed(h.To)

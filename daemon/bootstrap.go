@@ -69,6 +69,9 @@ func (d *Daemon) begin(state api.BootstrapState) error {
 	if d.id.Node != 0 {
 		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "use a host with an empty data folder", "this host is node:%d of cluster %s already", d.id.Node, d.id.Cluster)
 	}
+	if err := d.folder.empty(); err != nil {
+		return err
+	}
 	if !d.boot.State.Settled() {
 		return cluster.Refuse(cluster.CodeActionRunning, "wait for it to end", "bootstrap of this host is under way: %s", d.boot.State)
 	}
@@ -205,6 +208,24 @@ func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
 	return rooms.ready(ctx)
 }
 
+// settled forgets how the member joined, once it is in: from then on it starts
+// from its own data, or not at all. A member that has voted must not come back
+// with an empty log.
+func (d *Daemon) settled() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.id.Initial == "" || d.id.Node == 0 {
+		return nil
+	}
+	id := d.id
+	id.Initial = ""
+	if err := d.folder.remember(id); err != nil {
+		return err
+	}
+	d.id = id
+	return nil
+}
+
 // enterAs opens the store of a host that belongs to a cluster, and its rooms.
 func (d *Daemon) enterAs(id identity, key []byte, own peer.Identity) (*rooms, error) {
 	cfg := d.storeConfig(id, id.Node, key)
@@ -262,6 +283,12 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by st
 	if err := json.Unmarshal(request, &j); err != nil || j.Node.Identity == "" || net.ParseIP(j.Node.Address) == nil {
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "the hosts may run different versions", "the request to join can not be read")
 	}
+	if want := store.PeerURL(j.Node.Address, d.cfg.EtcdPeerPort); j.PeerURL != want {
+		return nil, cluster.Refuse(cluster.CodeJoinRefused, "start all daemons with the same ports",
+			"the quorum reaches %s at %s, and this host says %s", j.Node.Address, want, j.PeerURL)
+	}
+	// What the cluster decides is not the joiner's to say.
+	j.Node.Membership, j.Node.MemberID, j.Node.Maintenance, j.Node.QuorumOnly = cluster.Client, 0, nil, false
 	r.joins.Lock()
 	defer r.joins.Unlock()
 	if err := r.controller.Decide(ctx, func(v cluster.View) (cluster.Command, error) {

@@ -49,6 +49,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return err
 	}
 	defer f.close()
+	cfg = f.cfg
 	d := &Daemon{cfg: cfg, log: log, folder: f, enter: make(chan *rooms, 1)}
 	if d.id, err = f.identity(); err != nil {
 		return err

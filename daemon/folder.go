@@ -47,6 +47,12 @@ func openFolder(cfg Config) (*folder, error) {
 	if err := os.Chmod(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
+	// Processes are recognised by this path: it must not depend on how it was spelt.
+	whole, err := filepath.EvalSymlinks(cfg.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	cfg.Data = whole
 	lock, err := os.OpenFile(cfg.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
@@ -56,6 +62,20 @@ func openFolder(cfg Config) (*folder, error) {
 		return nil, cluster.Refuse(cluster.CodeForeignData, "stop the other one, or give another --data", "another daemon uses the data folder %s", cfg.Data)
 	}
 	return &folder{cfg, lock}, nil
+}
+
+// empty refuses a folder that holds instances of an earlier life: to a cluster
+// that does not know them they would be strangers, and removed.
+func (f *folder) empty() error {
+	left, err := os.ReadDir(f.cfg.shards())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(left) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return cluster.Refuse(cluster.CodeForeignData, "start with an empty data folder, or restore node.json and quorum from a copy",
+		"the data folder %s holds %d instances of another cluster", f.cfg.Data, len(left))
 }
 
 func (f *folder) close() { f.lock.Close() }

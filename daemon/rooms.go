@@ -39,7 +39,8 @@ type rooms struct {
 	server     *peer.Server
 	client     *peer.Client
 	discovery  *discovery.Server
-	joins      sync.Mutex // one host joins at a time
+	joins      sync.Mutex   // one host joins at a time
+	entered    func() error // called once the board is loaded
 }
 
 // build makes the rooms of a host in a cluster. It starts nothing.
@@ -52,7 +53,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	if err != nil {
 		return nil, err
 	}
-	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st}
+	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, entered: d.settled}
 	r.client = peer.NewClient(clientTLS)
 	r.server = peer.NewServer(at(d.cfg.Address, d.cfg.PeerPort), serverTLS, d.log)
 	r.controller = controller.New(controller.Config{
@@ -61,7 +62,8 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	})
 	r.agent = agent.New(agent.Config{
 		Node: node, BootID: random(8), Shards: d.cfg.shards(), Binary: d.binary,
-		Board: st, Peers: r, Proxy: proxy.NewClient(d.cfg.proxySocket()), StartProxy: r.startProxy,
+		Board: st, Peers: r, Proxy: proxy.NewClient(d.cfg.proxySocket()),
+		ProxySocket: d.cfg.proxySocket(), StartProxy: r.startProxy,
 		Report: r.report, Logger: d.log.With("room", "agent"),
 	})
 	r.discovery = discovery.New(discovery.Config{
@@ -82,7 +84,14 @@ func (r *rooms) handle(d *Daemon) {
 		r.controller.Report(report)
 		return nil, nil
 	})
-	on(r.server, agent.PathHandover, func(ctx context.Context, _ int, o cluster.Order) (any, error) {
+	on(r.server, agent.PathHandover, func(ctx context.Context, from int, o cluster.Order) (any, error) {
+		// The order follows the leader's record: a board that has caught up shows both.
+		if _, err := r.store.Sync(ctx); err != nil {
+			return nil, err
+		}
+		if leader, epoch, known := r.store.Leader(); !known || from != leader || o.Epoch != epoch {
+			return nil, cluster.Refuse(cluster.CodeStale, "", "node:%d does not lead in epoch %d", from, o.Epoch)
+		}
 		return r.agent.Handover(ctx, o)
 	})
 	for _, path := range []string{agent.PathHold, agent.PathAim, agent.PathRelease} {
@@ -116,12 +125,32 @@ func (r *rooms) run(ctx context.Context) error {
 			return nil
 		}
 		inner, ctx := errgroup.WithContext(ctx)
-		inner.Go(func() error { return r.discovery.Run(ctx) })
+		if err := r.entered(); err != nil {
+			return err
+		}
+		inner.Go(func() error { return r.discover(ctx) })
 		inner.Go(func() error { return r.agent.Run(ctx) })
 		inner.Go(func() error { return r.store.Lead(ctx, r.controller.Lead) })
 		return inner.Wait()
 	})
 	return group.Wait()
+}
+
+// discover serves discovery. Whatever keeps it from its port, such as a real
+// Sentinel on it, must not take the host's databases down.
+func (r *rooms) discover(ctx context.Context) error {
+	for {
+		err := r.discovery.Run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		r.log.Error("discovery does not serve; it is tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(5 * time.Second):
+		}
+	}
 }
 
 // current returns the board while this host's lease stands. Without one the

@@ -13,6 +13,13 @@ import (
 	"time"
 )
 
+// ErrPort says that a stranger has the port, ErrEnded that the engine ended
+// before it first answered.
+var (
+	ErrPort  = errors.New("its port is in use")
+	ErrEnded = errors.New("engine ended at once")
+)
+
 // firstLook bounds how long Start watches for an engine that ends at once.
 const firstLook = 2 * time.Second
 
@@ -58,7 +65,7 @@ func (s Spec) portFree(ctx context.Context) error {
 		return ctx.Err()
 	}
 	c.Close()
-	return fmt.Errorf("instance %s: port %d is in use", s.Name, s.Port)
+	return fmt.Errorf("instance %s: port %d: %w", s.Name, s.Port, ErrPort)
 }
 
 func (s Spec) makeFolder() error {
@@ -149,7 +156,7 @@ func (p *Process) firstLook(ctx context.Context) error {
 		err := p.Wait(pause)
 		done()
 		if err == nil {
-			return errors.New("engine ended at once: " + lastLine(p.Dir))
+			return fmt.Errorf("%w: %s", ErrEnded, lastLine(p.Dir))
 		}
 		if ctx.Err() != nil || p.answersWithin(ctx, 200*time.Millisecond) {
 			return nil

@@ -21,7 +21,7 @@ import (
 
 const (
 	authorityLife   = 10 * 365 * 24 * time.Hour
-	certificateLife = 365 * 24 * time.Hour
+	certificateLife = authorityLife // nothing renews them before the authority itself
 	// clockSkew is how far behind a host's clock may be when it meets a new certificate.
 	clockSkew = time.Hour
 )

@@ -33,15 +33,9 @@ func newControl(s *settings, loops []*loop) *control {
 	return &control{settings: s, loops: loops, quit: make(chan struct{}), ranges: map[cluster.RangeID]RangeRoute{}}
 }
 
-// listenControl opens the socket. A stale one is removed; a live one refuses.
-func listenControl(ctx context.Context, path string) (net.Listener, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	client := NewClient(path)
-	defer client.Close()
-	if s, err := client.Stats(ctx); err == nil {
-		return nil, cluster.Refuse(cluster.CodePortUnavailable, "end it first", "proxy: process %d already serves %s", s.PID, path)
-	}
+// listenControl opens the socket. Whoever holds the lock may remove what an
+// earlier proxy left.
+func listenControl(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("proxy: stale socket: %w", err)
 	}

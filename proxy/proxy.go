@@ -37,10 +37,15 @@ type settings struct {
 
 // Run serves until ctx ends or the proxy is told to quit, and returns when all
 // its goroutines are gone and all its connections closed. It refuses to start
-// while another proxy answers on the socket.
+// while another proxy process lives behind the socket.
 func Run(ctx context.Context, c Config) error {
 	s := newSettings(c)
-	listener, err := listenControl(ctx, c.Socket)
+	lock, err := takeLock(c.Socket)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	listener, err := listenControl(c.Socket)
 	if err != nil {
 		return err
 	}

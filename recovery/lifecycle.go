@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -17,6 +18,8 @@ func Lifecycle(v cluster.View) []cluster.Command {
 	if ids := newHistories(v); len(ids) > 0 {
 		commands = append(commands, cluster.NoteReplication{IDs: ids})
 	}
+	commands = append(commands, found(v)...)
+	commands = append(commands, otherPorts(v)...)
 	for _, d := range cluster.Sorted(v.Databases) {
 		switch {
 		case d.Status == cluster.DatabasePending && ready(v, d):
@@ -26,6 +29,35 @@ func Lifecycle(v cluster.View) []cluster.Command {
 		}
 	}
 	return commands
+}
+
+// found returns the lost ranges whose master is there again, with its files.
+func found(v cluster.View) []cluster.Command {
+	var list []cluster.Command
+	for _, r := range ranges(v) {
+		o, _ := v.Observed(r.Master)
+		if r.Lost && r.Handover == nil && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master {
+			list = append(list, cluster.FindRange{At: v.Now, Range: r.ID})
+		}
+	}
+	return list
+}
+
+// otherPorts moves instances that can not start, because a stranger has their
+// port, to another one. A master that has served keeps its port: clients of
+// its data may still be on it.
+func otherPorts(v cluster.View) []cluster.Command {
+	var list []cluster.Command
+	for _, n := range cluster.Sorted(v.Nodes) {
+		for _, i := range v.InstancesOn(n.ID) {
+			o, _ := v.Observed(i.ID)
+			serving := i.Started && v.Ranges[i.Range].Master == i.ID
+			if v.Heard(n.ID) && !serving && o.State == cluster.Absent && strings.HasPrefix(o.Reason, cluster.PortTaken) {
+				list = append(list, cluster.ChangePort{At: v.Now, Instance: i.ID})
+			}
+		}
+	}
+	return list
 }
 
 // newlyStarted returns the instances that were seen serving for the first time:
