@@ -68,7 +68,7 @@ func TestPlaceRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := draw(t, true, test.nodes...)
+			d := draw(t, test.db.RackAware, test.nodes...)
 			if test.close != nil {
 				test.close(d)
 			}
