@@ -24,6 +24,9 @@ func (c CreateCluster) Apply(b *Board) (Change, error) {
 	if b.Cluster.ID != "" {
 		return Change{}, Refuse(CodeAlreadyBootstrapped, "", "this node is already part of cluster %s", b.Cluster.Name)
 	}
+	if c.RackAware && c.Node.RackID == "" {
+		return Change{}, Refuse(CodeRackViolation, "give rack_id", "cluster %s shall be rack aware and its first node names no rack", c.Name)
+	}
 	node := c.Node
 	node.ID, node.Membership, node.Joined = 1, Voter, c.At
 	admin := c.Admin
