@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/haulout/haulout/cluster"
 )
 
 // extraHelp describes the commands that the program brings along.
@@ -51,20 +53,17 @@ func (s *session) help(to io.Writer, text []string) {
 }
 
 func version(s *session, _ words) error {
-	text, revision := "development", ""
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" && info.Main.Version != "(devel)" {
-			text = info.Main.Version
-		}
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
 				revision = setting.Value
 			}
 		}
 	}
-	if s.print(map[string]string{"version": text, "revision": revision}) {
+	if s.print(map[string]string{"version": cluster.Version, "revision": revision}) {
 		return nil
 	}
-	s.say("%s", strings.TrimSpace("haulout "+text+" "+revision))
+	s.say("%s", strings.TrimSpace("haulout "+cluster.Version+" "+revision))
 	return nil
 }

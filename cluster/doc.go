@@ -7,3 +7,6 @@
 // [View] is a Board together with the reports, which is all that the deciding
 // rooms ever get to see.
 package cluster
+
+// Version is the product's version.
+const Version = "0.1.0"

@@ -147,7 +147,7 @@ func (d *Daemon) node(said api.Identification) cluster.Node {
 	n := cluster.Node{
 		Identity: d.id.Identity, Address: d.cfg.Address, ExternalAddresses: said.ExternalAddresses,
 		Hostname: hostname(), RackID: strings.ToLower(said.RackID), Cores: cores(), TotalMemory: d.memory(),
-		Version: Version, MaxShards: 100, MaxListeners: 100,
+		Version: cluster.Version, MaxShards: 100, MaxListeners: 100,
 	}
 	if said.MaxShards > 0 {
 		n.MaxShards = said.MaxShards

@@ -11,9 +11,6 @@ import (
 	"strings"
 )
 
-// Version is the product's version.
-const Version = "0.1.0"
-
 // Config is what an operator says of a daemon on its command line.
 type Config struct {
 	Data    string // folder of everything this daemon keeps

@@ -67,7 +67,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("haulout starts", "version", Version, "node", d.id.Node, "address", cfg.Address, "engine", d.binary.Path)
+	log.Info("haulout starts", "version", cluster.Version, "node", d.id.Node, "address", cfg.Address, "engine", d.binary.Path)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.serveSocket(ctx) })
@@ -85,7 +85,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 func (d *Daemon) local() api.LocalNode {
 	return api.LocalNode{
-		Address: d.cfg.Address, Hostname: hostname(), Cores: cores(), TotalMemory: d.memory(), Version: Version,
+		Address: d.cfg.Address, Hostname: hostname(), Cores: cores(), TotalMemory: d.memory(), Version: cluster.Version,
 	}
 }
 
