@@ -12,8 +12,8 @@ import (
 // have been sent away wait for the end of it.
 const drainLook = 10 * time.Millisecond
 
-// watchDrains has the loop look at once when the last connection of an endpoint
-// that leaves this host is closed.
+// watchDrains has the loop look at once when an endpoint that leaves this host
+// has no connection left, but for those that wait without end.
 func (a *Agent) watchDrains(ctx context.Context) error {
 	boards := a.cfg.Board.Subscribe(ctx)
 	look := time.NewTicker(drainLook)
@@ -50,8 +50,8 @@ func drainingOn(b *cluster.Board, node int) []cluster.EndpointID {
 	return list
 }
 
-// undrained returns those of the endpoints that still have connections. A proxy
-// that does not answer is left to the loop.
+// undrained returns those of the endpoints whose connections are still being
+// closed. A proxy that does not answer is left to the loop.
 func (a *Agent) undrained(ctx context.Context, list []cluster.EndpointID) []cluster.EndpointID {
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
@@ -60,7 +60,7 @@ func (a *Agent) undrained(ctx context.Context, list []cluster.EndpointID) []clus
 		return nil
 	}
 	seen := stats.Report().Endpoints
-	return slices.DeleteFunc(list, func(id cluster.EndpointID) bool { return seen[id].Connections == 0 })
+	return slices.DeleteFunc(list, func(id cluster.EndpointID) bool { return seen[id].Connections <= seen[id].Waiting })
 }
 
 // wake has the converging loop look now.

@@ -87,6 +87,9 @@ type EndpointState struct {
 	Listening   bool   `json:"listening"`
 	Reason      string `json:"reason,omitempty"` // why it is not listening
 	Connections int    `json:"connections"`
+	// Waiting counts those of them, while draining, that are in a blocking call or
+	// subscribed: they may stay until the cap.
+	Waiting int `json:"waiting,omitempty"`
 	// Drained and Cut count connections closed since draining began: at a rest
 	// point, and by the cap.
 	Drained int `json:"drained,omitempty"`

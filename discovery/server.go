@@ -25,7 +25,7 @@ const (
 	maxChannels    = 64       // subscriptions of one connection
 	idleTimeout    = time.Hour
 	writeTimeout   = 2 * time.Second
-	patience       = 500 * time.Millisecond
+	patience       = 2500 * time.Millisecond // a new leader may have to be elected meanwhile; clients wait 3 s
 )
 
 // Config is what a [Server] needs to know.
@@ -41,7 +41,7 @@ type Config struct {
 	// Subscribe returns a channel that receives after each change of what Board
 	// returns, and is closed when ctx ends. Several changes may share one value.
 	Subscribe func(ctx context.Context) <-chan *cluster.Board
-	// Patience is how long an answer waits for a move to be announced; 0: 500 ms.
+	// Patience is how long an answer waits for a move to be announced; 0: 2.5 s.
 	Patience time.Duration
 }
 

@@ -70,13 +70,14 @@ func (t *turn) state(e cluster.Endpoint, node int) cluster.EndpointState {
 	return t.Reports[node].Proxy.Endpoints[e.ID]
 }
 
-// drain waits until the old listeners have no connection left, tells the
-// subscribers of discovery, and closes them. At the cap what is left is cut.
+// drain waits until the old listeners have no connection left that comes to a
+// rest, tells the subscribers of discovery, waits for the others, and closes
+// them. At the cap what is left is cut.
 func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
-	left, moved, cut, known := t.connections(e)
+	left, waiting, moved, cut, known := t.connections(e)
 	empty := known && left == 0
 	switch {
-	case e.Announced != e.Nodes[0] && (empty || !t.Now.Before(e.Since.Add(announcing))):
+	case e.Announced != e.Nodes[0] && (known && left <= waiting || !t.Now.Before(e.Since.Add(announcing))):
 		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
 	case empty, known && !t.Now.Before(e.Since.Add(draining)), !t.Now.Before(e.Since.Add(draining + counting)):
 		return do(cluster.Bind{
@@ -87,17 +88,18 @@ func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
 	return wait("%d client connections of endpoint:%s to leave node:%d", left, e.ID, e.Draining[0])
 }
 
-// connections counts those left at the draining nodes, and those that were
-// drained and cut there. Unless known, a live node has not said it yet.
-func (t *turn) connections(e cluster.Endpoint) (left, moved, cut int, known bool) {
+// connections counts those left at the draining nodes, how many of them wait
+// without end, and those that were drained and cut there. Unless known, a live
+// node has not said it yet.
+func (t *turn) connections(e cluster.Endpoint) (left, waiting, moved, cut int, known bool) {
 	known = true
 	for _, n := range e.Draining {
 		known = known && (t.Heard(n) || !t.Alive[n])
 		if s := t.state(e, n); t.Alive[n] {
-			left, moved, cut = left+s.Connections, moved+s.Drained, cut+s.Cut
+			left, waiting, moved, cut = left+s.Connections, waiting+s.Waiting, moved+s.Drained, cut+s.Cut
 		}
 	}
-	return left, moved, cut, known
+	return left, waiting, moved, cut, known
 }
 
 // closed waits until the old listener has been seen gone.

@@ -285,6 +285,7 @@ func (e *EndpointStats) add(o EndpointStats) {
 		e.Reason = o.Reason
 	}
 	e.Connections += o.Connections
+	e.Waiting += o.Waiting
 	e.Drained += o.Drained
 	e.Cut += o.Cut
 	e.Commands += o.Commands

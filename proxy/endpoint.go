@@ -155,9 +155,22 @@ func (e *endpoint) close() {
 	}
 }
 
+// waiting counts the clients that have no rest point for as long as they like.
+func (e *endpoint) waiting() (n int) {
+	if !e.drain.active {
+		return 0
+	}
+	for s := range e.sessions {
+		if s.blocked != nil || s.subscriber != nil && !s.subscriber.idle() {
+			n++
+		}
+	}
+	return n
+}
+
 func (e *endpoint) stats() EndpointStats {
 	return EndpointStats{
-		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions),
+		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions), Waiting: e.waiting(),
 		Drained: e.drain.closed, Cut: e.drain.cut, Commands: e.commands, Held: e.held, Retried: e.retried,
 	}
 }

@@ -78,6 +78,7 @@ type EndpointStats struct {
 	Listening   bool               `json:"listening"`
 	Reason      string             `json:"reason,omitempty"` // why it is not listening
 	Connections int                `json:"connections"`
+	Waiting     int                `json:"waiting"` // while draining: those in a blocking call or subscribed
 	Drained     int                `json:"drained"` // connections closed at a rest point since draining began
 	Cut         int                `json:"cut"`     // connections closed by the drain cap
 	Commands    int64              `json:"commands"`
@@ -90,7 +91,8 @@ func (s Stats) Report() cluster.ProxyReport {
 	r := cluster.ProxyReport{Up: true, Revision: s.Revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}}
 	for _, e := range s.Endpoints {
 		r.Endpoints[e.ID] = cluster.EndpointState{
-			Listening: e.Listening, Reason: e.Reason, Connections: e.Connections, Drained: e.Drained, Cut: e.Cut,
+			Listening: e.Listening, Reason: e.Reason, Connections: e.Connections, Waiting: e.Waiting,
+			Drained: e.Drained, Cut: e.Cut,
 		}
 	}
 	return r
