@@ -303,3 +303,31 @@ func TestProgress(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// Who waits without end must not keep the others from hearing of the new address.
+func TestAnnouncedWhenOnlyWaitingClientsAreLeft(t *testing.T) {
+	for waiting, want := range map[int]bool{0: false, 2: false, 3: true} {
+		w, on := pairBoundTo(t, 2, cluster.MaintenanceOptions{})
+		w.clients["1:1"] = 3
+		w.before(on, "Bind switch")
+		for _, c := range maintenance.Next(w.view(), w.board.Actions[on], w.newID) {
+			w.apply(c)
+		}
+		w.tick()
+		v := w.view()
+		id := cluster.EndpointID{Database: 1, Index: 1}
+		s := v.Reports[2].Proxy.Endpoints[id]
+		if s.Connections != 3 {
+			t.Fatalf("%d connections left, want 3", s.Connections)
+		}
+		s.Waiting = waiting
+		v.Reports[2].Proxy.Endpoints[id] = s
+		announced := slices.ContainsFunc(maintenance.Next(v, w.board.Actions[on], w.newID), func(c cluster.Command) bool {
+			b, is := c.(cluster.Bind)
+			return is && b.Step == cluster.BindAnnounce
+		})
+		if announced != want {
+			t.Errorf("%d of 3 wait: announced %v, want %v", waiting, announced, want)
+		}
+	}
+}

@@ -55,3 +55,17 @@ func TestDrainCapCutsTheRest(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestDrainTellsWhoWaitsWithoutEnd(t *testing.T) {
+	r := startProxy(t, startEngine(t))
+	blocked, idle := r.dial(2), r.dial(2)
+	r.say(idle, "PING")
+	r.later(blocked, "BLPOP", "nothing-comes", "0")
+	eventually(t, "both are there", func() bool { return r.stats().Connections == 2 })
+	r.endpoint().Drain = true
+	r.apply()
+	eventually(t, "only the blocked one is left, and known to wait", func() bool {
+		s := r.stats()
+		return s.Connections == 1 && s.Waiting == 1
+	})
+}
