@@ -90,11 +90,15 @@ func postAction(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	dry := c.dryRun(o)
 	a := takeAction(o, name)
 	if err := o.err(); err != nil {
 		return nil, err
 	}
 	a.ID, a.Name, a.Node, a.By, a.Created = uuid.NewString(), name, n.ID, c.id.Name, c.view.Now
+	if dry {
+		return dryRunObject(c.view, a), nil
+	}
 	if err := c.leader.StartAction(c.Context(), a); err != nil {
 		return nil, err
 	}
@@ -122,7 +126,7 @@ func takeAction(o *object, name cluster.ActionName) cluster.Action {
 	if o.text("reason", &a.Reason) && len(a.Reason) > maxReason {
 		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
 	}
-	o.rest("dry_run", "evict_dbs", "idempotency_key", "override_rack_policy", "until")
+	o.rest("evict_dbs", "idempotency_key", "override_rack_policy", "until")
 	return a
 }
 
@@ -178,14 +182,11 @@ func actionObject(v cluster.View, a cluster.Action) Action {
 	o := Action{
 		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Status: string(a.Status), TaskID: a.ID,
 		Progress: p.Percent, BytesTotal: p.BytesTotal, BytesDone: p.BytesDone, SecondsLeft: p.SecondsLeft, WaitingFor: p.Waiting,
-		Closed: a.Marked, Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: []Check{},
+		Closed: a.Marked, Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: checkObjects(a.Checks),
 		Originator: a.By, Cause: a.Cause, Reason: a.Reason, Created: a.Created, Started: a.Started, Ended: a.Ended,
 	}
 	if a.Error != nil {
 		o.ErrorCode, o.ErrorMessage, o.ErrorHint = string(a.Error.Code), a.Error.Message, a.Error.Hint
-	}
-	for _, c := range a.Checks {
-		o.Checks = append(o.Checks, Check{Name: c.Name, Passed: c.Passed, Waived: c.Waived, Text: c.Text})
 	}
 	if a.Proof != nil {
 		o.Proof = &Proof{Exact: a.Proof.Exact, Compared: a.Proof.Compared, Differences: append([]string{}, a.Proof.Differences...)}
@@ -208,10 +209,10 @@ func actionSnapshot(v cluster.View, a cluster.Action) *ActionSnapshot {
 	return o
 }
 
-func (o *Action) addMove(m cluster.Move) {
+func moveObject(m cluster.Move) Move {
 	w := Move{
 		ID: m.ID, Kind: string(m.Kind), Shard: TextID(m.Shard), From: TextID(m.From), To: TextID(m.To), Status: string(m.Status),
-		Text: m.Text(), Reason: m.Reason, Bytes: m.Bytes, Attempt: m.Attempt,
+		Text: m.Text(), Reason: m.Reason, Bytes: m.Bytes, After: m.After, Attempt: m.Attempt,
 	}
 	if m.Kind == cluster.Rebind {
 		w.Endpoint = m.Endpoint.String()
@@ -219,7 +220,11 @@ func (o *Action) addMove(m cluster.Move) {
 	if m.Error != nil {
 		w.ErrorCode, w.ErrorMessage = string(m.Error.Code), m.Error.Error()
 	}
-	o.Moves = append(o.Moves, w)
+	return w
+}
+
+func (o *Action) addMove(m cluster.Move) {
+	o.Moves = append(o.Moves, moveObject(m))
 	o.ConnectionsMoved += m.Moved
 	o.ConnectionsCut += m.Cut
 	if m.Kind == cluster.Migrate && m.Status == cluster.MoveDone {

@@ -160,10 +160,10 @@ func TestActionBodies(t *testing.T) {
 		}
 	}
 	for body, want := range map[string][]string{
-		`{"keep_slave_shards":true,"evict_ha_replica":true}`: {"keep_slave_shards and evict_ha_replica contradict each other"},
-		`{"max_concurrent_actions":0,"cause":"boredom"}`:     {`cause can not be "boredom"`, "max_concurrent_actions can not be 0"},
-		`{"dry_run":true,"evict_dbs":["1"],"force":true}`:    {"dry_run is not supported yet", "evict_dbs is not supported yet", "there is no field force"},
-		`{"skip_shards_restore":true}`:                       {"there is no field skip_shards_restore"},
+		`{"keep_slave_shards":true,"evict_ha_replica":true}`:           {"keep_slave_shards and evict_ha_replica contradict each other"},
+		`{"max_concurrent_actions":0,"cause":"boredom"}`:               {`cause can not be "boredom"`, "max_concurrent_actions can not be 0"},
+		`{"override_rack_policy":true,"evict_dbs":["1"],"force":true}`: {"evict_dbs is not supported yet", "override_rack_policy is not supported yet", "there is no field force"},
+		`{"skip_shards_restore":true}`:                                 {"there is no field skip_shards_restore"},
 	} {
 		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", body)
 		if got := blockers(t, answer); status < 400 || !slices.Equal(got, want) {

@@ -226,6 +226,12 @@ func (c *Client) StartMaintenance(ctx context.Context, node int, name cluster.Ac
 	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), r, &out)
 }
 
+// DryRun tells what maintenance_on or maintenance_off of a node would do.
+func (c *Client) DryRun(ctx context.Context, node int, name cluster.ActionName, r MaintenanceRequest) (DryRun, error) {
+	var out DryRun
+	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s?dry_run=true", node, name), r, &out)
+}
+
 // ForgetAction removes the status that an ended action left.
 func (c *Client) ForgetAction(ctx context.Context, node int, name cluster.ActionName) error {
 	return c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), nil, nil)

@@ -188,7 +188,8 @@ type Move struct {
 	Status       string `json:"status"`         // waiting, running, done, failed or abandoned
 	Text         string `json:"text"`
 	Reason       string `json:"reason"`
-	Bytes        int64  `json:"bytes"` // expected to be copied
+	Bytes        int64  `json:"bytes"`           // expected to be copied
+	After        []int  `json:"after,omitempty"` // moves that must be done first
 	Attempt      int    `json:"attempt"`
 	ErrorCode    string `json:"error_code,omitempty"`
 	ErrorMessage string `json:"error_message,omitempty"`
@@ -200,6 +201,26 @@ type Check struct {
 	Passed bool   `json:"passed"`
 	Waived bool   `json:"waived"`
 	Text   string `json:"description"`
+	// Why it did not pass.
+	ErrorCode    string `json:"error_code,omitempty"`
+	ErrorMessage string `json:"error_message,omitempty"`
+	ErrorHint    string `json:"error_hint,omitempty"`
+}
+
+// DryRun is what an action would do if it started now. Nothing was touched.
+type DryRun struct {
+	DryRun      bool     `json:"dry_run"` // true
+	Name        string   `json:"name"`
+	Node        TextID   `json:"node_uid"`
+	EndsWell    bool     `json:"ends_well"` // safe to shut down, or back in service
+	Outcome     string   `json:"outcome"`   // in one sentence
+	Against     []string `json:"against"`   // why it would not end well
+	Checks      []Check  `json:"checks"`
+	Moves       []Move   `json:"moves"`
+	BytesTotal  int64    `json:"bytes_total"`
+	Stays       []string `json:"stays"`       // what is not to be moved
+	Left        []string `json:"left"`        // what should be moved and has nowhere to go
+	Differences []string `json:"differences"` // what can not be as the snapshot saw it
 }
 
 // Proof compares a node with its snapshot after the return. Compared counts

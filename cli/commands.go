@@ -11,10 +11,10 @@ func commands() []command {
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
-			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] {dry_run} {evict_dbs}",
+			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] {evict_dbs}",
 			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
 		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
-			" [cause hardware|host_lost|patching|announced|other] [reason <text>] {dry_run}",
+			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run]",
 			help: "Put a node back into service exactly as it was", run: maintenanceOff},
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 

@@ -38,6 +38,9 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 	if w.has("max_concurrent_actions") && r.MaxConcurrent == 0 {
 		return misuse("give a number from 1", nil, "max_concurrent_actions can not be 0")
 	}
+	if w.has("dry_run") {
+		return s.dryRun(node, name, r)
+	}
 	overwritten, err := s.overwritten(node, r)
 	if err != nil {
 		return err

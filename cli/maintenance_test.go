@@ -155,11 +155,34 @@ func TestOptionsReachTheAction(t *testing.T) {
 	}
 }
 
-func TestDryRunIsRefusedByName(t *testing.T) {
+func TestDryRun(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
-	code, _, errText := b.run("node 2 maintenance_mode on dry_run")
-	if code != 1 || errText != "ERROR: dry_run is not supported yet; leave it out\n" || len(b.daemon.View().Actions) != 0 {
-		t.Errorf("%d %q", code, errText)
+	before := b.daemon.View().Revision
+	code, text, errText := b.run("node 2 maintenance_mode on dry_run")
+	if code != 0 || errText != "" {
+		t.Errorf("on: %d %s", code, errText)
+	}
+	golden(t, "dry_run_on", text)
+	b.daemon.SetAlive(3, false)
+	code, text, errText = b.run("node 2 maintenance_mode on keep_slave_shards dry_run")
+	if code != 1 || errText != "" {
+		t.Errorf("refused: %d %s", code, errText)
+	}
+	golden(t, "dry_run_refused", text)
+	if code, _, _ = b.run("node 2 maintenance_mode off dry_run"); code != 1 || b.daemon.View().Revision != before {
+		t.Errorf("off: %d, revision %d, was %d", code, b.daemon.View().Revision, before)
+	}
+}
+
+func TestDryRunOfTheReturn(t *testing.T) {
+	d := apitest.Cluster()
+	out(d)
+	code, text, _ := newBench(t, d).run("node 2 maintenance_mode off dry_run")
+	if code != 0 || !strings.HasSuffix(text, "node:2 would be restored exactly\n") {
+		t.Errorf("%d %s", code, text)
+	}
+	if n := d.View().Nodes[2]; n.Maintenance == nil || len(d.View().Actions) != 1 {
+		t.Errorf("the dry run touched something: %+v", n)
 	}
 }
 

@@ -151,6 +151,8 @@ func (s *scenario) run(line string) string {
 		return lines("  ", s.trace) + result(s.board.Actions[id])
 	case "check":
 		return s.check(w)
+	case "dry":
+		return s.dry(w)
 	case "status":
 		return s.String()
 	case "safe":
@@ -281,6 +283,22 @@ func (s *scenario) check(w words) string {
 		}
 	}
 	return out
+}
+
+// dry plays a dry run, which must leave the board alone.
+func (s *scenario) dry(w words) string {
+	f := maintenance.DryRun(s.view(), w.number(2), cluster.ActionName("maintenance_"+w.bare[1]), options(w), or(w.with["by"], "admin"))
+	out := ""
+	for _, c := range f.Checks {
+		if !c.Passed {
+			out += fmt.Sprintf("refused %s (waived: %v): %v\n", c.Name, c.Waived, c.Error)
+		}
+	}
+	for _, m := range f.Moves {
+		out += fmt.Sprintf("  %d %s after %v, %d bytes: %s\n", m.ID, m.Text(), m.After, m.Bytes, m.Reason)
+	}
+	return out + lines("  ", f.Stays) + lines("  left: ", f.Left) + lines("  differs: ", f.Differences) +
+		f.Outcome + "\n" + lines("  against: ", f.Against)
 }
 
 func lines(prefix string, list []string) string {

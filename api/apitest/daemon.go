@@ -124,8 +124,10 @@ func report(b *cluster.Board, n cluster.Node) cluster.Report {
 	}
 	for _, i := range b.InstancesOn(n.ID) {
 		o := cluster.Observed{State: cluster.Up, Role: cluster.Slave, Linked: true, EverLinked: true, UsedMemory: 2 << 20, Keys: 1000}
-		if b.Ranges[i.Range].Master == i.ID {
-			o.Role, o.Linked = cluster.Master, false
+		master := b.Instances[b.Ranges[i.Range].Master]
+		o.Source = fmt.Sprintf("%s:%d", b.Nodes[master.Node].Address, master.Port)
+		if master.ID == i.ID {
+			o.Role, o.Linked, o.Source = cluster.Master, false, ""
 		}
 		r.Instances[i.ID] = o
 	}
