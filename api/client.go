@@ -215,6 +215,11 @@ func (c *Client) NodeStatuses(ctx context.Context) (map[int]NodeStatus, error) {
 	return get[map[int]NodeStatus](ctx, c, "/v1/nodes/status")
 }
 
+// Verify says whether the node may be shut down.
+func (c *Client) Verify(ctx context.Context, node int) (Verdict, error) {
+	return get[Verdict](ctx, c, fmt.Sprintf("/v1/nodes/%d/maintenance/verify", node))
+}
+
 // Snapshots lists a node's snapshots, oldest first.
 func (c *Client) Snapshots(ctx context.Context, node int) ([]SnapshotItem, error) {
 	return get[[]SnapshotItem](ctx, c, fmt.Sprintf("/v1/nodes/%d/snapshots", node))

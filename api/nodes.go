@@ -146,6 +146,21 @@ func nodeStatus(v cluster.View, n cluster.Node) NodeStatus {
 	return o
 }
 
+// getVerify answers on the leader alone: only the leader has everybody's reports.
+func getVerify(c *call) (any, error) {
+	n, err := c.node()
+	if err != nil {
+		return nil, err
+	}
+	o := Verdict{
+		Node: NumberID(n.ID), InMaintenance: n.Maintenance != nil, Observed: maintenance.Observable(c.view, n.ID),
+		Missing: append([]string{}, maintenance.Safe(c.view, n.ID)...), Notes: append([]string{}, maintenance.Notes(c.view, n.ID)...),
+	}
+	o.Safe = len(o.Missing) == 0
+	_, o.Busy = c.view.RunningOn(n.ID)
+	return o, nil
+}
+
 // promised is the memory that the instances on the node may grow to, in bytes.
 func promised(v cluster.View, node int) int64 {
 	var sum int64

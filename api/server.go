@@ -99,6 +99,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/nodes/status", see, reading, getNodeStatuses, nil},
 		{"GET /v1/nodes/{uid}/status", see, reading, getNodeStatus, nil},
 		{"GET /v1/nodes/{uid}/snapshots", see, reading, getSnapshots, nil},
+		{"GET /v1/nodes/{uid}/maintenance/verify", see, atLeader, getVerify, nil},
 
 		{"GET /v1/actions", see, reading, getActions, nil},
 		{"GET /v1/actions/{task}", see, reading, getActionByTask, nil},

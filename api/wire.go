@@ -121,6 +121,17 @@ type NodeStatus struct {
 	ShutdownBlockers     []string      `json:"shutdown_blockers"`     // empty: the node may be shut down
 }
 
+// Verdict says whether a node may be shut down without harm.
+type Verdict struct {
+	Node          NumberID `json:"node_uid"`
+	Safe          bool     `json:"safe"`
+	Missing       []string `json:"missing"` // what stands against it
+	Notes         []string `json:"notes"`   // what is worth knowing before
+	InMaintenance bool     `json:"in_maintenance"`
+	Busy          bool     `json:"busy"`     // an action is queued or running on it
+	Observed      bool     `json:"observed"` // the verdict rests on a report of now
+}
+
 // SnapshotItem is a node snapshot in a list.
 type SnapshotItem struct {
 	Created SnapshotTime `json:"created_time"`

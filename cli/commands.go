@@ -16,6 +16,9 @@ func commands() []command {
 		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
 			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run]",
 			help: "Put a node back into service exactly as it was", run: maintenanceOff},
+		{pattern: "node <node> maintenance_mode verify", help: "Say whether a node may be shut down, or what is missing", run: maintenanceVerify},
+		{pattern: "node <node> maintenance_mode wait (until safe|returned) [timeout <duration>]",
+			help: "Wait until a node may be shut down, or is back in service; an hour at most", run: maintenanceWait},
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},

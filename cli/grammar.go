@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/cluster"
 )
 
@@ -46,6 +48,15 @@ func (w words) text(name string) string {
 func (w words) number(name string) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(w.text(name), "node:"))
 	return n
+}
+
+// duration returns a value that parse has found to be one; otherwise if there is none.
+func (w words) duration(name string, otherwise time.Duration) time.Duration {
+	if !w.has(name) {
+		return otherwise
+	}
+	d, _ := api.ParseDuration(w.text(name))
+	return d
 }
 
 func (c command) compile() command {
@@ -219,6 +230,10 @@ func check(kind, value string) string {
 	case "<size>":
 		if _, err := parseSize(value); err != nil {
 			return "give a size, for example 100MB or 2GB"
+		}
+	case "<duration>":
+		if _, err := api.ParseDuration(value); err != nil {
+			return "give a duration, for example 90s, 30m, 2h or 3d"
 		}
 	default:
 		if value == "" {

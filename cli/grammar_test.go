@@ -63,6 +63,10 @@ func TestWrongUsage(t *testing.T) {
 		"node 2 maintenance_mode":      `something is missing behind "node 2 maintenance_mode"`,
 		"node 2 maintenance_mode upon": `the word "upon" does not fit behind "node 2 maintenance_mode"`,
 		"node 2 maintenance_mode on keep_slave_shard":         `the word "keep_slave_shard" does not fit here; did you mean keep_slave_shards`,
+		"node 2 maintenance_mode wait":                        `until safe|returned is missing`,
+		"node 2 maintenance_mode wait until dawn":             `until can not be "dawn"; use safe or returned`,
+		"node 2 maintenance_mode wait until safe timeout 5":   `timeout can not be "5"; give a duration`,
+		"node 2 maintenance_mode verify now":                  `the word "now" does not fit here`,
 		"node 2 maintenance_mode on reason":                   `reason needs <text>`,
 		"node 2 maintenance_mode on max_concurrent_actions x": `max_concurrent_actions can not be "x"; give a number from 0`,
 		"node 2 maintenance_mode on max_concurrent_actions 0": `max_concurrent_actions can not be 0`,
@@ -86,7 +90,7 @@ func TestWrongUsage(t *testing.T) {
 		}
 	}
 	_, _, errText := b.run("node 2 maintenance_mod on")
-	if strings.Count(errText, "usage: haulout node <node> maintenance_mode") != 2 || strings.Contains(errText, "snapshot list") {
+	if strings.Count(errText, "usage: haulout node <node> maintenance_mode") != 4 || strings.Contains(errText, "snapshot list") {
 		t.Errorf("the usage of the nearest commands is to be shown:\n%s", errText)
 	}
 	if code, _, errText := b.run(""); code != 2 || !strings.HasPrefix(errText, "usage: haulout") {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -124,6 +125,18 @@ func TestHeardMeansThisVeryBoard(t *testing.T) {
 	for node, want := range map[int]bool{1: true, 2: false, 3: false, 4: false} {
 		if v.Heard(node) != want {
 			t.Errorf("node:%d heard: %v", node, !want)
+		}
+	}
+}
+
+func TestFresh(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	v := cluster.View{Board: &cluster.Board{Revision: 5}, Now: now, Alive: map[int]bool{1: true, 2: true, 3: true}, Reports: map[int]cluster.Report{
+		1: {Revision: 5}, 2: {Revision: 5}, 3: {Revision: 5},
+	}, HeardAt: map[int]time.Time{1: now.Add(-time.Second), 2: now.Add(-time.Minute)}}
+	for node, want := range map[int]bool{1: true, 2: false, 3: false} {
+		if got := v.Fresh(node, 5*time.Second); got != want {
+			t.Errorf("node %d: %v", node, got)
 		}
 	}
 }

@@ -107,6 +107,8 @@ type View struct {
 	// Leader is the node that leads the control plane.
 	Leader  int
 	Reports map[int]Report
+	// HeardAt is when the leader was given each node's last report.
+	HeardAt map[int]time.Time
 }
 
 // Heard reports whether the node's last report was made on this very board, so
@@ -114,6 +116,13 @@ type View struct {
 func (v View) Heard(node int) bool {
 	r, ok := v.Reports[node]
 	return ok && v.Alive[node] && r.Revision >= v.Revision
+}
+
+// Fresh reports whether the node's last report was made on this very board and
+// is not older than that.
+func (v View) Fresh(node int, age time.Duration) bool {
+	at, ok := v.HeardAt[node]
+	return ok && v.Heard(node) && v.Now.Sub(at) <= age
 }
 
 // Observed returns what is last known of the instance, and whether its host

@@ -131,7 +131,7 @@ func (c *Controller) view(b *cluster.Board) cluster.View {
 	defer c.mu.Unlock()
 	return cluster.View{
 		Board: b, Now: time.Now().UTC(), Alive: c.cfg.Store.Alive(),
-		Leader: leader, Reports: maps.Clone(c.reports),
+		Leader: leader, Reports: maps.Clone(c.reports), HeardAt: maps.Clone(c.heardAt),
 	}
 }
 

@@ -175,7 +175,7 @@ func unseen(v cluster.View, node int) string {
 	case !v.Alive[node]:
 		return fmt.Sprintf("node:%d does not answer", node)
 	case !v.Heard(node):
-		return fmt.Sprintf("the newest report of node:%d is awaited", node)
+		return awaitedReport(node)
 	}
 	return ""
 }

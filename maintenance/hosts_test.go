@@ -27,7 +27,8 @@ func (w *world) tick() {
 	}
 	w.checkWrites()
 	for id, h := range w.hosts {
-		if h.up {
+		if h.up && !h.mute {
+			h.reported = w.now
 			h.sequence++
 			h.report = w.makeReport(id, h)
 		}

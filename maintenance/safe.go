@@ -2,13 +2,19 @@ package maintenance
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
 
+// fresh is how old the report of a node may be that is believed to be empty.
+const fresh = 5 * time.Second
+
 // Safe returns what is missing for the node to be shut down without harm:
-// nothing if it is out of service and empty, and the quorum stands without it.
-// Slaves count only if the last maintenance_on was not asked to keep them.
+// nothing if it is out of service and seen to be empty, no copy on it is the
+// last, and the quorum stands without it. Slaves count only if the last
+// maintenance_on was not asked to keep them.
 func Safe(v cluster.View, node int) []string {
 	n, ok := v.Nodes[node]
 	if !ok {
@@ -22,20 +28,68 @@ func Safe(v cluster.View, node int) []string {
 		missing = append(missing, fmt.Sprintf("%s is %s", a.Name, a.Status))
 	}
 	for _, s := range v.ShardsOn(node) {
-		if role := v.RoleOf(s); role == cluster.Master || !keepsSlaves(v, node) {
+		role := v.RoleOf(s)
+		switch {
+		case role == cluster.Master || !keepsSlaves(v, node):
 			missing = append(missing, fmt.Sprintf("redis:%d is on node:%d as %s", s.ID, node, role))
+		case !servedElsewhere(v, s):
+			missing = append(missing, fmt.Sprintf("redis:%d on node:%d would be the last copy of its slots: its master does not answer", s.ID, node))
 		}
 	}
 	missing = append(missing, ordered(v, node)...)
-	if v.Alive[node] && v.Heard(node) {
+	switch {
+	case !v.Alive[node]: // it is down already
+	case v.Fresh(node, fresh):
 		missing = append(missing, lingering(v, node)...)
-	} else if v.Alive[node] {
-		missing = append(missing, unseen(v, node))
+		missing = append(missing, connected(v, node)...)
+	default:
+		missing = append(missing, awaitedReport(node))
 	}
 	for _, e := range (preflight{View: v, id: node, node: n}).quorum() {
 		missing = append(missing, e.Message)
 	}
 	return missing
+}
+
+// Observable reports whether what Safe says of the node rests on a report of now.
+func Observable(v cluster.View, node int) bool { return !v.Alive[node] || v.Fresh(node, fresh) }
+
+func awaitedReport(node int) string {
+	return fmt.Sprintf("the newest report of node:%d is awaited", node)
+}
+
+// Notes are what is worth knowing before the node is shut down and does not
+// stand against it.
+func Notes(v cluster.View, node int) []string {
+	var notes []string
+	for _, s := range v.ShardsOn(node) {
+		if partner, ok := v.Partner(s); ok && v.RoleOf(s) == cluster.Slave && keepsSlaves(v, node) {
+			notes = append(notes, fmt.Sprintf("redis:%d on node:%d is without a replica while redis:%d is down with node:%d", partner.ID, v.NodeOf(partner), s.ID, node))
+		}
+	}
+	if v.Leader == node && v.Alive[node] {
+		notes = append(notes, fmt.Sprintf("node:%d leads the cluster: another node takes the lead over when it goes down", node))
+	}
+	return notes
+}
+
+// servedElsewhere reports whether the shard's master is seen up on another live node.
+func servedElsewhere(v cluster.View, s cluster.Shard) bool {
+	master, ok := v.Instances[v.Ranges[s.Range].Master]
+	o, seen := v.Observed(master.ID)
+	return ok && master.Node != v.NodeOf(s) && v.Alive[master.Node] && seen && o.State == cluster.Up
+}
+
+// connected names the endpoints with clients on the node.
+func connected(v cluster.View, node int) []string {
+	var list []string
+	for id, s := range v.Reports[node].Proxy.Endpoints {
+		if s.Connections > 0 {
+			list = append(list, fmt.Sprintf("%d client connections of endpoint:%s are on node:%d", s.Connections, id, node))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // keepsSlaves reports whether the node's last maintenance_on was to leave slaves.

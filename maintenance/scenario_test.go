@@ -157,7 +157,7 @@ func (s *scenario) run(line string) string {
 		return s.String()
 	case "safe":
 		s.tick()
-		return lines("", maintenance.Safe(s.view(), w.number(1)))
+		return lines("", maintenance.Safe(s.view(), w.number(1))) + lines("note: ", maintenance.Notes(s.view(), w.number(1)))
 	case "tune":
 		s.over[w.number(1)] = true
 		s.tune(w.number(1), w)
@@ -178,6 +178,8 @@ func (s *scenario) disturb(w words) string {
 		i := s.board.Shards[w.number(1)].Instance
 		delete(s.hosts[s.board.Instances[i].Node].procs, i)
 		s.wedged[s.board.Instances[i].Node] = true
+	case "mute":
+		s.hosts[w.number(1)].mute = !w.has("no")
 	case "lead":
 		s.leader = w.number(1)
 	case "wedge":

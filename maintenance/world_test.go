@@ -44,9 +44,11 @@ type fataler interface {
 
 type host struct {
 	up        bool
+	mute      bool // reports nothing
 	procs     map[cluster.InstanceID]*proc
 	listeners map[cluster.EndpointID]*cluster.EndpointState
 	report    cluster.Report
+	reported  time.Time
 	sequence  int64
 }
 
@@ -98,13 +100,14 @@ func (w *world) addDatabase(d cluster.Database, p cluster.Placement) {
 
 // view is what the deciding rooms get to see: reports are as old as the last tick.
 func (w *world) view() cluster.View {
-	v := cluster.View{Board: w.board, Now: w.now, Leader: w.leader, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}}
+	v := cluster.View{Board: w.board, Now: w.now, Leader: w.leader, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}, HeardAt: map[int]time.Time{}}
 	for id, h := range w.hosts {
 		if h.up {
 			v.Alive[id] = true
 		}
 		if h.sequence > 0 {
 			v.Reports[id] = h.report
+			v.HeardAt[id] = h.reported
 		}
 	}
 	return v

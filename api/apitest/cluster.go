@@ -129,3 +129,20 @@ type drop struct{ key cluster.Key }
 func (c drop) Apply(*cluster.Board) (cluster.Change, error) {
 	return cluster.Change{Delete: []cluster.Key{c.key}}, nil
 }
+
+// Empty deletes the databases that have anything on the node.
+func (d *Daemon) Empty(node int) {
+	b := d.View().Board
+	for _, db := range cluster.Sorted(b.Databases) {
+		here := false
+		for _, i := range b.InstancesOn(node) {
+			here = here || i.Range.Database == db.ID
+		}
+		for _, e := range b.EndpointsOn(node) {
+			here = here || e.ID.Database == db.ID
+		}
+		if here {
+			d.Apply(cluster.DeleteDatabase{At: d.View().Now, Database: db.ID}, cluster.ForgetDatabase{At: d.View().Now, Database: db.ID})
+		}
+	}
+}

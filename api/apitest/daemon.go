@@ -104,7 +104,7 @@ func (d *Daemon) FinishBootstrap(err error) {
 func (d *Daemon) View() cluster.View {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	v := cluster.View{Board: d.board, Now: d.now, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}}
+	v := cluster.View{Board: d.board, Now: d.now, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}, HeardAt: map[int]time.Time{}}
 	if d.leads {
 		v.Leader = 1
 	}
@@ -112,6 +112,7 @@ func (d *Daemon) View() cluster.View {
 		if d.alive[id] {
 			v.Alive[id] = true
 			v.Reports[id] = report(d.board, n)
+			v.HeardAt[id] = d.now
 		}
 	}
 	return v
