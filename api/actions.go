@@ -1,7 +1,11 @@
 package api
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -91,29 +95,31 @@ func postAction(c *call) (any, error) {
 		return nil, err
 	}
 	dry := c.dryRun(o)
-	a := takeAction(o, name)
+	a, notes := c.takeAction(o, name)
 	if err := o.err(); err != nil {
 		return nil, err
 	}
 	a.ID, a.Name, a.Node, a.By, a.Created = uuid.NewString(), name, n.ID, c.id.Name, c.view.Now
 	if dry {
-		return dryRunObject(c.view, a), nil
+		return dryRunObject(c.view, a, notes), nil
 	}
 	if err := c.leader.StartAction(c.Context(), a); err != nil {
 		return nil, err
 	}
 	c.view = c.leader.View()
-	return Queued{Status: string(cluster.ActionQueued), TaskID: a.ID}, nil
+	return Queued{Status: string(cluster.ActionQueued), TaskID: a.ID, Notes: notes}, nil
 }
 
 var causes = []string{"hardware", "host_lost", "patching", "announced", "other"}
 
 const maxReason = 500 // bytes
 
-func takeAction(o *object, name cluster.ActionName) cluster.Action {
-	var a cluster.Action
+// takeAction reads what is asked for. The notes explain what has no effect.
+func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action, notes []string) {
 	if name == cluster.MaintenanceOn {
-		takeOn(o, &a.Options)
+		notes = takeOn(o, &a.Options)
+		a.Options.EvictDatabases = c.takeDatabases(o, "evict_dbs")
+		a.Until = c.takeEnd(o)
 	} else {
 		takeOff(o, &a.Options)
 	}
@@ -126,11 +132,73 @@ func takeAction(o *object, name cluster.ActionName) cluster.Action {
 	if o.text("reason", &a.Reason) && len(a.Reason) > maxReason {
 		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
 	}
-	o.rest("evict_dbs", "idempotency_key", "override_rack_policy", "until")
-	return a
+	o.rest("idempotency_key", "override_rack_policy")
+	return a, notes
 }
 
-func takeOn(o *object, options *cluster.MaintenanceOptions) {
+// takeDatabases reads a list of databases: ids, db:<id>, or names.
+func (c *call) takeDatabases(o *object, name string) []int {
+	var texts []string
+	o.texts(name, &texts)
+	var ids []int
+	for _, text := range texts {
+		id, err := c.databaseMeant(text)
+		switch {
+		case err != nil:
+			o.refuse(err)
+		case !slices.Contains(ids, id):
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (c *call) databaseMeant(text string) (int, *cluster.Error) {
+	number, isID := strings.CutPrefix(text, "db:")
+	uid, _ := strconv.Atoi(number)
+	_, exists := c.view.Databases[uid]
+	named, isName := c.view.DatabaseNamed(text)
+	switch {
+	case isName && exists && !isID && named.ID != uid:
+		return 0, badRequest(fmt.Sprintf("write db:%d or db:%d", uid, named.ID), "%s is the id of one database and the name of another", text)
+	case isName:
+		return named.ID, nil
+	case exists:
+		return uid, nil
+	}
+	return 0, cluster.Refuse(cluster.CodeDatabaseNotFound, "see haulout status databases", "there is no database %s", text)
+}
+
+// takeEnd reads the planned end of a hold: for, a duration from now, or until, a time.
+func (c *call) takeEnd(o *object) time.Time {
+	var length, end string
+	given := o.text("for", &length)
+	if o.text("until", &end) {
+		at, err := time.Parse(time.RFC3339, end)
+		switch {
+		case given:
+			o.refuse(badRequest("give one of them", "for and until contradict each other"))
+		case err != nil:
+			o.refuse(badRequest("use for example 2030-01-31T18:00:00Z", "until can not be %q", end))
+		case !at.After(c.view.Now):
+			o.refuse(badRequest("give a time to come", "until %s is past", end))
+		}
+		return at.UTC()
+	}
+	if !given {
+		return time.Time{}
+	}
+	d, err := ParseDuration(length)
+	if err != nil {
+		o.refuse(badRequest("use for example 90s, 30m, 2h or 3d", "for can not be %q", length))
+	}
+	return c.view.Now.Add(d).UTC()
+}
+
+const noActiveActive = "evict_active_active_replica has no effect: there are no Active-Active databases here"
+
+// takeOn returns what has no effect, explained.
+func takeOn(o *object, options *cluster.MaintenanceOptions) (notes []string) {
 	o.flag("keep_slave_shards", &options.KeepSlaveShards)
 	var evict bool
 	if o.flag("evict_ha_replica", &evict) {
@@ -139,11 +207,13 @@ func takeOn(o *object, options *cluster.MaintenanceOptions) {
 		}
 		options.KeepSlaveShards = !evict
 	}
-	o.neutral("evict_active_active_replica", "true")
-	o.neutral("evict_dbs", "[]")
+	if o.flag("evict_active_active_replica", new(bool)) {
+		notes = append(notes, noActiveActive)
+	}
 	o.flag("demote_node", &options.DemoteNode)
 	o.flag("overwrite_snapshot", &options.OverwriteSnapshot)
 	o.texts("ignore_check", &options.IgnoreChecks)
+	return notes
 }
 
 func takeOff(o *object, options *cluster.MaintenanceOptions) {

@@ -24,11 +24,11 @@ func (c *call) dryRun(o *object) bool {
 	return dry
 }
 
-func dryRunObject(v cluster.View, a cluster.Action) DryRun {
+func dryRunObject(v cluster.View, a cluster.Action, notes []string) DryRun {
 	f := maintenance.DryRun(v, a.Node, a.Name, a.Options, a.By)
 	o := DryRun{
 		DryRun: true, Name: string(a.Name), Node: TextID(a.Node), EndsWell: len(f.Against) == 0, Outcome: f.Outcome,
-		Against: append([]string{}, f.Against...), Checks: checkObjects(f.Checks), Moves: []Move{},
+		Against: append([]string{}, f.Against...), Checks: checkObjects(f.Checks), Moves: []Move{}, Notes: notes,
 		Stays: append([]string{}, f.Stays...), Left: append([]string{}, f.Left...), Differences: append([]string{}, f.Differences...),
 	}
 	for _, m := range f.Moves {

@@ -103,7 +103,7 @@ func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 	if m := n.Maintenance; m != nil {
 		o.Maintenance = &Maintenance{Since: m.Since, Snapshot: m.Snapshot, Returning: m.Returning != "", Holds: []Hold{}}
 		for _, h := range m.Holds {
-			o.Maintenance.Holds = append(o.Maintenance.Holds, Hold{TaskID: h.ID, Owner: h.Owner, Cause: h.Cause, Reason: h.Reason, Since: h.Since})
+			o.Maintenance.Holds = append(o.Maintenance.Holds, Hold{TaskID: h.ID, Owner: h.Owner, Cause: h.Cause, Reason: h.Reason, Since: h.Since, Until: h.Until, Overdue: h.Overdue(v.Now)})
 		}
 	}
 	return o

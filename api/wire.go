@@ -92,11 +92,13 @@ type Maintenance struct {
 
 // Hold is somebody's reason to keep a node out of service.
 type Hold struct {
-	TaskID string    `json:"task_id"`
-	Owner  string    `json:"originator"`
-	Cause  string    `json:"cause,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since"`
+	TaskID  string    `json:"task_id"`
+	Owner   string    `json:"originator"`
+	Cause   string    `json:"cause,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until,omitzero"` // its planned end, if it has one
+	Overdue bool      `json:"overdue"`        // the planned end is past
 }
 
 // NodeStatus is what is observed of a node.
@@ -141,8 +143,9 @@ type SnapshotItem struct {
 
 // Queued is the answer to a request that starts an action.
 type Queued struct {
-	Status string `json:"status"`
-	TaskID string `json:"task_id"`
+	Status string   `json:"status"`
+	TaskID string   `json:"task_id"`
+	Notes  []string `json:"notes,omitempty"` // options that have no effect, explained
 }
 
 // Action is an operator's request carried out by the cluster.
@@ -229,9 +232,10 @@ type DryRun struct {
 	Checks      []Check  `json:"checks"`
 	Moves       []Move   `json:"moves"`
 	BytesTotal  int64    `json:"bytes_total"`
-	Stays       []string `json:"stays"`       // what is not to be moved
-	Left        []string `json:"left"`        // what should be moved and has nowhere to go
-	Differences []string `json:"differences"` // what can not be as the snapshot saw it
+	Stays       []string `json:"stays"`           // what is not to be moved
+	Left        []string `json:"left"`            // what should be moved and has nowhere to go
+	Notes       []string `json:"notes,omitempty"` // options that have no effect, explained
+	Differences []string `json:"differences"`     // what can not be as the snapshot saw it
 }
 
 // Proof compares a node with its snapshot after the return. Compared counts
@@ -266,6 +270,8 @@ type MaintenanceRequest struct {
 	IgnoreChecks      []string `json:"ignore_check,omitempty"`
 	Cause             string   `json:"cause,omitempty"`
 	Reason            string   `json:"reason,omitempty"`
+	EvictDatabases    []string `json:"evict_dbs,omitempty"` // ids, db:<id>, or names
+	For               string   `json:"for,omitempty"`       // see ParseDuration
 }
 
 // TuneNode is the body of PUT /v1/nodes/{uid}. Nil leaves a setting alone.

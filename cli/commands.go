@@ -4,14 +4,14 @@ package cli
 func commands() []command {
 	list := []command{
 		{pattern: "status [extra all]", help: "Show nodes, databases, endpoints and shards", run: status},
-		{pattern: "status nodes [extra all]", help: "Show the nodes", run: statusNodes},
+		{pattern: "status nodes [extra all|maintenance]", help: "Show the nodes", run: statusNodes},
 		{pattern: "status databases [extra all]", help: "Show the databases", run: statusDatabases},
 		{pattern: "status endpoints [node <node>] [db <db>] [extra all]", help: "Show the endpoints", run: statusEndpoints},
 		{pattern: "status shards [node <node>] [db <db>] [extra all]", help: "Show the shards", run: statusShards},
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
-			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] {evict_dbs}",
+			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>] [dry_run]",
 			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
 		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
 			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run]",

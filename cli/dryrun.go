@@ -15,6 +15,7 @@ func (s *session) dryRun(node int, name cluster.ActionName, r api.MaintenanceReq
 	if err != nil {
 		return err
 	}
+	s.tellNotes(d.Notes)
 	if !s.print(d) {
 		s.tellDryRun(d)
 	}

@@ -13,6 +13,7 @@ func maintenanceOn(s *session, w words) error {
 	r := api.MaintenanceRequest{
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		MaxConcurrent: w.number("max_concurrent_actions"), IgnoreChecks: w["ignore_check"], Cause: w.text("cause"), Reason: w.text("reason"),
+		EvictDatabases: w["evict_dbs"], For: w.text("for"),
 	}
 	r.EvictHAReplica, r.EvictAAReplica = choice(w, "evict_ha_replica"), choice(w, "evict_active_active_replica")
 	return s.maintain(w, cluster.MaintenanceOn, r)
@@ -49,6 +50,7 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 	if err != nil {
 		return err
 	}
+	s.tellNotes(queued.Notes)
 	t := &transcript{session: s, name: name, node: node, quiet: s.flags.json, moves: map[int]string{}}
 	if overwritten != nil {
 		t.line("Found snapshot from %s, overwriting the snapshot", overwritten.Created.UTC().Format(time.RFC3339))
@@ -58,6 +60,13 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 		return err
 	}
 	return s.conclude(t, a)
+}
+
+// tellNotes explains options without an effect, beside the transcript.
+func (s *session) tellNotes(notes []string) {
+	for _, note := range notes {
+		fmt.Fprintf(s.err, "note: %s\n", note)
+	}
 }
 
 // overwritten returns the snapshot that a maintenance_on will replace. On a node

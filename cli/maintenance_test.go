@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,10 +149,15 @@ func TestOptionsReachTheAction(t *testing.T) {
 	d.Started = func(a cluster.Action) { got = a }
 	b.script(cluster.MaintenanceOn, func(s *apitest.Script) { s.Checks(); s.Snapshot("x"); s.Close(); s.CompleteOn() })
 	code, _, errText := b.runArgs("node", "2", "maintenance_mode", "on", "keep_slave_shards", "max_concurrent_actions", "3",
-		"ignore_check", "quorum", "reason", "new disk", "cause", "hardware", "demote_node")
+		"ignore_check", "quorum", "reason", "new disk", "cause", "hardware", "demote_node", "evict_dbs", "carts", "db:3", "for", "90m",
+		"evict_ha_replica", "disabled", "evict_active_active_replica", "enabled")
 	o := got.Options
-	if code != 0 || !o.KeepSlaveShards || o.MaxConcurrent != 3 || len(o.IgnoreChecks) != 1 || !o.DemoteNode || got.Reason != "new disk" || got.Cause != "hardware" {
+	if code != 0 || !o.KeepSlaveShards || o.MaxConcurrent != 3 || len(o.IgnoreChecks) != 1 || !o.DemoteNode || got.Reason != "new disk" || got.Cause != "hardware" ||
+		!slices.Equal(o.EvictDatabases, []int{2, 3}) || !got.Until.Equal(apitest.Start.Add(90*time.Minute)) {
 		t.Errorf("%d %s %+v", code, errText, got)
+	}
+	if errText != "note: evict_active_active_replica has no effect: there are no Active-Active databases here\n" {
+		t.Error(errText)
 	}
 }
 

@@ -74,6 +74,12 @@ func holdText(h api.Hold) string {
 	if h.Reason != "" {
 		text += ": " + h.Reason
 	}
+	switch {
+	case h.Overdue:
+		text += ", overdue since " + h.Until.UTC().Format(time.RFC3339)
+	case !h.Until.IsZero():
+		text += ", until " + h.Until.UTC().Format(time.RFC3339)
+	}
 	return text
 }
 

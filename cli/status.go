@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/cluster"
@@ -72,6 +73,10 @@ func statusNodes(s *session, w words) error {
 	p, err := s.picture()
 	if err != nil || s.print(map[string]any{"nodes": p.Nodes, "nodes_status": p.Statuses}) {
 		return err
+	}
+	if w.text("extra") == "maintenance" {
+		s.show(p.nodesOut())
+		return nil
 	}
 	s.show(p.nodes(w.has("extra")))
 	return nil
@@ -172,6 +177,42 @@ func (p picture) nodes(all bool) table {
 		t = t.without("MASTERS", "SLAVES", "OVERBOOKING_DEPTH", "SHA", "RACK-ID")
 	}
 	return t
+}
+
+// nodesOut is the table of nodes with who holds each out; the free text comes last.
+func (p picture) nodesOut() table {
+	t := p.nodes(false)
+	t.columns = append(t.columns, "HELD_BY", "SINCE", "UNTIL", "OVERDUE", "WHY")
+	for i, n := range p.Nodes {
+		t.rows[i] = append(t.rows[i], heldOut(n.Maintenance)...)
+	}
+	return t
+}
+
+// heldOut are the cells about the holds; those of several are set apart by commas.
+func heldOut(m *api.Maintenance) []string {
+	if m == nil {
+		return []string{"-", "-", "-", "-", "-"}
+	}
+	var cells [5][]string
+	for _, h := range m.Holds {
+		until, overdue := "-", "no"
+		if !h.Until.IsZero() {
+			until = h.Until.UTC().Format(time.RFC3339)
+		}
+		if h.Overdue {
+			overdue = "yes"
+		}
+		why := dash(strings.TrimPrefix(strings.TrimSuffix(h.Cause+": "+h.Reason, ": "), ": "))
+		for i, text := range []string{h.Owner, h.Since.UTC().Format(time.RFC3339), until, overdue, why} {
+			cells[i] = append(cells[i], text)
+		}
+	}
+	var row []string
+	for i, list := range cells {
+		row = append(row, strings.Join(list, map[bool]string{true: "; ", false: ","}[i == 4]))
+	}
+	return row
 }
 
 func (p picture) nodeRow(n api.NodeObject) []string {

@@ -42,10 +42,11 @@ func TestTables(t *testing.T) {
 	d.SetAlive(3, false)
 	b.colour = true
 	for name, line := range map[string]string{
-		"status_nodes_out": "status nodes",
-		"status_shards_3":  "status shards node 3",
-		"info_node_out":    "info node 2",
-		"snapshot_list":    "node 2 snapshot list",
+		"status_nodes_out":  "status nodes",
+		"status_nodes_held": "status nodes extra maintenance",
+		"status_shards_3":   "status shards node 3",
+		"info_node_out":     "info node 2",
+		"snapshot_list":     "node 2 snapshot list",
 	} {
 		_, text, _ := b.run(line)
 		golden(t, name, text)

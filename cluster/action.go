@@ -121,6 +121,14 @@ type MaintenanceOptions struct {
 	SnapshotName      string   `json:"snapshot_name,omitempty"`
 	SkipShardsRestore bool     `json:"skip_shards_restore,omitempty"`
 	MaxConcurrent     int      `json:"max_concurrent_actions,omitempty"`
+	// EvictDatabases are those whose slaves leave even if slaves are to be kept.
+	EvictDatabases []int `json:"evict_dbs,omitempty"`
+}
+
+// KeepsSlaves reports whether slaves of the database stay on the node. Masters
+// never do: they are handed over or moved.
+func (o MaintenanceOptions) KeepsSlaves(database int) bool {
+	return o.KeepSlaveShards && !slices.Contains(o.EvictDatabases, database)
 }
 
 // Action is an operator's request carried out by the control plane. Stored are
@@ -135,6 +143,7 @@ type Action struct {
 	By       string             `json:"by"`
 	Cause    string             `json:"cause,omitempty"`
 	Reason   string             `json:"reason,omitempty"`
+	Until    time.Time          `json:"until,omitzero"` // of a maintenance_on: the planned end of its hold
 	Created  time.Time          `json:"created"`
 	Started  time.Time          `json:"started,omitzero"`
 	Ended    time.Time          `json:"ended,omitzero"`

@@ -160,16 +160,47 @@ func (c Mark) Apply(b *Board) (Change, error) {
 	if n.Maintenance != nil {
 		m = *n.Maintenance
 	}
-	hold := Hold{ID: a.ID, Owner: a.By, Cause: a.Cause, Reason: a.Reason, Since: c.At}
+	hold := Hold{ID: a.ID, Owner: a.By, Cause: a.Cause, Reason: a.Reason, Since: c.At, Until: a.Until}
 	m.Holds = slices.Clone(m.Holds)
 	if last := len(m.Holds) - 1; last >= 0 && !m.Holds[last].Complete {
 		hold.Since = m.Holds[last].Since
+		if hold.Until.IsZero() {
+			hold.Until, hold.Reported = m.Holds[last].Until, m.Holds[last].Reported
+		}
 		m.Holds[last] = hold
 	} else {
 		m.Holds = append(m.Holds, hold)
 	}
 	n.Maintenance, a.Marked = &m, true
 	return Change{Put: []Object{n, a}, Log: []Entry{a.entry(c.At, "node_closed", "INFO", fmt.Sprintf("node:%d will not accept any more shards", n.ID))}}, nil
+}
+
+// ReportOverdue tells, once, that a hold is past its planned end. It stands on.
+type ReportOverdue struct {
+	At   time.Time
+	Node int
+	Hold string
+}
+
+// Apply implements Command.
+func (c ReportOverdue) Apply(b *Board) (Change, error) {
+	n, err := b.node(c.Node)
+	if err != nil || n.Maintenance == nil {
+		return Change{}, err
+	}
+	m := *n.Maintenance
+	i := slices.IndexFunc(m.Holds, func(h Hold) bool { return h.ID == c.Hold && !h.Reported })
+	if i < 0 {
+		return Change{}, nil
+	}
+	m.Holds = slices.Clone(m.Holds)
+	h := &m.Holds[i]
+	h.Reported = true
+	n.Maintenance = &m
+	return Change{Put: []Object{n}, Log: []Entry{{
+		Time: c.At, Type: "node_maintenance_overdue", Severity: "WARNING", Node: n.ID, Action: h.ID, By: h.Owner, Cause: h.Cause, Reason: h.Reason,
+		Text: fmt.Sprintf("node:%d is still held out by %s, planned until %s", n.ID, h.Owner, h.Until.UTC().Format(time.RFC3339)),
+	}}}, nil
 }
 
 // BeginReturn opens the node for the shards of its snapshot, and only those.

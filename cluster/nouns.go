@@ -103,11 +103,16 @@ type Hold struct {
 	Cause  string    `json:"cause,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until,omitzero"`
+	Until  time.Time `json:"until,omitzero"` // its planned end; it stands until it is released all the same
+	// Reported says that the activity tells that it is overdue.
+	Reported bool `json:"overdue_reported,omitempty"`
 	// Complete says that the action that placed the hold completed. Without it the
 	// next maintenance_on takes the hold over instead of adding one.
 	Complete bool `json:"complete,omitempty"`
 }
+
+// Overdue reports whether the hold is past its planned end.
+func (h Hold) Overdue(now time.Time) bool { return !h.Until.IsZero() && now.After(h.Until) }
 
 // DatabaseStatus is where a database is in its life.
 type DatabaseStatus string

@@ -358,6 +358,7 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 	rooms := []func() []cluster.Command{
 		func() []cluster.Command { return recovery.Lifecycle(v) },
 		func() []cluster.Command { return recovery.Next(v, uuid.NewString) },
+		func() []cluster.Command { return maintenance.Overdue(v) },
 	}
 	for _, a := range v.ActionsByAge() {
 		if !a.Status.Ended() {

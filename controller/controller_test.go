@@ -384,3 +384,37 @@ func TestSubmitsAreDecidedOneAfterTheOther(t *testing.T) {
 		}
 	})
 }
+
+func TestOverdueHoldsAreReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		defer o.resign()
+		n := o.quorum.Board().Nodes[2]
+		n.Maintenance = &cluster.Maintenance{Holds: []cluster.Hold{{ID: "a", Owner: "anna", Complete: true, Until: time.Now().Add(time.Minute)}}}
+		if err := o.Submit(t.Context(), write{n}); err != nil {
+			t.Fatal(err)
+		}
+		o.report(nil)
+		if o.quorum.Board().Nodes[2].Maintenance.Holds[0].Reported {
+			t.Error("reported too early")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		reported := o.quorum.Board()
+		if h := reported.Nodes[2].Maintenance.Holds; len(h) != 1 || !h[0].Reported {
+			t.Errorf("holds %+v", h)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if again := o.quorum.Board().Revision; again != reported.Revision {
+			t.Errorf("the board went from %d to %d", reported.Revision, again)
+		}
+	})
+}
+
+// write puts an object on the board.
+type write struct{ object cluster.Object }
+
+func (w write) Apply(*cluster.Board) (cluster.Change, error) {
+	return cluster.Change{Put: []cluster.Object{w.object}}, nil
+}

@@ -53,7 +53,7 @@ func (f *Forecast) evacuates(v cluster.View, node int, o cluster.MaintenanceOpti
 	f.Moves, f.Left = plan.Evacuate(v, node, o)
 	for _, s := range v.ShardsOn(node) {
 		_, replicated := v.Partner(s)
-		if replicated && o.KeepSlaveShards && !f.moves(s) {
+		if replicated && o.KeepsSlaves(s.Range.Database) && !f.moves(s) {
 			f.Stays = append(f.Stays, fmt.Sprintf("%s stays on node:%d as slave: slaves are to be kept", title(v, s), node))
 		}
 	}

@@ -30,7 +30,7 @@ func Safe(v cluster.View, node int) []string {
 	for _, s := range v.ShardsOn(node) {
 		role := v.RoleOf(s)
 		switch {
-		case role == cluster.Master || !keepsSlaves(v, node):
+		case role == cluster.Master || !keepsSlave(v, s):
 			missing = append(missing, fmt.Sprintf("redis:%d is on node:%d as %s", s.ID, node, role))
 		case !servedElsewhere(v, s):
 			missing = append(missing, fmt.Sprintf("redis:%d on node:%d would be the last copy of its slots: its master does not answer", s.ID, node))
@@ -63,7 +63,7 @@ func awaitedReport(node int) string {
 func Notes(v cluster.View, node int) []string {
 	var notes []string
 	for _, s := range v.ShardsOn(node) {
-		if partner, ok := v.Partner(s); ok && v.RoleOf(s) == cluster.Slave && keepsSlaves(v, node) {
+		if partner, ok := v.Partner(s); ok && v.RoleOf(s) == cluster.Slave && keepsSlave(v, s) {
 			notes = append(notes, fmt.Sprintf("redis:%d on node:%d is without a replica while redis:%d is down with node:%d", partner.ID, v.NodeOf(partner), s.ID, node))
 		}
 	}
@@ -92,12 +92,13 @@ func connected(v cluster.View, node int) []string {
 	return list
 }
 
-// keepsSlaves reports whether the node's last maintenance_on was to leave slaves.
-func keepsSlaves(v cluster.View, node int) bool {
+// keepsSlave reports whether the last maintenance_on of the shard's node was to
+// leave it there as a slave.
+func keepsSlave(v cluster.View, s cluster.Shard) bool {
 	keeps := false
 	for _, a := range v.ActionsByAge() {
-		if a.Node == node && a.Name == cluster.MaintenanceOn {
-			keeps = a.Options.KeepSlaveShards
+		if a.Node == v.NodeOf(s) && a.Name == cluster.MaintenanceOn {
+			keeps = a.Options.KeepsSlaves(s.Range.Database)
 		}
 	}
 	return keeps

@@ -118,7 +118,10 @@ const mega = 1 << 20
 
 func (s *scenario) run(line string) string {
 	w := parse(line)
-	s.trace = nil
+	s.trace, s.until = nil, time.Time{}
+	if end := w.int("for", 0); end > 0 {
+		s.until = s.now.Add(time.Duration(end) * time.Minute)
+	}
 	switch w.bare[0] {
 	case "node":
 		id := s.addNode(int64(w.int("memory", 1000))*mega, w.with["zone"], cluster.Membership(or(w.with["quorum"], "voter")))
@@ -142,6 +145,15 @@ func (s *scenario) run(line string) string {
 	case "wait":
 		for range w.number(1) {
 			s.carryFor(time.Second)
+		}
+		return lines("  ", s.trace)
+	case "pass":
+		s.now = s.now.Add(time.Duration(w.number(1)) * time.Minute)
+		s.tick()
+		for range 2 { // what was told once is not told again
+			for _, c := range maintenance.Overdue(s.view()) {
+				s.apply(c)
+			}
 		}
 		return lines("  ", s.trace)
 	case "carry":
@@ -226,6 +238,7 @@ func options(w words) cluster.MaintenanceOptions {
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		SkipShardsRestore: w.has("skip_shards_restore"), SnapshotName: w.with["snapshot_name"], MaxConcurrent: w.int("max", 0),
 	}
+	o.EvictDatabases = w.list("evict_dbs")
 	if c := w.with["ignore_check"]; c != "" {
 		o.IgnoreChecks = strings.Split(c, ",")
 	}

@@ -33,7 +33,8 @@ type world struct {
 	acked   map[cluster.RangeID]int64
 	over    map[int]bool // nodes that broke a limit from the beginning
 	leader  int
-	quota   int // commands until the leader crashes; < 0: never
+	until   time.Time // the planned end of the next hold
+	quota   int       // commands until the leader crashes; < 0: never
 	crashes int
 }
 
@@ -286,7 +287,7 @@ func (w *world) enqueue(name cluster.ActionName, node int, o cluster.Maintenance
 	id := fmt.Sprintf("a%d", w.board.Revision)
 	quota := w.quota
 	w.quota = -1
-	w.apply(cluster.EnqueueAction{Action: cluster.Action{ID: id, Name: name, Node: node, Options: o, By: cmp.Or(by, "admin"), Created: w.now}})
+	w.apply(cluster.EnqueueAction{Action: cluster.Action{ID: id, Name: name, Node: node, Options: o, By: cmp.Or(by, "admin"), Until: w.until, Created: w.now}})
 	w.quota = quota
 	w.tick()
 	return id

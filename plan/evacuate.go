@@ -14,10 +14,10 @@ import (
 //
 // A replicated master is first made a slave, by failing over to its partner,
 // and then moved; a master without a partner in service is moved as it is, with
-// a temporary replica. With KeepSlaveShards slaves stay.
+// a temporary replica. Slaves that the options keep stay.
 func Evacuate(v cluster.View, node int, o cluster.MaintenanceOptions) (moves []cluster.Move, left []string) {
 	e := &evacuation{space: newSpace(v, of(node)), node: node, to: map[int]int{}}
-	e.collect(o.KeepSlaveShards)
+	e.collect(o)
 	for i, it := range e.items {
 		if e.v.Ranges[it.slots].Lost {
 			left = append(left, fmt.Sprintf("%s: its slots are lost until restored", it))
@@ -66,7 +66,7 @@ func (i item) String() string {
 }
 
 // collect finds the masters to fail over and the shards to move, the largest first.
-func (e *evacuation) collect(keepSlaves bool) {
+func (e *evacuation) collect(o cluster.MaintenanceOptions) {
 	for _, s := range e.v.ShardsOn(e.node) {
 		it := item{
 			want:  want{shard: s.ID, slots: s.Range, db: e.v.Databases[s.Range.Database], other: "master"},
@@ -78,7 +78,7 @@ func (e *evacuation) collect(keepSlaves bool) {
 				it.master, it.other, it.after = false, "master", []int{e.failover(s, partner)}
 			}
 		}
-		if it.master || !keepSlaves {
+		if it.master || !o.KeepsSlaves(it.db.ID) {
 			e.items = append(e.items, it)
 		}
 	}
