@@ -72,12 +72,12 @@ func (c *call) action() (cluster.Action, error) {
 
 func (c *call) actionName() (cluster.ActionName, error) {
 	switch name := c.PathValue("action"); name {
-	case string(cluster.MaintenanceOn), string(cluster.MaintenanceOff):
+	case string(cluster.MaintenanceOn), string(cluster.MaintenanceOff), string(cluster.SnapshotRestore):
 		return cluster.ActionName(name), nil
 	case "remove", "remove_node", "enslave_node":
 		return "", cluster.Refuse(cluster.CodeUnsupported, "use maintenance_on to empty a node", "the node action %s is not supported yet", name)
 	default:
-		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on or maintenance_off", "there is no node action %q", name)
+		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off or snapshot_restore", "there is no node action %q", name)
 	}
 }
 
@@ -116,12 +116,15 @@ const maxReason = 500 // bytes
 
 // takeAction reads what is asked for. The notes explain what has no effect.
 func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action, notes []string) {
-	if name == cluster.MaintenanceOn {
+	switch name {
+	case cluster.MaintenanceOn:
 		notes = takeOn(o, &a.Options)
 		a.Options.EvictDatabases = c.takeDatabases(o, "evict_dbs")
 		a.Until = c.takeEnd(o)
-	} else {
+	case cluster.MaintenanceOff:
 		takeOff(o, &a.Options)
+	default:
+		o.text("snapshot_name", &a.Options.SnapshotName)
 	}
 	if o.number("max_concurrent_actions", &a.Options.MaxConcurrent) && a.Options.MaxConcurrent < 1 {
 		o.refuse(badRequest("give a number from 1", "max_concurrent_actions can not be %d", a.Options.MaxConcurrent))

@@ -225,13 +225,25 @@ func (c *Client) Snapshots(ctx context.Context, node int) ([]SnapshotItem, error
 	return get[[]SnapshotItem](ctx, c, fmt.Sprintf("/v1/nodes/%d/snapshots", node))
 }
 
-// StartMaintenance starts maintenance_on or maintenance_off of a node.
+// CreateSnapshot writes down what stands on the node.
+func (c *Client) CreateSnapshot(ctx context.Context, node int, name string) (SnapshotItem, error) {
+	var out SnapshotItem
+	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/snapshots", node), map[string]string{"name": name}, &out)
+}
+
+// DeleteSnapshot deletes a snapshot that was made by hand.
+func (c *Client) DeleteSnapshot(ctx context.Context, node int, name string) (SnapshotItem, error) {
+	var out SnapshotItem
+	return out, c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/nodes/%d/snapshots/%s", node, url.PathEscape(name)), nil, &out)
+}
+
+// StartMaintenance starts maintenance_on, maintenance_off or snapshot_restore of a node.
 func (c *Client) StartMaintenance(ctx context.Context, node int, name cluster.ActionName, r MaintenanceRequest) (Queued, error) {
 	var out Queued
 	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), r, &out)
 }
 
-// DryRun tells what maintenance_on or maintenance_off of a node would do.
+// DryRun tells what an action of a node would do.
 func (c *Client) DryRun(ctx context.Context, node int, name cluster.ActionName, r MaintenanceRequest) (DryRun, error) {
 	var out DryRun
 	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s?dry_run=true", node, name), r, &out)

@@ -71,22 +71,6 @@ func putNode(c *call) (any, error) {
 	return nil, c.leader.Submit(c.Context(), cmd)
 }
 
-func getSnapshots(c *call) (any, error) {
-	n, err := c.node()
-	if err != nil {
-		return nil, err
-	}
-	list := []SnapshotItem{}
-	for _, s := range c.view.SnapshotsOf(n.ID) {
-		list = append(list, snapshotItem(s))
-	}
-	return list, nil
-}
-
-func snapshotItem(s cluster.Snapshot) SnapshotItem {
-	return SnapshotItem{Created: SnapshotTime{s.Created}, Name: s.ID.Name, Node: TextID(s.ID.Node)}
-}
-
 func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 	o := NodeObject{
 		UID: NumberID(n.ID), AcceptServers: !n.Closed(), Address: n.Address, Cores: n.Cores,

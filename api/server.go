@@ -99,6 +99,8 @@ func (s *Server) routes() []route {
 		{"GET /v1/nodes/status", see, reading, getNodeStatuses, nil},
 		{"GET /v1/nodes/{uid}/status", see, reading, getNodeStatus, nil},
 		{"GET /v1/nodes/{uid}/snapshots", see, reading, getSnapshots, nil},
+		{"POST /v1/nodes/{uid}/snapshots", administer, atLeader, postSnapshot, nil},
+		{"DELETE /v1/nodes/{uid}/snapshots/{name}", administer, atLeader, deleteSnapshot, nil},
 		{"GET /v1/nodes/{uid}/maintenance/verify", see, atLeader, getVerify, nil},
 
 		{"GET /v1/actions", see, reading, getActions, nil},

@@ -36,7 +36,6 @@ var unsupportedPaths = []string{
 	"/v1/license",
 	"/v1/local/...",
 	"/v1/modules/...",
-	"/v1/nodes/*/snapshots/*",
 	"/v1/nodes/alerts/...",
 	"/v1/nodes/check/*",
 	"/v1/nodes/stats/...",

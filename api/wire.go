@@ -257,7 +257,7 @@ type Actions struct {
 	StateMachines []Action `json:"state-machines"` // always empty: everything here is an action
 }
 
-// MaintenanceRequest is the body of maintenance_on and maintenance_off.
+// MaintenanceRequest is the body of maintenance_on, maintenance_off and snapshot_restore.
 type MaintenanceRequest struct {
 	KeepSlaveShards   bool     `json:"keep_slave_shards,omitempty"`
 	EvictHAReplica    *bool    `json:"evict_ha_replica,omitempty"`

@@ -19,7 +19,10 @@ func commands() []command {
 		{pattern: "node <node> maintenance_mode verify", help: "Say whether a node may be shut down, or what is missing", run: maintenanceVerify},
 		{pattern: "node <node> maintenance_mode wait (until safe|returned) [timeout <duration>]",
 			help: "Wait until a node may be shut down, or is back in service; an hour at most", run: maintenanceWait},
+		{pattern: "node <node> snapshot create <name>", help: "Write down what stands on a node", run: snapshotCreate},
+		{pattern: "node <node> snapshot delete <name>", help: "Delete a snapshot that was made by hand", run: snapshotDelete},
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
+		{pattern: "node <node> snapshot restore <name>", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},

@@ -83,8 +83,17 @@ func (s *session) overwritten(node int, r api.MaintenanceRequest) (*api.Snapshot
 	return statuses[node].MaintenanceSnapshot, err
 }
 
+// teller tells the course of an action.
+type teller interface {
+	begin()
+	tell(api.Action)
+	end(api.Action)
+	detach() error
+	lost(*cluster.Error) error
+}
+
 // follow looks at the action until it has ended, and tells what it sees.
-func (s *session) follow(t *transcript, task string) (api.Action, error) {
+func (s *session) follow(t teller, task string) (api.Action, error) {
 	t.begin()
 	reached := time.Now()
 	for {
@@ -121,7 +130,7 @@ func passing(err error) bool {
 	return false
 }
 
-func (s *session) conclude(t *transcript, a api.Action) error {
+func (s *session) conclude(t teller, a api.Action) error {
 	if !s.print(a) {
 		t.end(a)
 	}

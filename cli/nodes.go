@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -11,19 +10,6 @@ import (
 
 func noNode(node int) error {
 	return cluster.Refuse(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", node)
-}
-
-func snapshotList(s *session, w words) error {
-	list, err := s.client.Snapshots(s.ctx, w.number("node"))
-	if err != nil || s.print(list) {
-		return err
-	}
-	t := table{columns: []string{"Name", "Node", "Time"}}
-	for _, item := range list {
-		t.add(item.Name, fmt.Sprint(item.Node), item.Created.UTC().Format(time.RFC3339))
-	}
-	s.show(t)
-	return nil
 }
 
 func infoNode(s *session, w words) error {

@@ -12,6 +12,8 @@ type ActionName string
 const (
 	MaintenanceOn  ActionName = "maintenance_on"
 	MaintenanceOff ActionName = "maintenance_off"
+	// SnapshotRestore brings back to a node in service what a snapshot saw on it.
+	SnapshotRestore ActionName = "snapshot_restore"
 )
 
 // ActionStatus is where an action is in its life.
@@ -112,7 +114,8 @@ type Check struct {
 	Error  *Error `json:"error,omitempty"` // why it did not pass
 }
 
-// MaintenanceOptions are the options of maintenance_on and maintenance_off.
+// MaintenanceOptions are the options of actions; which mean
+// something for which is the maintenance room's to check.
 type MaintenanceOptions struct {
 	KeepSlaveShards   bool     `json:"keep_slave_shards,omitempty"`
 	DemoteNode        bool     `json:"demote_node,omitempty"`

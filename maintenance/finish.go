@@ -32,8 +32,8 @@ func (t *turn) endOn() step {
 	return t.conclude(remaining(t.View, t.a.Node), cluster.CompleteOn{At: t.Now, Action: t.a.ID})
 }
 
-// endOff ends a maintenance_off once no move is left, with the comparison that
-// proves the return.
+// endOff ends a maintenance_off or a snapshot_restore once no move is left, with
+// the comparison that proves the return.
 func (t *turn) endOff() step {
 	if s := t.settle(); !s.rests() {
 		return s
@@ -52,7 +52,11 @@ func (t *turn) endOff() step {
 	case len(moves) > 0:
 		return t.attach(moves, nil)
 	}
-	return t.conclude(unsettled(t.View, t.a.Node), cluster.CompleteOff{At: t.Now, Action: t.a.ID, Proof: Compare(t.View, s)})
+	proof := Compare(t.View, s)
+	if t.a.Name == cluster.SnapshotRestore {
+		return t.conclude(unsettled(t.View, t.a.Node), cluster.CompleteRestore{At: t.Now, Action: t.a.ID, Proof: proof})
+	}
+	return t.conclude(unsettled(t.View, t.a.Node), cluster.CompleteOff{At: t.Now, Action: t.a.ID, Proof: proof})
 }
 
 // entangled returns another running action that has yet to move a range of the

@@ -28,10 +28,10 @@ func DryRun(v cluster.View, node int, name cluster.ActionName, o cluster.Mainten
 			f.Against = append(f.Against, c.Error.Message)
 		}
 	}
-	switch {
-	case name == cluster.MaintenanceOn && len(f.Checks) == 1+len(beforeOn):
+	switch answered := len(f.Checks) == 1+len(before(name)); {
+	case answered && name == cluster.MaintenanceOn:
 		f.evacuates(v, node, o)
-	case name == cluster.MaintenanceOff && len(f.Checks) == 1+len(beforeOff):
+	case answered:
 		f.returns(newTurn(v, cluster.Action{Name: name, Node: node, Options: o, By: by}, nil))
 	}
 	if Refusals(f.Checks) != nil {
@@ -78,8 +78,9 @@ func (f *Forecast) moves(s cluster.Shard) bool {
 }
 
 func (f *Forecast) returns(t *turn) {
-	node, holds := t.a.Node, t.node.Maintenance.Holds
-	if len(holds) > 1 {
+	node := t.a.Node
+	if m := t.node.Maintenance; m != nil && len(m.Holds) > 1 {
+		holds := m.Holds
 		released := t.hold(holds)
 		for _, h := range holds {
 			if h.ID == released {

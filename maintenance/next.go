@@ -67,6 +67,8 @@ func (t *turn) next() step {
 		return t.on()
 	case t.a.Name == cluster.MaintenanceOff:
 		return t.off()
+	case t.a.Name == cluster.SnapshotRestore:
+		return t.bringBack()
 	}
 	return t.fail(cluster.Refuse(cluster.CodeUnsupported, "", "action %s does not exist", t.a.Name), nil)
 }
@@ -122,6 +124,20 @@ func (t *turn) off() step {
 		return t.chooseSnapshot(m.Snapshot)
 	case !t.a.Marked:
 		return do(cluster.BeginReturn{At: t.Now, Action: t.a.ID})
+	case !t.a.Planned:
+		return t.restore()
+	}
+	if s := t.advance(); !s.rests() {
+		return s
+	}
+	return t.endOff()
+}
+
+// bringBack brings what a snapshot saw back to a node that is in service.
+func (t *turn) bringBack() step {
+	switch {
+	case t.a.Snapshot == "":
+		return t.chooseSnapshot(t.a.Options.SnapshotName)
 	case !t.a.Planned:
 		return t.restore()
 	}

@@ -47,16 +47,34 @@ var beforeOff = []question{
 	{name: "restore", text: "everything in the snapshot has its place", answer: preflight.restorable},
 }
 
+var beforeRestore = []question{
+	{name: "node", text: "the node exists and answers", answer: preflight.nodeUp, alone: true},
+	{name: "node_in_service", text: "the node is in service", answer: preflight.inService, alone: true},
+	{name: "options", text: "the options can be carried out", answer: preflight.optionsRestore, alone: true},
+	{name: "reports", text: "every live node reports", answer: preflight.heard, alone: true},
+	{name: "snapshot", text: "the snapshot can be used", answer: preflight.snapshotUsable, alone: true},
+	{name: "no_other_action", text: "nothing else is being done to the shards to restore", answer: preflight.unclaimedForRestore},
+	{name: "masters_up", text: "every shard to restore has a master that serves", answer: preflight.mastersUpForRestore},
+	{name: "restore", text: "everything in the snapshot has its place", answer: preflight.restorable},
+}
+
+// before returns the questions before an action.
+func before(name cluster.ActionName) []question {
+	switch name {
+	case cluster.MaintenanceOff:
+		return beforeOff
+	case cluster.SnapshotRestore:
+		return beforeRestore
+	}
+	return beforeOn
+}
+
 // Preflight asks everything that must be so before the action may touch
 // anything. A check that did not pass names every blocker it found.
 func Preflight(v cluster.View, node int, name cluster.ActionName, o cluster.MaintenanceOptions) []cluster.Check {
 	p := preflight{View: v, id: node, node: v.Nodes[node], o: o}
-	questions := beforeOn
-	if name == cluster.MaintenanceOff {
-		questions = beforeOff
-	}
 	var checks []cluster.Check
-	for _, q := range questions {
+	for _, q := range before(name) {
 		c := q.ask(p)
 		checks = append(checks, c)
 		if !c.Passed && q.alone {
@@ -271,8 +289,25 @@ func (p preflight) optionsOff() cluster.Refusals {
 	return nil
 }
 
+func (p preflight) inService() cluster.Refusals {
+	if p.node.Maintenance == nil {
+		return nil
+	}
+	return one(cluster.CodeBusy, fmt.Sprintf("bring it back with haulout node %d maintenance_mode off snapshot_name NAME", p.id),
+		"node:%d is in maintenance mode", p.id)
+}
+
+func (p preflight) optionsRestore() cluster.Refusals {
+	if p.o.SnapshotName != "" {
+		return nil
+	}
+	return one(cluster.CodeBadRequest, fmt.Sprintf("see haulout node %d snapshot list", p.id), "the snapshot to restore was not named")
+}
+
 // last reports whether this off is the one that brings the node back.
-func (p preflight) last() bool { return len(p.node.Maintenance.Holds) <= 1 }
+func (p preflight) last() bool {
+	return p.node.Maintenance == nil || len(p.node.Maintenance.Holds) <= 1
+}
 
 func (p preflight) restores() bool { return p.last() && !p.o.SkipShardsRestore }
 
@@ -290,9 +325,12 @@ func (p preflight) heardForRestore() cluster.Refusals {
 	return p.heard()
 }
 
-// snapshotName is the snapshot an off returns to.
+// snapshotName is the snapshot to return to.
 func (p preflight) snapshotName() string {
-	return cmp.Or(p.o.SnapshotName, p.node.Maintenance.Snapshot)
+	if m := p.node.Maintenance; m != nil && p.o.SnapshotName == "" {
+		return m.Snapshot
+	}
+	return p.o.SnapshotName
 }
 
 func (p preflight) toRestore() cluster.Snapshot {
@@ -303,7 +341,10 @@ func (p preflight) snapshotUsable() cluster.Refusals {
 	if !p.restores() {
 		return nil
 	}
-	hint := fmt.Sprintf("see haulout node %d snapshot list; skip_shards_restore ends maintenance mode without one", p.id)
+	hint := fmt.Sprintf("see haulout node %d snapshot list", p.id)
+	if p.node.Maintenance != nil {
+		hint += "; skip_shards_restore ends maintenance mode without one"
+	}
 	s := p.toRestore()
 	switch {
 	case s.ID.Name == "":

@@ -140,7 +140,7 @@ func (s *scenario) run(line string) string {
 	case "enqueue":
 		return s.together(line)
 	case "begin":
-		s.begun = s.enqueue(cluster.ActionName("maintenance_"+w.bare[1]), w.number(2), options(w), w.with["by"])
+		s.begun = s.enqueue(action(w.bare[1]), w.number(2), options(w), w.with["by"])
 		return lines("  ", s.trace)
 	case "wait":
 		for range w.number(1) {
@@ -163,6 +163,18 @@ func (s *scenario) run(line string) string {
 		return lines("  ", s.trace) + result(s.board.Actions[id])
 	case "check":
 		return s.check(w)
+	case "snapshot":
+		err := s.byHand(w)
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		return lines("  ", s.trace)
+	case "restore":
+		a, err := s.request(cluster.SnapshotRestore, w.number(1), cluster.MaintenanceOptions{SnapshotName: w.bare[2]}, "")
+		if err != nil {
+			return lines("", []string{"refused"}) + lines("  ", strings.Split(err.Error(), "\n"))
+		}
+		return lines("  ", s.trace) + result(a)
 	case "dry":
 		return s.dry(w)
 	case "status":
@@ -300,9 +312,30 @@ func (s *scenario) check(w words) string {
 	return out
 }
 
+func action(name string) cluster.ActionName {
+	if name == "restore" {
+		return cluster.SnapshotRestore
+	}
+	return cluster.ActionName("maintenance_" + name)
+}
+
+// byHand makes or deletes a snapshot, as somebody asks.
+func (s *scenario) byHand(w words) error {
+	var c cluster.Command = maintenance.TakeSnapshot{At: s.now, Node: w.number(2), Name: w.bare[3], By: "admin"}
+	if w.bare[1] == "delete" {
+		c = cluster.DeleteSnapshot{At: s.now, Snapshot: cluster.SnapshotID{Node: w.number(2), Name: w.bare[3]}, By: "admin"}
+	}
+	if _, err := c.Apply(s.board); err != nil {
+		return err
+	}
+	s.apply(c)
+	s.tick()
+	return nil
+}
+
 // dry plays a dry run, which must leave the board alone.
 func (s *scenario) dry(w words) string {
-	f := maintenance.DryRun(s.view(), w.number(2), cluster.ActionName("maintenance_"+w.bare[1]), options(w), or(w.with["by"], "admin"))
+	f := maintenance.DryRun(s.view(), w.number(2), action(w.bare[1]), options(w), or(w.with["by"], "admin"))
 	out := ""
 	for _, c := range f.Checks {
 		if !c.Passed {

@@ -52,6 +52,20 @@ func freeName(v cluster.View, node int) string {
 	}
 }
 
+// TakeSnapshot is the command that stores, under a name, what stands on a node.
+type TakeSnapshot struct {
+	At   time.Time
+	Node int
+	Name string
+	By   string
+}
+
+// Apply implements cluster.Command.
+func (c TakeSnapshot) Apply(b *cluster.Board) (cluster.Change, error) {
+	s := Snapshot(cluster.View{Board: b, Now: c.At}, c.Node, c.Name)
+	return cluster.CreateSnapshot{Snapshot: s, By: c.By}.Apply(b)
+}
+
 // Snapshot writes down what stands on the node now, under the name. A shard
 // that has its role only because its partner's node is out is written down with
 // the role it had before.

@@ -90,6 +90,11 @@ func (s *Script) CompleteOff(p cluster.Proof) {
 	s.d.Apply(cluster.CompleteOff{At: s.d.View().Now, Action: s.action.ID, Proof: p})
 }
 
+// CompleteRestore ends a snapshot_restore well.
+func (s *Script) CompleteRestore(p cluster.Proof) {
+	s.d.Apply(cluster.CompleteRestore{At: s.d.View().Now, Action: s.action.ID, Proof: p})
+}
+
 // Fail ends the action badly.
 func (s *Script) Fail(e *cluster.Error, left ...string) {
 	s.d.Apply(cluster.FailAction{At: s.d.View().Now, Action: s.action.ID, Status: cluster.ActionFailed, Error: e, Left: left})
