@@ -22,11 +22,20 @@ func getActions(c *call) (any, error) {
 }
 
 func getActionByTask(c *call) (any, error) {
-	a, ok := c.view.Actions[c.PathValue("task")]
-	if !ok {
-		return nil, cluster.Refuse(cluster.CodeActionNotFound, "see haulout cluster running_actions", "there is no action %s", c.PathValue("task"))
+	a, err := c.task()
+	if err != nil {
+		return nil, err
 	}
 	return actionObject(c.view, a), nil
+}
+
+// task returns the action with the task id in the path.
+func (c *call) task() (cluster.Action, error) {
+	a, ok := c.view.Actions[c.PathValue("task")]
+	if !ok {
+		return a, cluster.Refuse(cluster.CodeActionNotFound, "see haulout cluster running_actions", "there is no action %s", c.PathValue("task"))
+	}
+	return a, nil
 }
 
 func getNodeActions(c *call) (any, error) {
@@ -232,10 +241,27 @@ func deleteAction(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !a.Status.Ended() {
-		return nil, cluster.Refuse(cluster.CodeUnsupported, "wait for it to end", "cancelling the %s %s of node:%d is not supported yet", a.Status, a.Name, a.Node)
+	return c.end(a)
+}
+
+func deleteActionByTask(c *call) (any, error) {
+	a, err := c.task()
+	if err != nil {
+		return nil, err
 	}
-	return nil, c.leader.Submit(c.Context(), forget{a.ID})
+	return c.end(a)
+}
+
+// end cancels the action, or forgets one that has ended.
+func (c *call) end(a cluster.Action) (any, error) {
+	if a.Status.Ended() {
+		return nil, c.leader.Submit(c.Context(), forget{a.ID})
+	}
+	cancel := cluster.CancelAction{At: c.view.Now, Action: a.ID, By: c.id.Name}
+	if err := c.leader.Submit(c.Context(), cancel); err != nil {
+		return nil, err
+	}
+	return Queued{Status: "cancelling", TaskID: a.ID}, nil
 }
 
 // forget removes the status that an ended action left.
@@ -255,7 +281,7 @@ func actionObject(v cluster.View, a cluster.Action) Action {
 	o := Action{
 		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Status: string(a.Status), TaskID: a.ID,
 		Progress: p.Percent, BytesTotal: p.BytesTotal, BytesDone: p.BytesDone, SecondsLeft: p.SecondsLeft, WaitingFor: p.Waiting,
-		Closed: a.Marked, Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: checkObjects(a.Checks),
+		Closed: a.Marked, Cancelling: a.Cancel != nil && !a.Status.Ended(), Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: checkObjects(a.Checks),
 		Originator: a.By, Cause: a.Cause, Reason: a.Reason, Created: a.Created, Started: a.Started, Ended: a.Ended,
 	}
 	if a.Error != nil {

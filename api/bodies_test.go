@@ -193,9 +193,6 @@ func TestActionLife(t *testing.T) {
 	if _, err := c.StartMaintenance(ctx, 2, cluster.MaintenanceOn, api.MaintenanceRequest{}); cluster.CodeOf(err) != cluster.CodeActionRunning {
 		t.Errorf("a second one: %v", err)
 	}
-	if err := c.ForgetAction(ctx, 2, cluster.MaintenanceOn); cluster.CodeOf(err) != cluster.CodeUnsupported || !strings.Contains(err.Error(), "cancelling") {
-		t.Errorf("cancelling: %v", err)
-	}
 	script := d.Begin(2, cluster.MaintenanceOn)
 	script.Checks()
 	script.Fail(cluster.Refuse(cluster.CodeInsufficientResources, "add a node", "no space"), "redis:3 (db:1 sessions)")
@@ -203,7 +200,7 @@ func TestActionLife(t *testing.T) {
 	if err != nil || a.Status != "failed" || a.ErrorCode != "insufficient_resources" || !slices.Equal(a.Left, []string{"redis:3 (db:1 sessions)"}) {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if err := c.ForgetAction(ctx, 2, cluster.MaintenanceOn); err != nil {
+	if err := c.EndAction(ctx, 2, cluster.MaintenanceOn); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.NodeAction(ctx, 2, cluster.MaintenanceOn); cluster.CodeOf(err) != cluster.CodeActionNotFound {

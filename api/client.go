@@ -249,8 +249,13 @@ func (c *Client) DryRun(ctx context.Context, node int, name cluster.ActionName, 
 	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s?dry_run=true", node, name), r, &out)
 }
 
-// ForgetAction removes the status that an ended action left.
-func (c *Client) ForgetAction(ctx context.Context, node int, name cluster.ActionName) error {
+// CancelAction asks for the action with the task id to end; Action shows how far it is.
+func (c *Client) CancelAction(ctx context.Context, task string) error {
+	return c.Do(ctx, http.MethodDelete, "/v1/actions/"+url.PathEscape(task), nil, nil)
+}
+
+// EndAction cancels the action, or removes the status that an ended one left.
+func (c *Client) EndAction(ctx context.Context, node int, name cluster.ActionName) error {
 	return c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), nil, nil)
 }
 

@@ -20,6 +20,7 @@ var statuses = map[cluster.Code]int{
 	CodeMethodNotAllowed:              http.StatusMethodNotAllowed,
 	CodeNotFound:                      http.StatusNotFound,
 	"node_already_populated":          http.StatusNotAcceptable,
+	cluster.CodeCancelled:             http.StatusConflict,
 	cluster.CodeActionNotFound:        http.StatusNotFound,
 	cluster.CodeActionRunning:         http.StatusConflict,
 	cluster.CodeAlreadyBootstrapped:   http.StatusConflict,

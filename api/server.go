@@ -109,6 +109,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/nodes/{uid}/actions", see, reading, getNodeActions, nil},
 		{"GET /v1/nodes/{uid}/actions/{action}", see, reading, getAction, nil},
 		{"POST /v1/nodes/{uid}/actions/{action}", administer, atLeader, postAction, []string{"dry_run"}},
+		{"DELETE /v1/actions/{task}", administer, atLeader, deleteActionByTask, nil},
 		{"DELETE /v1/nodes/{uid}/actions/{action}", administer, atLeader, deleteAction, nil},
 
 		{"GET /v1/bdbs", see, reading, getDatabases, []string{"fields"}},

@@ -141,7 +141,8 @@ type SnapshotItem struct {
 	Node    TextID       `json:"node_uid"`
 }
 
-// Queued is the answer to a request that starts an action.
+// Queued is the answer to a request that starts an action (queued) or cancels one
+// (cancelling).
 type Queued struct {
 	Status string   `json:"status"`
 	TaskID string   `json:"task_id"`
@@ -163,8 +164,9 @@ type Action struct {
 	BytesDone    int64    `json:"bytes_done"`
 	SecondsLeft  int      `json:"seconds_left"` // -1: not known
 	WaitingFor   string   `json:"waiting_for"`
-	Closed       bool     `json:"node_closed"` // the node's mark stands, or its return has begun
-	Left         []string `json:"left"`        // what could not be moved
+	Cancelling   bool     `json:"cancelling,omitempty"` // it was cancelled and is on its way to the end
+	Closed       bool     `json:"node_closed"`          // the node's mark stands, or its return has begun
+	Left         []string `json:"left"`                 // what could not be moved
 
 	Snapshot *ActionSnapshot `json:"snapshot,omitempty"`
 	Moves    []Move          `json:"moves"`

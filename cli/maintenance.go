@@ -51,7 +51,7 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 		return err
 	}
 	s.tellNotes(queued.Notes)
-	t := &transcript{session: s, name: name, node: node, quiet: s.flags.json, moves: map[int]string{}}
+	t := &transcript{session: s, name: name, node: node, task: queued.TaskID, quiet: s.flags.json, moves: map[int]string{}}
 	if overwritten != nil {
 		t.line("Found snapshot from %s, overwriting the snapshot", overwritten.Created.UTC().Format(time.RFC3339))
 	}
@@ -156,6 +156,8 @@ func (t *transcript) lost(why *cluster.Error) error {
 
 // detach leaves the action alone.
 func (t *transcript) detach() error {
-	fmt.Fprintf(t.session.err, "\ndetached: %s of node:%d goes on; look at it with: %s cluster running_actions\n", t.name, t.node, t.session.program)
+	p := t.session.program
+	fmt.Fprintf(t.session.err, "\ndetached: %s of node:%d goes on; look at it with: %s cluster running_actions; cancel it with: %s cluster cancel_action %s\n",
+		t.name, t.node, p, p, t.task)
 	return errTold
 }

@@ -64,7 +64,7 @@ func snapshotRestore(s *session, w words) error {
 		return err
 	}
 	t := &scheduled{
-		transcript: &transcript{session: s, name: cluster.SnapshotRestore, node: node, quiet: s.flags.json}, now: time.Now,
+		transcript: &transcript{session: s, name: cluster.SnapshotRestore, node: node, task: queued.TaskID, quiet: s.flags.json}, now: time.Now,
 		moves: map[int]string{}, planned: len(plan.Moves),
 	}
 	a, err := s.follow(t, queued.TaskID)

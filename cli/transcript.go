@@ -15,6 +15,7 @@ type transcript struct {
 	session *session
 	name    cluster.ActionName
 	node    int
+	task    string
 	quiet   bool
 
 	batch    []string

@@ -55,7 +55,7 @@ const (
 var moveNext = map[MoveStatus][]MoveStatus{
 	"":          {MoveWaiting},
 	MoveWaiting: {MoveRunning, MoveAbandoned},
-	MoveRunning: {MoveDone, MoveFailed, MoveWaiting}, // back to waiting: a further attempt
+	MoveRunning: {MoveDone, MoveFailed, MoveAbandoned, MoveWaiting}, // back to waiting: a further attempt
 }
 
 // Ended reports whether the status is final.
@@ -157,6 +157,8 @@ type Action struct {
 	Marked         bool   `json:"marked,omitempty"` // the hold or the return stands on the node
 	Planned        bool   `json:"planned,omitempty"`
 	Moves          []Move `json:"moves,omitempty"`
+	// Cancel is set once somebody asked to cancel it.
+	Cancel *Cancel `json:"cancel,omitempty"`
 	// Left names what could not be moved.
 	Left  []string `json:"left,omitempty"`
 	Error *Error   `json:"error,omitempty"`
@@ -166,6 +168,15 @@ type Action struct {
 
 // Key implements Object.
 func (a Action) Key() Key { return Key{KindAction, a.ID} }
+
+// Cancel is the wish that an action should end, and how far that is.
+type Cancel struct {
+	At time.Time `json:"at"`
+	By string    `json:"by"`
+	// Planned says that the way back is planned: it is the moves from the index Back on.
+	Planned bool `json:"planned,omitempty"`
+	Back    int  `json:"back,omitempty"`
+}
 
 // Proof compares a node with its snapshot after the return.
 type Proof struct {

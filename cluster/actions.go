@@ -305,6 +305,11 @@ func (c AttachPlan) Apply(b *Board) (Change, error) {
 		moves = append(moves, m)
 	}
 	a.Moves, a.Left, a.Planned = moves, c.Left, true
+	if a.Cancel != nil && !a.Cancel.Planned {
+		back := *a.Cancel
+		back.Planned, back.Back = true, offset
+		a.Cancel = &back
+	}
 	return Change{Put: []Object{a}}, nil
 }
 
@@ -371,6 +376,20 @@ func (c CompleteOff) Apply(b *Board) (Change, error) {
 	return change, nil
 }
 
+// abandon ends the moves that have not begun. None may be running.
+func (a Action) abandon(at time.Time) (Action, error) {
+	a.Moves = slices.Clone(a.Moves)
+	for i, m := range a.Moves {
+		switch m.Status {
+		case MoveRunning:
+			return a, fmt.Errorf("action %s has a running move %d", a.ID, m.ID)
+		case MoveWaiting:
+			a.Moves[i].Status, a.Moves[i].Ended = MoveAbandoned, at
+		}
+	}
+	return a, nil
+}
+
 // FailAction ends an action badly. Mark and snapshot stay: a rerun continues.
 type FailAction struct {
 	At     time.Time
@@ -393,16 +412,14 @@ func (c FailAction) Apply(b *Board) (Change, error) {
 	if c.Left != nil {
 		a.Left = c.Left
 	}
-	a.Moves = slices.Clone(a.Moves)
-	for i, m := range a.Moves {
-		if m.Status == MoveRunning {
-			return Change{}, fmt.Errorf("action %s has a running move %d", a.ID, m.ID)
-		}
-		if m.Status == MoveWaiting {
-			a.Moves[i].Status, a.Moves[i].Ended = MoveAbandoned, c.At
-		}
+	if a, err = a.abandon(c.At); err != nil {
+		return Change{}, err
 	}
-	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, string(c.Status), "ERROR",
+	severity := "ERROR"
+	if c.Status == ActionCancelled {
+		severity = "WARNING"
+	}
+	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, string(c.Status), severity,
 		fmt.Sprintf("%s of node:%d %s: %s", a.Name, a.Node, c.Status, c.Error.Error()))}}
 	if n, ok := b.Nodes[a.Node]; ok && n.Maintenance != nil && n.Maintenance.Returning == a.ID {
 		m := *n.Maintenance

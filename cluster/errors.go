@@ -32,6 +32,7 @@ const (
 	CodeShardNotFound         Code = "shard_not_exist"
 	CodeEndpointNotFound      Code = "endpoint_not_exist"
 	CodeActionNotFound        Code = "action_not_found"
+	CodeCancelled             Code = "cancelled"
 	CodeActionRunning         Code = "action_already_running"
 	CodeSnapshotNotFound      Code = "snapshot_not_found"
 	CodeSnapshotUnusable      Code = "snapshot_unusable"

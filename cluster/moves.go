@@ -95,7 +95,7 @@ type FinishMove struct {
 	At     time.Time
 	Action string
 	Move   int
-	Status MoveStatus // done, failed or waiting
+	Status MoveStatus // done, failed, abandoned or waiting
 	Error  *Error
 }
 
@@ -117,6 +117,8 @@ func (c FinishMove) Apply(b *Board) (Change, error) {
 	case MoveDone:
 	case MoveFailed:
 		text, severity = fmt.Sprintf("%s: failed: %v", m.Text(), c.Error), "ERROR"
+	case MoveAbandoned:
+		text, severity = fmt.Sprintf("%s: undone: %v", m.Text(), c.Error), "WARNING"
 	default:
 		// A copy that is there serves the next attempt.
 		if _, there := b.Instances[m.Instance]; !there {

@@ -42,7 +42,7 @@ func TestMoveStatusPairs(t *testing.T) {
 	legal := map[cluster.MoveStatus]string{
 		"":                  "waiting",
 		cluster.MoveWaiting: "running abandoned",
-		cluster.MoveRunning: "done failed waiting",
+		cluster.MoveRunning: "done failed abandoned waiting",
 	}
 	for _, from := range moveStatuses {
 		for _, to := range moveStatuses {

@@ -16,6 +16,11 @@
 //	an old process or listener to go    2 min, then the move fails
 //	a node to be seen as planned        2 min, then the action fails
 //
+// An action that somebody cancels stops what is open, the shortest way: copies
+// are dropped, listeners that only just opened are closed, hand-overs that are
+// open and endpoints that drain are finished. A node that was going out then gets
+// back what has left it.
+//
 // While a hand-over is open nothing else is decided about its range: its
 // outcome is the controller's to learn.
 package maintenance

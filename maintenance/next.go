@@ -63,6 +63,8 @@ func (t *turn) next() step {
 		return step{}
 	case t.a.Status == cluster.ActionQueued:
 		return t.begin()
+	case t.a.Cancel != nil:
+		return t.cancel()
 	case t.a.Name == cluster.MaintenanceOn:
 		return t.on()
 	case t.a.Name == cluster.MaintenanceOff:

@@ -147,6 +147,12 @@ func (s *scenario) run(line string) string {
 			s.carryFor(time.Second)
 		}
 		return lines("  ", s.trace)
+	case "cancel":
+		by, id := or(w.with["by"], "admin"), s.begun
+		s.begun = ""
+		s.apply(cluster.CancelAction{At: s.now, Action: id, By: by})
+		s.carry()
+		return lines("  ", s.trace) + result(s.board.Actions[id])
 	case "pass":
 		s.now = s.now.Add(time.Duration(w.number(1)) * time.Minute)
 		s.tick()

@@ -95,6 +95,11 @@ func (s *Script) CompleteRestore(p cluster.Proof) {
 	s.d.Apply(cluster.CompleteRestore{At: s.d.View().Now, Action: s.action.ID, Proof: p})
 }
 
+// EndCancel ends an action that was cancelled, with all of it back.
+func (s *Script) EndCancel(p cluster.Proof) {
+	s.d.Apply(cluster.EndCancel{At: s.d.View().Now, Action: s.action.ID, Proof: &p})
+}
+
 // Fail ends the action badly.
 func (s *Script) Fail(e *cluster.Error, left ...string) {
 	s.d.Apply(cluster.FailAction{At: s.d.View().Now, Action: s.action.ID, Status: cluster.ActionFailed, Error: e, Left: left})

@@ -1,0 +1,116 @@
+package maintenance_test
+
+import (
+	"testing"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
+)
+
+// Cancelled after any number of its decisions, and with the leader crashing
+// after any of those that follow, an on brings everything back.
+func TestCancelledAtAnyMoment(t *testing.T) {
+	for after := 1; ; after++ {
+		for _, quota := range []int{-1, 1, 3} {
+			w := cancelWorld(t)
+			before := w.place()
+			id := w.enqueue(cluster.MaintenanceOn, 2, cluster.MaintenanceOptions{}, "")
+			if w.decideUpTo(id, after) < after {
+				if after < 20 {
+					t.Errorf("the on took only %d decisions", after)
+				}
+				return // it had ended before
+			}
+			w.apply(cluster.CancelAction{At: w.now, Action: id, By: "ben"})
+			w.quota = quota
+			w.carry()
+			w.quota = -1
+			a := w.board.Actions[id]
+			if a.Status != cluster.ActionCancelled || a.Error.Code != cluster.CodeCancelled || len(a.Left) > 0 {
+				t.Fatalf("after %d: %s %v %v", after, a.Status, a.Error, a.Left)
+			}
+			if got := w.place(); got != before {
+				t.Fatalf("after %d it was\n%swas\n%s", after, got, before)
+			}
+			if len(w.board.Snapshots) > 0 {
+				t.Fatalf("after %d a snapshot is left: %v", after, w.board.Snapshots)
+			}
+		}
+	}
+}
+
+// cancelWorld has something of everything on node 2: a master, a slave, a
+// master without a replica, an endpoint with clients that do not leave at once.
+func cancelWorld(t *testing.T) *world {
+	w := newWorld(t)
+	for range 3 {
+		w.addNode(5000*mega, "", cluster.Voter)
+	}
+	w.addDatabase(cluster.Database{Name: "cache", MemorySize: 400 * mega, ShardsCount: 2, Replication: true},
+		cluster.Placement{Masters: []int{2, 1}, Replicas: []int{1, 2}, Endpoint: 2})
+	w.addDatabase(cluster.Database{Name: "queue", MemorySize: 300 * mega, ShardsCount: 1}, cluster.Placement{Masters: []int{2}, Endpoint: 3})
+	w.clients["1:1"] = 2
+	return w
+}
+
+// decideUpTo lets the leader take so many decisions about the action, and returns
+// how many it took before the action ended.
+func (w *world) decideUpTo(id string, decisions int) int {
+	taken := 0
+	for taken < decisions {
+		a := w.board.Actions[id]
+		if a.Status.Ended() {
+			return taken
+		}
+		commands := maintenance.Next(w.view(), a, w.newID)
+		if len(commands) == 0 {
+			w.tick()
+			continue
+		}
+		for _, c := range commands {
+			if w.board.Actions[id].Status == cluster.ActionRunning && taken == decisions {
+				return taken
+			}
+			w.apply(c)
+			taken++
+		}
+	}
+	if w.board.Actions[id].Status.Ended() {
+		return -1
+	}
+	return taken
+}
+
+func TestCancelIsRefusedAfterTheEnd(t *testing.T) {
+	w := cancelWorld(t)
+	a, err := w.request(cluster.MaintenanceOn, 2, cluster.MaintenanceOptions{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (cluster.CancelAction{At: w.now, Action: a.ID}).Apply(w.board); cluster.CodeOf(err) != cluster.CodeStale {
+		t.Errorf("%v", err)
+	}
+}
+
+// What fails on the way back stays where it is, and is named.
+func TestWayBackThatFails(t *testing.T) {
+	w := cancelWorld(t)
+	id := w.enqueue(cluster.MaintenanceOn, 2, cluster.MaintenanceOptions{}, "")
+	w.before(id, "CompleteOn")
+	w.wedged[2] = true
+	w.apply(cluster.CancelAction{At: w.now, Action: id, By: "ben"})
+	w.apply(cluster.CancelAction{At: w.now, Action: id, By: "ben"}) // the same request sent twice
+	w.carry()
+	a := w.board.Actions[id]
+	if a.Status != cluster.ActionCancelled || len(a.Left) == 0 || a.Proof != nil || a.Error.Hint == "" {
+		t.Errorf("%s %v %v", a.Status, a.Error, a.Left)
+	}
+	if n := w.board.Nodes[2]; n.Maintenance != nil {
+		t.Errorf("node:2 is out: %+v", n.Maintenance)
+	}
+	w.wedged[2] = false
+	r, err := w.request(cluster.SnapshotRestore, 2, cluster.MaintenanceOptions{SnapshotName: a.Snapshot}, "")
+	if err != nil || r.Proof == nil || !r.Proof.Exact {
+		t.Errorf("restored later: %+v, %v", r, err)
+	}
+}
