@@ -39,7 +39,7 @@ func TestCancelAction(t *testing.T) {
 // Whoever waits for the action is told who cancelled it.
 func TestCancelledMeanwhile(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
-	b.script(cluster.MaintenanceOn, func(s *apitest.Script) { s.Checks(); s.Snapshot("s"); s.Close() }, func(*apitest.Script) {
+	b.script(cluster.MaintenanceOn, func(s *apitest.Script) { s.Checks(); s.Snapshot("s"); s.Close() }, func(*apitest.Script) {}, func(*apitest.Script) {
 		if _, text, errText := b.run("--json cluster running_actions"); !strings.Contains(text, "maintenance_on") {
 			t.Error(text, errText)
 		}
@@ -48,7 +48,7 @@ func TestCancelledMeanwhile(t *testing.T) {
 		}
 	}, func(s *apitest.Script) { s.EndCancel(cluster.Proof{Exact: true}) })
 	code, text, errText := b.run("node 2 maintenance_mode on")
-	if code != 1 || strings.Contains(text, "OK") || errText != "ERROR: maintenance_on of node:2 cancelled: maintenance_on was cancelled by ben\n" {
+	if code != 1 || strings.Contains(text, "OK") || !strings.Contains(text, "maintenance_on of node:2 is being cancelled\n") || errText != "ERROR: maintenance_on of node:2 cancelled: maintenance_on was cancelled by ben\n" {
 		t.Errorf("%d %s %s", code, text, errText)
 	}
 }

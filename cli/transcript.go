@@ -20,6 +20,7 @@ type transcript struct {
 
 	batch    []string
 	snapshot bool           // told
+	cancel   bool           // told
 	closed   bool           // told
 	moves    map[int]string // status last told
 	progress string         // last told
@@ -51,6 +52,11 @@ func (t *transcript) tell(a api.Action) {
 		t.add("node:%d will not accept any more shards", t.node)
 	}
 	t.flush(a)
+	if a.Cancelling && !t.cancel {
+		t.cancel = true
+		t.add("%s of node:%d is being cancelled", t.name, t.node)
+		t.flush(a)
+	}
 	for _, m := range a.Moves {
 		t.tellMove(m)
 	}
@@ -124,6 +130,10 @@ func (t *transcript) tellMove(m api.Move) {
 		t.add("%s: finished", m.Text)
 	case "failed":
 		t.add("%s: failed: %s", m.Text, m.ErrorMessage)
+	case "abandoned":
+		if before == "running" {
+			t.add("%s: undone", m.Text)
+		}
 	case "waiting":
 		if before == "running" {
 			t.add("%s: will be tried again: %s", m.Text, m.ErrorMessage)

@@ -1,10 +1,15 @@
 package maintenance_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/maintenance"
+	"github.com/haulout/haulout/plan"
 )
 
 // Cancelled after any number of its decisions, and with the leader crashing
@@ -113,4 +118,51 @@ func TestWayBackThatFails(t *testing.T) {
 	if err != nil || r.Proof == nil || !r.Proof.Exact {
 		t.Errorf("restored later: %+v, %v", r, err)
 	}
+}
+
+// Cancelled while hosts die and come back and leaders crash, an on ends all the
+// same with the node in service; what did not come back its snapshot brings.
+func TestCancelledInTheMidstOfMisfortune(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		count := rapid.IntRange(3, 5).Draw(t, "nodes")
+		for range count {
+			w.addNode(2000*mega, "", cluster.Voter)
+		}
+		w.tick()
+		for i := range rapid.IntRange(1, 3).Draw(t, "databases") {
+			d := cluster.Database{Name: fmt.Sprint("db", i), MemorySize: 400 * mega, ShardsCount: rapid.IntRange(1, 2).Draw(t, "shards"), Replication: true}
+			if p, err := plan.Place(w.view(), d); err == nil {
+				w.addDatabase(d, p)
+			}
+		}
+		before, node := w.places(), rapid.IntRange(1, count).Draw(t, "node")
+		id := w.enqueue(cluster.MaintenanceOn, node, anyOptions(t), "")
+		for range rapid.IntRange(0, 3).Draw(t, "events") {
+			w.event(t)
+			w.tick()
+			w.decideUpTo(id, rapid.IntRange(1, 12).Draw(t, "decisions"))
+		}
+		cancelled := !w.board.Actions[id].Status.Ended()
+		if cancelled {
+			w.quota = -1
+			w.apply(cluster.CancelAction{At: w.now, Action: id, By: "ben"})
+		}
+		w.suffer(t)
+		a := w.board.Actions[id]
+		if cancelled && (a.Status != cluster.ActionCancelled || w.board.Nodes[node].Maintenance != nil) {
+			t.Fatalf("%s: %v\n%s", a.Status, a.Error, w)
+		}
+		if len(a.Left) > 0 && cancelled {
+			w.enqueue(cluster.SnapshotRestore, node, cluster.MaintenanceOptions{SnapshotName: a.Snapshot}, "")
+			w.calm()
+		}
+		if w.board.Nodes[node].Maintenance != nil {
+			w.enqueue(cluster.MaintenanceOff, node, cluster.MaintenanceOptions{}, "")
+			w.calm()
+		}
+		if after := w.places(); after != before {
+			t.Fatalf("before:\n%s\nafter:\n%s\n%s", before, after, strings.Join(w.trace, "\n"))
+		}
+	})
 }
