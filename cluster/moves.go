@@ -59,15 +59,16 @@ func (c StartMove) Apply(b *Board) (Change, error) {
 			return Change{}, Refuse(CodeBusy, "wait for it to end", "the range of redis:%d is being handed over", s.ID)
 		}
 	}
-	if other, om, claimed := b.claimedEndpoint(m.Endpoint); m.Kind == Rebind && claimed {
+	if other, om, claimed := b.ClaimedEndpoint(m.Endpoint); m.Kind == Rebind && claimed {
 		return Change{}, Refuse(CodeBusy, "wait for it to end", "endpoint:%s is claimed by move %d of %s of node:%d", m.Endpoint, om.ID, other.Name, other.Node)
 	}
 	m.Status, m.Started, m.Ended, m.Attempt = MoveRunning, c.At, time.Time{}, m.Attempt+1
 	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_started", "DEBUG", m.Text()+": executing")}}, nil
 }
 
-// claimedEndpoint returns the action and move that are re-binding the endpoint.
-func (b *Board) claimedEndpoint(e EndpointID) (Action, Move, bool) {
+// ClaimedEndpoint returns the action and move that are re-binding the endpoint,
+// if there is one.
+func (b *Board) ClaimedEndpoint(e EndpointID) (Action, Move, bool) {
 	for _, a := range b.ActionsByAge() {
 		for _, m := range a.Moves {
 			if m.Status == MoveRunning && m.Kind == Rebind && m.Endpoint == e {
@@ -383,6 +384,8 @@ type Bind struct {
 	Action     string
 	Move       int
 	Moved, Cut int
+	// Text is the activity's line about the step, where nobody asked for it.
+	Text string
 }
 
 // BindStep is a step of a re-binding; see [Endpoint] for the states.
@@ -409,7 +412,7 @@ func (c Bind) Apply(b *Board) (Change, error) {
 		if len(c.Nodes) == 0 || len(e.Draining) > 0 {
 			return Change{}, refused
 		}
-		e.Opening = without(c.Nodes, e.Nodes...)
+		e.Opening, e.Since = without(c.Nodes, e.Nodes...), c.At
 	case BindSwitch:
 		if len(e.Opening) == 0 {
 			return Change{}, refused
@@ -420,7 +423,7 @@ func (c Bind) Apply(b *Board) (Change, error) {
 	case BindClose:
 		e.Draining, e.Announced, e.Since = nil, e.Nodes[0], time.Time{}
 	case BindUndo:
-		e.Opening = nil
+		e.Opening, e.Since = nil, time.Time{}
 	default:
 		return Change{}, refused
 	}
@@ -432,6 +435,9 @@ func (c Bind) Apply(b *Board) (Change, error) {
 		}
 		m.Moved, m.Cut = c.Moved, c.Cut
 		change.Put = append(change.Put, a.withMove(m))
+	}
+	if c.Text != "" {
+		change.Log = []Entry{{Time: c.At, Type: "endpoint_" + string(c.Step), Severity: "WARNING", Database: e.ID.Database, Text: c.Text}}
 	}
 	return change, nil
 }

@@ -325,7 +325,7 @@ type Endpoint struct {
 	Draining []int      `json:"draining,omitempty"`
 	// Announced is the node that discovery's subscribers were last told of.
 	Announced int       `json:"announced"`
-	Since     time.Time `json:"since,omitzero"` // when Draining began
+	Since     time.Time `json:"since,omitzero"` // when Opening, then Draining, began
 }
 
 // Key implements Object.

@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// lostWrites bounds what may be lost of acknowledged writes when a host dies:
+// what asynchronous replication had not carried yet.
+const lostWrites = writesPerSecond / 2
+
+// A host dies with everything on it, an endpoint and masters included: clients
+// write again without it, and it is told in the activity.
+func TestHostIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a whole cluster")
+	}
+	const victim = 3 // has the endpoint and the master of sessions; nothing that is without a replica
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c, clients := underLoad(ctx, t, "127.0.3.")
+	if b, err := c.Burden(ctx, victim); err != nil || b.Endpoints == 0 || b.Masters == 0 || b.Unreplicated > 0 {
+		t.Fatalf("node %d carries %v: the test would show nothing (%v)", victim, b, err)
+	}
+	if err := clients.goOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := c.Kill(victim); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"orders", "sessions"} {
+		if err := c.writesAgain(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s writes again after %s", name, milliseconds(time.Since(began)))
+	}
+	if b, err := c.Burden(ctx, victim); err != nil || b.Endpoints > 0 || b.Masters > 0 {
+		t.Errorf("node %d is gone and carries %v, %v", victim, b, err)
+	}
+	if err := clients.goOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	clients.Stop()
+	if err := clients.Verify(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := clients.Figures()
+	t.Logf("clients: %s", summary(f))
+	if f.Acknowledged == 0 || f.Lost > lostWrites {
+		t.Errorf("%d of %d acknowledged writes are lost", f.Lost, f.Acknowledged)
+	}
+}
+
+// goOn waits until every database's clients have written for a while. After a
+// host refused it, the library remembers that for a second.
+func (all *Clients) goOn(ctx context.Context) error {
+	for _, w := range all.writers {
+		enough := w.Figures().Acknowledged + 2*writesPerSecond
+		err := await(ctx, "the clients write on", readyDeadline, func(context.Context) (bool, error) {
+			return w.Figures().Acknowledged > enough, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writesAgain waits until every part of the database takes a write, each over a
+// connection that was made for it.
+func (c *Cluster) writesAgain(ctx context.Context, database string) error {
+	return await(ctx, database+" takes writes", readyDeadline, func(ctx context.Context) (bool, error) {
+		client := c.Client(database)
+		defer func() { _ = client.Close() }()
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return wrote(ctx, client) == nil, nil
+	})
+}
+
+func wrote(ctx context.Context, client *redis.Client) error {
+	for i := range 32 {
+		if err := client.Set(ctx, fmt.Sprintf("again:%d", i), i, 0).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package recovery
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
+)
+
+const (
+	// opening is how long a node may take to listen before another is tried.
+	opening = 10 * time.Second
+	// draining is how long clients of a node that came back after all may stay.
+	draining = 60 * time.Second
+)
+
+// Endpoints returns the commands that bind endpoints of hosts that are gone to
+// others. An endpoint that a running move has in hand is left to it.
+func Endpoints(v cluster.View) []cluster.Command {
+	var commands []cluster.Command
+	for _, d := range cluster.Sorted(v.Databases) {
+		for _, e := range v.EndpointsOf(d.ID) {
+			if _, _, claimed := v.ClaimedEndpoint(e.ID); !claimed {
+				commands = append(commands, rebind(v, e)...)
+			}
+		}
+	}
+	return commands
+}
+
+// rebind returns what takes the endpoint a step further, if it is on its way or
+// has to go.
+func rebind(v cluster.View, e cluster.Endpoint) []cluster.Command {
+	switch {
+	case len(e.Draining) > 0:
+		return drained(v, e)
+	case len(e.Opening) > 0:
+		return opened(v, e)
+	case !serverless(v, e.Nodes):
+		return nil
+	}
+	return open(v, e)
+}
+
+// serverless reports whether the proxies of all the nodes are gone.
+func serverless(v cluster.View, nodes []int) bool {
+	return !slices.ContainsFunc(nodes, func(n int) bool { return v.Alive[n] })
+}
+
+// open chooses a node, if there is one to choose.
+func open(v cluster.View, e cluster.Endpoint, except ...int) []cluster.Command {
+	to := plan.Listener(v, e, except...)
+	if to == 0 {
+		return nil
+	}
+	return []cluster.Command{cluster.Bind{
+		At: v.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: []int{to},
+		Text: fmt.Sprintf("endpoint:%s lost node:%d: node:%d opens it", e.ID, e.Nodes[0], to),
+	}}
+}
+
+// opened waits for the new listener. Nobody was told of it yet, so that going
+// back is free: to a host that returned, or to another choice.
+func opened(v cluster.View, e cluster.Endpoint) []cluster.Command {
+	to := e.Opening[0]
+	undo := cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindUndo}
+	switch {
+	case !serverless(v, e.Nodes):
+		undo.Text = fmt.Sprintf("endpoint:%s stays on node:%d, which is back", e.ID, e.Nodes[0])
+		return []cluster.Command{undo}
+	case serverless(v, e.Opening) || v.Nodes[to].Closed():
+		undo.Text = fmt.Sprintf("node:%d can not have endpoint:%s any more", to, e.ID)
+		return []cluster.Command{undo}
+	case v.Heard(to) && v.Reports[to].Proxy.Up && v.Reports[to].Proxy.Endpoints[e.ID].Listening:
+		return switched(v, e)
+	case !v.Now.Before(e.Since.Add(opening)):
+		return open(v, e, to)
+	}
+	return nil
+}
+
+// switched has discovery answer the new node. Nothing is left to drain where
+// the proxy is gone, so that it is announced and closed at once.
+func switched(v cluster.View, e cluster.Endpoint) []cluster.Command {
+	e.Nodes, e.Draining = e.Opening, e.Nodes
+	begin := cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindSwitch}
+	return append([]cluster.Command{begin}, drained(v, e)...)
+}
+
+// drained ends the binding to the old nodes once they have no client left: at
+// once where they are gone, or where the new one is gone too.
+func drained(v cluster.View, e cluster.Endpoint) []cluster.Command {
+	var commands []cluster.Command
+	if e.Announced != e.Nodes[0] {
+		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
+	}
+	late := !e.Since.IsZero() && !v.Now.Before(e.Since.Add(draining))
+	if serverless(v, e.Nodes) || late || !slices.ContainsFunc(e.Draining, func(n int) bool { return occupied(v, e, n) }) {
+		commands = append(commands, cluster.Bind{
+			At: v.Now, Endpoint: e.ID, Step: cluster.BindClose,
+			Text: fmt.Sprintf("endpoint:%s is bound to node:%d", e.ID, e.Nodes[0]),
+		})
+	}
+	return commands
+}
+
+// occupied reports whether clients may still be connected to the node.
+func occupied(v cluster.View, e cluster.Endpoint, node int) bool {
+	if serverless(v, []int{node}) {
+		return false
+	}
+	return !v.Heard(node) || v.Reports[node].Proxy.Endpoints[e.ID].Connections > 0
+}
