@@ -97,6 +97,12 @@ func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
 	if got := next(both, one, nil); got.act != startFiles {
 		t.Errorf("a replicated range without another copy: act %d", got.act)
 	}
+	b := alone("aof")
+	r := b.Ranges[cluster.RangeID{Database: 1}]
+	r.Handover = &cluster.Handover{ID: "h", From: one, To: cluster.InstanceID{Shard: 1, Incarnation: 2}, Unplanned: true}
+	if got := next(b.With(3, cluster.Change{Put: []cluster.Object{r}}), one, nil); got.act != rest || got.reason == "" {
+		t.Errorf("with files and being replaced: act %d, reason %q", got.act, got.reason)
+	}
 	if got := next(alone("disabled"), one, nil); got.act != rest || got.reason == "" {
 		t.Errorf("without files: act %d, reason %q", got.act, got.reason)
 	}

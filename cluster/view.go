@@ -20,6 +20,11 @@ type Report struct {
 	Instances  map[InstanceID]Observed `json:"instances"`
 	Proxy      ProxyReport             `json:"proxy"`
 	FreeMemory int64                   `json:"free_memory"` // bytes
+
+	// Refused holds, by node, the ports of other hosts that refused a connection
+	// from this one a moment ago: of engines, and of all endpoints wherever they
+	// are bound. A host is named only if its daemon's port refused too.
+	Refused map[int][]int `json:"refused,omitempty"`
 }
 
 // ProcessState is what the agent sees of a process.
@@ -109,7 +114,40 @@ type View struct {
 	Reports map[int]Report
 	// HeardAt is when the leader was given each node's last report.
 	HeardAt map[int]time.Time
+	// Refusing holds, by node, the ports that refuse at least two other nodes now,
+	// as in [Report.Refused], of hosts that have not reported meanwhile either.
+	Refusing map[int][]int
 }
+
+// Serving reports whether the node's proxy may still send anything: its lease
+// stands, and its daemon or one of its listeners may be there. Without any
+// listener a proxy has no client, and only its daemon could give it one.
+func (v View) Serving(node int) bool {
+	if !v.Alive[node] {
+		return false
+	}
+	for _, e := range v.Endpoints {
+		if !v.refuses(node, e.Port) {
+			return true
+		}
+	}
+	_, silent := v.Refusing[node]
+	return !silent
+}
+
+// Gone reports whether the instance's process is known to be gone with its
+// host, or to be out of reach of every client because its host is: the lease has
+// ended, or its port refuses and so do the host's daemon and proxy.
+func (v View) Gone(i Instance) bool {
+	return !v.Alive[i.Node] || !v.Serving(i.Node) && v.refuses(i.Node, i.Port)
+}
+
+// Down reports whether nothing is left of the node that could act or report.
+func (v View) Down(node int) bool {
+	return !v.Serving(node) && !slices.ContainsFunc(v.InstancesOn(node), func(i Instance) bool { return !v.Gone(i) })
+}
+
+func (v View) refuses(node, port int) bool { return slices.Contains(v.Refusing[node], port) }
 
 // Heard reports whether the node's last report was made on this very board, so
 // that what it does not show is not there.

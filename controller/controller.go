@@ -85,6 +85,7 @@ type Controller struct {
 	reports map[int]cluster.Report
 	heardAt map[int]time.Time
 	leading bool
+	led     time.Time // when it began
 }
 
 type submit struct {
@@ -131,7 +132,7 @@ func (c *Controller) view(b *cluster.Board) cluster.View {
 	defer c.mu.Unlock()
 	return cluster.View{
 		Board: b, Now: time.Now().UTC(), Alive: c.cfg.Store.Alive(),
-		Leader: leader, Reports: maps.Clone(c.reports), HeardAt: maps.Clone(c.heardAt),
+		Leader: leader, Reports: maps.Clone(c.reports), HeardAt: maps.Clone(c.heardAt), Refusing: c.refusing(),
 	}
 }
 
@@ -246,7 +247,7 @@ func (c *Controller) setLeading(leading bool) {
 	defer c.mu.Unlock()
 	c.leading = leading
 	if leading {
-		c.heardAt = map[int]time.Time{}
+		c.heardAt, c.led = map[int]time.Time{}, time.Now()
 	}
 }
 
@@ -263,7 +264,7 @@ type term struct {
 }
 
 // heardAll reports whether every live node has reported to this leader, or has
-// had the time to.
+// had the time to, or is known to be down.
 func (t *term) heardAll(v cluster.View) bool {
 	if time.Since(t.since) > hearing {
 		return true
@@ -271,7 +272,7 @@ func (t *term) heardAll(v cluster.View) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for node := range v.Alive {
-		if _, heard := t.heardAt[node]; !heard {
+		if _, heard := t.heardAt[node]; !heard && !v.Down(node) {
 			return false
 		}
 	}

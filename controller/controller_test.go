@@ -114,6 +114,7 @@ type office struct {
 	*hands
 	*Controller
 	sequence int64
+	muted    int // the node that does not report
 	resign   func()
 }
 
@@ -144,11 +145,14 @@ func newOffice(t *testing.T, answer func(n int, o cluster.Order) (cluster.Outcom
 	return o
 }
 
-// report has every live node report what it shows on the present board.
+// report has every live node that is not muted report what it shows on the present board.
 func (o *office) report(edit func(*cluster.Report)) {
 	b := o.quorum.Board()
 	o.sequence++
 	for node := range o.quorum.Alive() {
+		if node == o.muted {
+			continue
+		}
 		r := cluster.Report{Node: node, Sequence: o.sequence, Revision: b.Revision, BootID: "boot", Instances: map[cluster.InstanceID]cluster.Observed{}}
 		r.Proxy = cluster.ProxyReport{Up: true, Revision: b.Revision}
 		switch node {

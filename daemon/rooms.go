@@ -39,6 +39,7 @@ type rooms struct {
 	server     *peer.Server
 	client     *peer.Client
 	discovery  *discovery.Server
+	probes     probes
 	joins      sync.Mutex   // one host joins at a time
 	entered    func() error // called once the board is loaded
 }
@@ -130,6 +131,7 @@ func (r *rooms) run(ctx context.Context) error {
 		}
 		inner.Go(func() error { return r.discover(ctx) })
 		inner.Go(func() error { return r.agent.Run(ctx) })
+		inner.Go(func() error { return r.probe(ctx) })
 		inner.Go(func() error { return r.store.Lead(ctx, r.controller.Lead) })
 		return inner.Wait()
 	})
@@ -175,6 +177,7 @@ func (r *rooms) leader() (string, error) {
 
 // report hands an observation to whoever leads.
 func (r *rooms) report(ctx context.Context, report cluster.Report) error {
+	report.Refused = r.probes.fresh()
 	r.controller.Report(report) // the local reads of the API use it too
 	if node, _, known := r.store.Leader(); !known || node == r.node {
 		return nil

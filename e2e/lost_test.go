@@ -13,18 +13,30 @@ import (
 // what asynchronous replication had not carried yet.
 const lostWrites = writesPerSecond / 2
 
-// A host dies with everything on it, an endpoint and masters included: clients
-// write again without it, and it is told in the activity.
+// A host dies with everything on it - an endpoint, masters, and once the leader -
+// and clients write again without it.
 func TestHostIsLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a whole cluster")
 	}
-	const victim = 3 // has the endpoint and the master of sessions; nothing that is without a replica
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	c, clients := underLoad(ctx, t, "127.0.3.")
+	for name, victim := range map[string]int{"a follower": 3, "the leader": 1} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			c, clients := underLoad(ctx, t, fmt.Sprintf("127.0.%d.", 2+victim))
+			loseHost(ctx, t, c, clients, victim)
+		})
+	}
+}
+
+func loseHost(ctx context.Context, t *testing.T, c *Cluster, clients *Clients, victim int) {
+	t.Helper()
 	if b, err := c.Burden(ctx, victim); err != nil || b.Endpoints == 0 || b.Masters == 0 || b.Unreplicated > 0 {
 		t.Fatalf("node %d carries %v: the test would show nothing (%v)", victim, b, err)
+	}
+	var err error
+	if c.REST, err = c.Hosts.REST(victim%Nodes+1, operator, c.Password); err != nil {
+		t.Fatal(err)
 	}
 	if err := clients.goOn(ctx); err != nil {
 		t.Fatal(err)

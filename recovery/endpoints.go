@@ -46,11 +46,14 @@ func rebind(v cluster.View, e cluster.Endpoint) []cluster.Command {
 
 // serverless reports whether the proxies of all the nodes are gone.
 func serverless(v cluster.View, nodes []int) bool {
-	return !slices.ContainsFunc(nodes, func(n int) bool { return v.Alive[n] })
+	return !slices.ContainsFunc(nodes, v.Serving)
 }
 
 // open chooses a node, if there is one to choose.
 func open(v cluster.View, e cluster.Endpoint, except ...int) []cluster.Command {
+	for n := range v.Refusing {
+		except = append(except, n)
+	}
 	to := plan.Listener(v, e, except...)
 	if to == 0 {
 		return nil

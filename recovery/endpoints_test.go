@@ -125,6 +125,18 @@ func TestOldHostIsDrainedIfItReturns(t *testing.T) {
 	}
 }
 
+// A host that refuses everything is not waited for, and not chosen.
+func TestEndpointsOfAHostThatRefuses(t *testing.T) {
+	s := serving(t)
+	s.refuses(1, 20000)
+	s.expect(s.bind(), "")
+	s.refuses(1, 20000, 10000, 10001)
+	s.refuses(2, 20000, 10000, 10001)
+	s.expect(s.bind(), "1:1 open [3]")
+	s.listens(3, 0)
+	s.expect(s.bind(), "1:1 switch []\n1:1 announce []\n1:1 close []")
+}
+
 func TestEndpointStaysWhereNobodyCanHaveIt(t *testing.T) {
 	s := serving(t)
 	clear(s.Alive)

@@ -36,7 +36,7 @@ func ranges(v cluster.View) []cluster.SlotRange {
 }
 
 // masterGone reports whether nobody serves the range and nobody will by
-// itself: its master once served, and its host is down, or it was seen gone
+// itself: its master once served, and it is gone with its host, or it was seen gone
 // by a report made on this very board.
 func masterGone(v cluster.View, r cluster.SlotRange) bool {
 	i, ok := v.Instances[r.Master]
@@ -45,7 +45,7 @@ func masterGone(v cluster.View, r cluster.SlotRange) bool {
 		return true
 	case !i.Started:
 		return false
-	case !v.Alive[i.Node]:
+	case v.Gone(i):
 		return true
 	}
 	return absent(v, i)
@@ -76,7 +76,10 @@ func others(v cluster.View, r cluster.SlotRange) []cluster.Instance {
 func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 	var best cluster.Instance
 	for _, i := range others(v, r) {
-		if v.Alive[i.Node] && !v.Heard(i.Node) {
+		if v.Gone(i) {
+			continue
+		}
+		if !v.Heard(i.Node) {
 			return cluster.InstanceID{}, false
 		}
 		if Eligible(v, r, i) && (best.ID.IsZero() || better(v, i, best)) {

@@ -85,6 +85,14 @@ func (s *scene) heard(nodes ...int) {
 	}
 }
 
+// refuses lets two nodes be refused at the ports of a third.
+func (s *scene) refuses(node int, ports ...int) {
+	if s.Refusing == nil {
+		s.Refusing = map[int][]int{}
+	}
+	s.Refusing[node] = ports
+}
+
 func (s *scene) db(id int, change func(*cluster.Database)) {
 	d := s.Databases[id]
 	change(&d)
@@ -118,9 +126,17 @@ func TestNext(t *testing.T) {
 		happens func(s *scene)
 		want    string
 	}{
-		"nothing happened":          {func(*scene) {}, ""},
-		"the master crashed":        {func(s *scene) { s.see(master, absent) }, promote},
-		"the master's host is down": {func(s *scene) { delete(s.Alive, 1) }, promote},
+		"nothing happened":                     {func(*scene) {}, ""},
+		"the master crashed":                   {func(s *scene) { s.see(master, absent) }, promote},
+		"the master's host is down":            {func(s *scene) { delete(s.Alive, 1) }, promote},
+		"the master's host refuses everything": {func(s *scene) { s.refuses(1, 20000, 10000, 10001) }, promote},
+		"its proxy still listens":              {func(s *scene) { s.refuses(1, 20000, 10001) }, ""},
+		"its engine still listens":             {func(s *scene) { s.refuses(1, 10000, 10001) }, ""},
+		"both hosts refuse everything": {func(s *scene) {
+			s.refuses(1, 20000, 10000, 10001)
+			s.refuses(2, 20000, 10000, 10001)
+		}, ""},
+		"the only copy's host refuses everything": {func(s *scene) { s.refuses(3, 20000, 10000, 10001) }, ""},
 		"the master was never seen serving": {func(s *scene) {
 			i := s.Instances[master]
 			i.Started = false
@@ -249,6 +265,16 @@ func TestBarrier(t *testing.T) {
 			s.Reports[2] = r
 			delete(s.Alive, 2)
 		}, nil},
+		"its host refuses everything": {unplanned, func(s *scene) {
+			clear(s.Reports)
+			s.refuses(2, 10000, 10001)
+		}, []int{1, 3}},
+		"its host refuses, but one listener does not": {unplanned, func(s *scene) {
+			r := s.Reports[2]
+			r.Proxy.Revision--
+			s.Reports[2] = r
+			s.refuses(2, 20000, 10000)
+		}, []int{2}},
 		"the proxy is down on this board": {unplanned, func(s *scene) {
 			r := s.Reports[2]
 			r.Proxy = cluster.ProxyReport{}
