@@ -211,6 +211,23 @@ func TestActionLife(t *testing.T) {
 	}
 }
 
+func TestTuneCluster(t *testing.T) {
+	d := apitest.Cluster()
+	c, _ := public(t, d, apitest.Admin)
+	if p, err := c.Policy(ctx); err != nil || p.ReplicaGrace != 600 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := c.TuneCluster(ctx, api.ClusterPolicy{ReplicaGrace: 30}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := c.Policy(ctx); err != nil || p.ReplicaGrace != 30 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := c.TuneCluster(ctx, api.ClusterPolicy{}); cluster.CodeOf(err) != cluster.CodeBadRequest {
+		t.Errorf("0 seconds: %v", err)
+	}
+}
+
 func TestTuneNode(t *testing.T) {
 	d := apitest.Cluster()
 	c, _ := public(t, d, apitest.Admin)

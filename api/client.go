@@ -205,6 +205,16 @@ func (c *Client) Node(ctx context.Context, node int) (NodeObject, error) {
 	return get[NodeObject](ctx, c, fmt.Sprintf("/v1/nodes/%d", node))
 }
 
+// Policy returns the settings of the cluster as a whole.
+func (c *Client) Policy(ctx context.Context) (ClusterPolicy, error) {
+	return get[ClusterPolicy](ctx, c, "/v1/cluster/policy")
+}
+
+// TuneCluster changes the settings of the cluster as a whole.
+func (c *Client) TuneCluster(ctx context.Context, p ClusterPolicy) error {
+	return c.Do(ctx, http.MethodPut, "/v1/cluster/policy", p, nil)
+}
+
 // TuneNode changes settings of a node.
 func (c *Client) TuneNode(ctx context.Context, node int, t TuneNode) error {
 	return c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/nodes/%d", node), t, nil)

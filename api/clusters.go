@@ -23,6 +23,27 @@ func getCluster(c *call) (any, error) {
 	return o, nil
 }
 
+func getPolicy(c *call) (any, error) {
+	return ClusterPolicy{ReplicaGrace: int(c.view.Cluster.Grace().Seconds())}, nil
+}
+
+func putPolicy(c *call) (any, error) {
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	var grace int
+	given := o.number("slave_ha_grace_period", &grace)
+	o.rest()
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	if !given {
+		return nil, badRequest("give slave_ha_grace_period", "nothing to change was given")
+	}
+	return nil, c.leader.Submit(c.Context(), cluster.TuneCluster{At: c.view.Now, ReplicaGrace: &grace, By: c.id.Name})
+}
+
 const defaultTokenTTL, maxTokenTTL = time.Hour, 24 * time.Hour
 
 func postToken(c *call) (any, error) {

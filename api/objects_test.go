@@ -50,7 +50,8 @@ func TestObjects(t *testing.T) {
 		"logs":          "/v1/logs?order=desc&limit=4",
 		"users":         "/v1/users",
 		"no_node":       "/v1/nodes/9",
-		"not_supported": "/v1/cluster/policy",
+		"policy":        "/v1/cluster/policy",
+		"not_supported": "/v1/cluster/check",
 	} {
 		_, body := send(t, h, "GET", path, "")
 		golden(t, name, body)

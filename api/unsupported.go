@@ -27,7 +27,6 @@ var unsupportedPaths = []string{
 	"/v1/cluster/alerts/...",
 	"/v1/cluster/certificates/...",
 	"/v1/cluster/check",
-	"/v1/cluster/policy",
 	"/v1/cluster/stats/...",
 	"/v1/crdbs/...",
 	"/v1/endpoints/stats/...",

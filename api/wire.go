@@ -57,6 +57,13 @@ type Cluster struct {
 	CAHash          string    `json:"ca_hash,omitempty"`
 }
 
+// ClusterPolicy is what operators set for the cluster as a whole.
+type ClusterPolicy struct {
+	// ReplicaGrace is how many seconds a node may be down before its replicas are
+	// rebuilt on others.
+	ReplicaGrace int `json:"slave_ha_grace_period"`
+}
+
 // NodeObject is a host in the cluster.
 type NodeObject struct {
 	UID               NumberID     `json:"uid"`

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/api/apitest"
@@ -187,6 +188,12 @@ func TestTune(t *testing.T) {
 	}
 	if n := d.View().Nodes[2]; n.MaxListeners != 5 || n.MaxShards != 0 {
 		t.Errorf("%+v", n)
+	}
+	if code, text, errText := b.run("tune cluster slave_ha_grace_period 90"); code != 0 || text != "Finished successfully\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if grace := d.View().Cluster.Grace(); grace != 90*time.Second {
+		t.Errorf("%v", grace)
 	}
 	code, _, errText := b.run("tune node 2 quorum_only enabled")
 	if code != 1 || !strings.HasPrefix(errText, "ERROR: node:2 has shards or endpoints and can not become quorum-only; ") {

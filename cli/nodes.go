@@ -69,6 +69,19 @@ func holdText(h api.Hold) string {
 	return text
 }
 
+func tuneCluster(s *session, w words) error {
+	if err := s.client.TuneCluster(s.ctx, api.ClusterPolicy{ReplicaGrace: w.number("slave_ha_grace_period")}); err != nil {
+		return err
+	}
+	if s.flags.json {
+		p, err := s.client.Policy(s.ctx)
+		s.print(p)
+		return err
+	}
+	s.say("Finished successfully")
+	return nil
+}
+
 func tuneNode(s *session, w words) error {
 	var t api.TuneNode
 	number := func(name string) *int {

@@ -71,7 +71,7 @@ func TestJSONEverywhere(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	for _, line := range []string{
 		"status", "status nodes", "status databases", "status endpoints", "status shards", "info node 1", "info cluster", "cluster master",
-		"cluster running_actions", "cluster token", "node 1 snapshot list", "tune node 1 max_listeners 50", "db list", "version",
+		"cluster running_actions", "cluster token", "node 1 snapshot list", "tune node 1 max_listeners 50", "tune cluster slave_ha_grace_period 60", "db list", "version",
 	} {
 		code, text, errText := b.run(line + " --json")
 		if code != 0 || !json.Valid([]byte(text)) || errText != "" {

@@ -152,10 +152,8 @@ func (c AddInstance) Apply(b *Board) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	for _, i := range b.Instances {
-		if i.ID.Shard == s.ID && i.ID != s.Instance {
-			return Change{}, fmt.Errorf("shard %d has a second instance %s already", s.ID, i.ID)
-		}
+	if second, there := b.Second(s); there {
+		return Change{}, fmt.Errorf("shard %d has a second instance %s already", s.ID, second.ID)
 	}
 	if c.Port == 0 {
 		c.Port = b.FreePort(m.To)

@@ -33,6 +33,9 @@ type Cluster struct {
 	// ConcurrentMoves is how many moves of one action run at a time when the
 	// action does not say; 0 means as many as the hosts bear.
 	ConcurrentMoves int `json:"default_concurrent_restore_actions"`
+	// ReplicaGrace is how many seconds a node may be down before its replicas are
+	// rebuilt elsewhere; 0 means the default. See [Cluster.Grace].
+	ReplicaGrace int `json:"slave_ha_grace_period,omitempty"`
 }
 
 // Key implements Object.
@@ -75,6 +78,9 @@ type Node struct {
 	MaxShards    int  `json:"max_redis_servers"`
 	MaxListeners int  `json:"max_listeners"`
 	QuorumOnly   bool `json:"quorum_only"` // set by an operator, not by maintenance
+
+	// DownSince is when the leader saw that the node's lease had ended; zero while it stands.
+	DownSince time.Time `json:"down_since,omitzero"`
 
 	// Maintenance is set while the node is out of service.
 	Maintenance *Maintenance `json:"maintenance,omitempty"`

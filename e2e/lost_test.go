@@ -3,10 +3,14 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/haulout/haulout/api"
 )
 
 // lostWrites bounds what may be lost of acknowledged writes when a host dies:
@@ -25,6 +29,7 @@ func TestHostIsLost(t *testing.T) {
 			defer cancel()
 			c, clients := underLoad(ctx, t, fmt.Sprintf("127.0.%d.", 2+victim))
 			loseHost(ctx, t, c, clients, victim)
+			rebuild(ctx, t, c, victim)
 		})
 	}
 }
@@ -65,6 +70,37 @@ func loseHost(ctx context.Context, t *testing.T, c *Cluster, clients *Clients, v
 	t.Logf("clients: %s", summary(f))
 	if f.Acknowledged == 0 || f.Lost > lostWrites {
 		t.Errorf("%d of %d acknowledged writes are lost", f.Lost, f.Acknowledged)
+	}
+}
+
+// rebuild waits until the replicas of a host that stays away are elsewhere, and
+// sees the host return to nothing.
+func rebuild(ctx context.Context, t *testing.T, c *Cluster, victim int) {
+	t.Helper()
+	began := time.Now()
+	other := victim%Nodes + 1
+	if err := c.CLI(ctx, lines{t}, other, "tune", "cluster", "slave_ha_grace_period", "1"); err != nil {
+		t.Fatal(err)
+	}
+	err := await(ctx, "all replicas are elsewhere", readyDeadline, func(ctx context.Context) (bool, error) {
+		b, err := c.Burden(ctx, victim)
+		return b.Replicas+b.Masters == 0, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("replicas rebuilt after %s", milliseconds(time.Since(began)))
+	if err := c.Start(ctx, victim); err != nil {
+		t.Fatal(err)
+	}
+	err = await(ctx, "the host is back and has ended what it was", readyDeadline, func(ctx context.Context) (bool, error) {
+		var n api.NodeObject
+		err := c.REST.Get(ctx, fmt.Sprintf("/v1/nodes/%d", victim), &n)
+		shards, _ := os.ReadDir(filepath.Join(c.Data(victim), "shards"))
+		return n.Status == "active" && len(shards) == 0, err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,0 +1,133 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// The commands that follow a node that went away, and rebuild its replicas.
+
+// DefaultReplicaGrace is how long a node may be down before its replicas are
+// rebuilt elsewhere, where nobody says.
+const DefaultReplicaGrace = 600 * time.Second
+
+// Grace is how long a node may be down before its replicas are rebuilt elsewhere.
+func (c Cluster) Grace() time.Duration {
+	if c.ReplicaGrace == 0 {
+		return DefaultReplicaGrace
+	}
+	return time.Duration(c.ReplicaGrace) * time.Second
+}
+
+// TuneCluster changes settings of the cluster as a whole. Nil leaves a setting alone.
+type TuneCluster struct {
+	At           time.Time
+	ReplicaGrace *int // seconds
+	By           string
+}
+
+// Apply implements Command.
+func (c TuneCluster) Apply(b *Board) (Change, error) {
+	state := b.Cluster
+	if c.ReplicaGrace != nil {
+		if *c.ReplicaGrace < 1 {
+			return Change{}, Refuse(CodeBadRequest, "give seconds from 1", "slave_ha_grace_period can not be %d", *c.ReplicaGrace)
+		}
+		state.ReplicaGrace = *c.ReplicaGrace
+	}
+	return Change{Put: []Object{state}, Log: []Entry{{Time: c.At, Type: "cluster_policy_updated", Severity: "INFO", By: c.By,
+		Text: fmt.Sprintf("cluster tuned: slave_ha_grace_period %.0f seconds", state.Grace().Seconds())}}}, nil
+}
+
+// NoteDown records that a node went down, or that it is back.
+type NoteDown struct {
+	At   time.Time
+	Node int
+	Down bool
+}
+
+// Apply implements Command.
+func (c NoteDown) Apply(b *Board) (Change, error) {
+	n, err := b.node(c.Node)
+	if err != nil || c.Down != n.DownSince.IsZero() {
+		return Change{}, err
+	}
+	e := Entry{Time: c.At, Type: "node_up", Severity: "INFO", Node: n.ID, Text: fmt.Sprintf("node:%d is up again", n.ID)}
+	n.DownSince = time.Time{}
+	if c.Down {
+		n.DownSince = c.At
+		e.Type, e.Severity, e.Text = "node_down", "ERROR", fmt.Sprintf("node:%d is down", n.ID)
+	}
+	return Change{Put: []Object{n}, Log: []Entry{e}}, nil
+}
+
+// RebuildReplica orders a second instance of a replica whose node is down,
+// copied from the master of its range.
+type RebuildReplica struct {
+	At    time.Time
+	Shard int
+	Node  int
+}
+
+// Apply implements Command.
+func (c RebuildReplica) Apply(b *Board) (Change, error) {
+	s, err := b.shard(c.Shard)
+	if err != nil {
+		return Change{}, err
+	}
+	if b.RoleOf(s) == Master {
+		return Change{}, fmt.Errorf("shard %d is no replica", s.ID)
+	}
+	if second, there := b.Second(s); there {
+		return Change{}, fmt.Errorf("shard %d has a second instance %s already", s.ID, second.ID)
+	}
+	port := b.FreePort(c.Node)
+	if port == 0 {
+		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", c.Node)
+	}
+	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: c.Node, Port: port}
+	s.NextIncarnation++
+	return Change{Put: []Object{s, i}, Log: []Entry{{Time: c.At, Type: "shard_rebuild_started", Severity: "WARNING", Node: c.Node,
+		Database: s.Range.Database, Shard: s.ID,
+		Text: fmt.Sprintf("redis:%d is rebuilt on node:%d: node:%d stays down", s.ID, c.Node, b.NodeOf(s))}}}, nil
+}
+
+// EndRebuild ends the rebuilding of a replica: done, its second instance is the
+// shard and the old one, wherever it is, has to go; else the second one goes.
+type EndRebuild struct {
+	At       time.Time
+	Instance InstanceID // the second
+	Done     bool
+	Reason   string // why it was given up
+}
+
+// Apply implements Command.
+func (c EndRebuild) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok {
+		return Change{}, fmt.Errorf("there is no instance %s", c.Instance)
+	}
+	e := Entry{Time: c.At, Type: "shard_rebuild_completed", Severity: "INFO", Node: i.Node, Database: i.Range.Database, Shard: i.ID.Shard,
+		Text: fmt.Sprintf("redis:%d is on node:%d", i.ID.Shard, i.Node)}
+	var next Command = SwitchInstance{c.Instance}
+	if !c.Done {
+		next = DropInstance{c.Instance}
+		e.Type, e.Text = "shard_rebuild_abandoned", fmt.Sprintf("redis:%d is not rebuilt on node:%d: %s", i.ID.Shard, i.Node, c.Reason)
+	}
+	change, err := next.Apply(b)
+	if err != nil {
+		return Change{}, err
+	}
+	change.Log = append(change.Log, e)
+	return change, nil
+}
+
+// Second returns the instance of the shard that is not the shard yet, if there is one.
+func (b *Board) Second(s Shard) (Instance, bool) {
+	for _, i := range b.Instances {
+		if i.ID.Shard == s.ID && i.ID != s.Instance {
+			return i, true
+		}
+	}
+	return Instance{}, false
+}
