@@ -68,7 +68,8 @@ func (a *Agent) proxyGone(ctx context.Context) cluster.ProxyReport {
 	return cluster.ProxyReport{}
 }
 
-// Routes is what the board asks of one node's proxy.
+// Routes is what the board asks of one node's proxy. An endpoint without a
+// listener has no clients either: others conclude from the one to the other.
 func Routes(board *cluster.Board, node int) proxy.Routes {
 	routes := proxy.Routes{Revision: board.Revision}
 	for _, d := range cluster.Sorted(board.Databases) {

@@ -34,6 +34,57 @@ func TestHostIsLost(t *testing.T) {
 	}
 }
 
+// A daemon stays dead and leaves its engines and proxy running: they may serve
+// until the lease ends, then others take over, and nothing is lost. Back again,
+// the daemon makes of them what the board says by then.
+func TestDaemonStaysDead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a whole cluster")
+	}
+	const victim = 3
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c, clients := underLoad(ctx, t, "127.0.6.")
+	if err := clients.goOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.KillDaemon(victim); err != nil {
+		t.Fatal(err)
+	}
+	err := await(ctx, "others have taken over", readyDeadline, func(ctx context.Context) (bool, error) {
+		b, err := c.Burden(ctx, victim)
+		return b.Masters+b.Endpoints == 0, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := clients.goOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx, victim); err != nil {
+		t.Fatal(err)
+	}
+	err = await(ctx, "the node is back, with replicas alone", readyDeadline, func(ctx context.Context) (bool, error) {
+		b, err := c.Burden(ctx, victim)
+		return b.Replicas > 0 && b.Masters+b.Endpoints+b.Connections == 0, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := clients.goOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	clients.Stop()
+	if err := clients.Verify(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := clients.Figures()
+	t.Logf("clients: %s", summary(f))
+	if f.Acknowledged == 0 || f.Lost > 0 {
+		t.Errorf("%d of %d acknowledged writes are lost", f.Lost, f.Acknowledged)
+	}
+}
+
 func loseHost(ctx context.Context, t *testing.T, c *Cluster, clients *Clients, victim int) {
 	t.Helper()
 	if b, err := c.Burden(ctx, victim); err != nil || b.Endpoints == 0 || b.Masters == 0 || b.Unreplicated > 0 {
