@@ -48,6 +48,7 @@ func draw(t *rapid.T) *world {
 func anyOptions(t *rapid.T) cluster.MaintenanceOptions {
 	return cluster.MaintenanceOptions{
 		IgnoreChecks: []string{"quorum"}, KeepSlaveShards: rapid.Bool().Draw(t, "keep"), MaxConcurrent: rapid.IntRange(0, 3).Draw(t, "concurrent"),
+		EvictDatabases: rapid.SliceOfN(rapid.IntRange(1, 4), 0, 2).Draw(t, "evicted"),
 	}
 }
 
@@ -86,7 +87,7 @@ func checkEmpty(t *rapid.T, w *world, on cluster.Action) {
 		return
 	}
 	for _, s := range w.board.ShardsOn(on.Node) {
-		if !on.Options.KeepSlaveShards || w.board.RoleOf(s) == cluster.Master {
+		if !on.Options.KeepsSlaves(s.Range.Database) || w.board.RoleOf(s) == cluster.Master {
 			t.Fatalf("redis:%d is still on node:%d\n%s", s.ID, on.Node, w)
 		}
 	}

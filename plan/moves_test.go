@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,25 @@ func TestEvacuateKeepsSlaves(t *testing.T) {
 	2 rebind endpoint:1:1 on node:3
 	3 migrate redis:5 to node:1
 	`)
+}
+
+func TestEvacuateKeepsSlavesButThoseOfOneDatabase(t *testing.T) {
+	d := mixed(t)
+	for _, s := range cluster.Sorted(d.Shards) {
+		if d.NodeOf(s) != 2 || d.RoleOf(s) == cluster.Master {
+			continue
+		}
+		o := cluster.MaintenanceOptions{KeepSlaveShards: true, EvictDatabases: []int{s.Range.Database}}
+		moves, _ := plan.Evacuate(d.View, 2, o)
+		leaves := func(m cluster.Move) bool { return m.Kind == cluster.Migrate && m.Shard == s.ID }
+		if !slices.ContainsFunc(moves, leaves) {
+			t.Errorf("redis:%d of db:%d stays: %s", s.ID, s.Range.Database, written(moves))
+		}
+		o.EvictDatabases = []int{99}
+		if moves, _ = plan.Evacuate(d.View, 2, o); slices.ContainsFunc(moves, leaves) {
+			t.Errorf("redis:%d of db:%d leaves: %s", s.ID, s.Range.Database, written(moves))
+		}
+	}
 }
 
 // A partner on a node that is out does not become master: the master moves as
