@@ -70,6 +70,8 @@ const (
 	// the loop.
 	commitFor = 5 * time.Second
 	decideFor = 15 * time.Second
+	// patience is how long a request waits for replicas that catch up.
+	patience = 5 * time.Second
 	// trimEvery is the pause between two looks at the length of the activity.
 	trimEvery = 10 * time.Minute
 )
@@ -190,7 +192,33 @@ func (c *Controller) CreateDatabase(ctx context.Context, d cluster.Database, pas
 
 // StartAction checks the request and enqueues it. Refusals name every blocker
 // and leave everything untouched.
+//
+// A replica that is just catching up - after a first copy it may be behind for a
+// second - is waited for, a little, before it is a reason to refuse.
 func (c *Controller) StartAction(ctx context.Context, a cluster.Action) error {
+	for deadline := time.Now().Add(patience); ; {
+		err := c.startAction(ctx, a)
+		if !passing(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(turnEvery):
+		}
+	}
+}
+
+// passing reports whether every reason of a refusal may be gone in a moment.
+func passing(err error) bool {
+	var all cluster.Refusals
+	if !errors.As(err, &all) || len(all) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(all, func(e *cluster.Error) bool { return e.Code != cluster.CodeNotInSync })
+}
+
+func (c *Controller) startAction(ctx context.Context, a cluster.Action) error {
 	return c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
 		if running, is := v.RunningOn(a.Node); is {
 			return nil, cluster.Refuse(cluster.CodeActionRunning, "wait for it to end: haulout cluster running_actions",

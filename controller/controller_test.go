@@ -159,7 +159,7 @@ func (o *office) report(edit func(*cluster.Report)) {
 		case 1:
 			r.Instances[one] = cluster.Observed{State: cluster.Up, Role: cluster.Master, ReplicationID: "first", Offset: 10}
 		case 2:
-			r.Instances[two] = cluster.Observed{State: cluster.Up, Role: cluster.Slave, ReplicationID: "first", Offset: 10, Linked: true, EverLinked: true}
+			r.Instances[two] = cluster.Observed{State: cluster.Up, Role: cluster.Slave, ReplicationID: "first", Offset: 10, Linked: true, EverLinked: true, Source: ":20000"}
 		}
 		if edit != nil {
 			edit(&r)
@@ -343,6 +343,37 @@ func TestOfficeIsHandedOnWhenItsNodeGoesOut(t *testing.T) {
 			t.Errorf("asked to step down %d times", len(asked))
 		}
 	})
+}
+
+func TestRequestWaitsForAReplicaThatCatchesUp(t *testing.T) {
+	for _, catchesUp := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOffice(t, nil)
+			defer o.resign()
+			behind := func(r *cluster.Report) {
+				if m, is := r.Instances[one]; is {
+					m.Offset = 100 << 20
+					r.Instances[one] = m
+				}
+			}
+			o.report(behind)
+			began, ended := time.Now(), make(chan error, 1)
+			go func() {
+				ended <- o.StartAction(t.Context(), cluster.Action{ID: "a", Name: cluster.MaintenanceOn, Node: 1, Created: time.Now()})
+			}()
+			time.Sleep(2 * time.Second)
+			if catchesUp {
+				o.report(nil)
+			}
+			err := <-ended
+			if catchesUp && err != nil {
+				t.Errorf("refused although it caught up: %v", err)
+			}
+			if waited := time.Since(began); !catchesUp && (cluster.CodeOf(err) != cluster.CodeNotInSync || waited < patience || waited > 2*patience) {
+				t.Errorf("after %v: %v", waited, err)
+			}
+		})
+	}
 }
 
 func TestStaleTermEndsAndSubmitsAreRefused(t *testing.T) {
