@@ -102,6 +102,17 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		p.failed(nil)
 	}
 	o := a.look(ctx, p)
+	if misplaced(board, p) && p.ordered.TryLock() {
+		defer p.ordered.Unlock()
+		if fresh, err := a.sync(ctx); err == nil && misplaced(fresh, p) {
+			a.cfg.Logger.Warn("process listens on a port it no longer has: it is ended", "instance", p.id, "port", p.engine.Port)
+			if err := p.engine.Kill(); err != nil {
+				return cluster.Observed{State: cluster.Unresponsive, Reason: err.Error()}, true
+			}
+			p.letGo()
+		}
+		return p.observed(a.look(ctx, p)), true
+	}
 	if s := next(board, p.id, o); s.act == rest {
 		if o == nil {
 			p.failure = s.reason
@@ -120,6 +131,15 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		return cluster.Observed{}, false
 	}
 	return p.observed(o), true
+}
+
+// misplaced reports whether the process listens where the board does not expect
+// it. That can be so only of one that nobody is served by: the board gave it
+// another port while it could not start on the first.
+func misplaced(b *cluster.Board, p *process) bool {
+	i, wanted := b.Instances[p.id]
+	r := b.Ranges[i.Range]
+	return wanted && p.engine != nil && p.engine.Port != i.Port && r.Handover == nil && !(r.Master == i.ID && i.Started)
 }
 
 func (a *Agent) sync(ctx context.Context) (*cluster.Board, error) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -30,10 +31,16 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
 	if a.routesApplied() != board.Revision {
-		if err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node)); err != nil {
+		err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node))
+		var refused *cluster.Error
+		switch {
+		case errors.As(err, &refused): // it answers: what it has applied, its statistics tell
+			a.cfg.Logger.Warn("the proxy refuses the routes", "revision", board.Revision, "error", err)
+		case err != nil:
 			return a.proxySilent(err)
+		default:
+			a.setRoutes(board.Revision)
 		}
-		a.setRoutes(board.Revision)
 	}
 	stats, err := a.cfg.Proxy.Stats(ctx)
 	if err != nil {

@@ -69,6 +69,9 @@ func (c EndCancel) Apply(b *Board) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	if a.Marked && n.Maintenance != nil && len(n.Maintenance.Holds) == 1 && c.Proof == nil && len(c.Left) == 0 {
+		return Change{}, fmt.Errorf("action %s ends its cancelling with neither a proof nor what is left", a.ID)
+	}
 	n, released := a.release(n)
 	text := fmt.Sprintf("%s of node:%d cancelled by %s", a.Name, a.Node, a.Cancel.By)
 	change := Change{}

@@ -65,12 +65,15 @@ func (c DeleteSnapshot) Apply(b *Board) (Change, error) {
 		return Change{}, Refuse(CodeSnapshotNotFound, fmt.Sprintf("see haulout node %d snapshot list", c.Snapshot.Node),
 			"node:%d has no snapshot %s", c.Snapshot.Node, c.Snapshot.Name)
 	}
-	if s.Maintenance {
+	m := b.Nodes[s.ID.Node].Maintenance
+	running, busy := b.RunningOn(s.ID.Node)
+	used := busy && (running.Snapshot == s.ID.Name || running.Options.SnapshotName == s.ID.Name)
+	if s.Maintenance && (used || m != nil && m.Snapshot == s.ID.Name) {
 		return Change{}, Refuse(CodeSnapshotProtected, fmt.Sprintf("it goes with haulout node %d maintenance_mode off", s.ID.Node),
 			"snapshot %s belongs to maintenance mode and can not be deleted", s.ID.Name)
 	}
-	if a, running := b.RunningOn(s.ID.Node); running && (a.Snapshot == s.ID.Name || a.Options.SnapshotName == s.ID.Name) {
-		return Change{}, Refuse(CodeBusy, "wait for it to end: haulout cluster running_actions", "%s of node:%d uses the snapshot %s", a.Name, a.Node, s.ID.Name)
+	if used {
+		return Change{}, Refuse(CodeBusy, "wait for it to end: haulout cluster running_actions", "%s of node:%d uses the snapshot %s", running.Name, running.Node, s.ID.Name)
 	}
 	return Change{Delete: []Key{s.Key()}, Log: []Entry{{
 		Time: c.At, Type: "node_snapshot_deleted", Severity: "INFO", Node: s.ID.Node, By: c.By,

@@ -16,6 +16,8 @@ const (
 	orderTTL = 10 * time.Second
 	// orderAgain is the pause before an order of unknown outcome is sent again.
 	orderAgain = 500 * time.Millisecond
+	// orderLost is when, after its time, an order without an outcome is sent anew.
+	orderLost = 20 * time.Second
 )
 
 // order is a hand-over that this leader looks after.
@@ -40,7 +42,8 @@ func (t *term) sendOrders(v cluster.View) {
 			o = &order{first: time.Now(), since: v.Revision}
 			t.orders[r.Handover.ID] = o
 		}
-		if !o.inFlight && time.Since(o.sent) > orderAgain {
+		// An outcome that did not reach the loop is asked for again: executors keep it.
+		if lost := time.Since(o.sent) > orderTTL+orderLost; lost || !o.inFlight && time.Since(o.sent) > orderAgain {
 			t.carry(v, r, o)
 		}
 	}
@@ -127,7 +130,11 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover)
 		return
 	}
 	to, seen := v.Observed(h.To)
-	if !h.Unplanned && seen && v.Alive[v.Instances[h.To].Node] && to.State == cluster.Up && to.Role == cluster.Master {
+	node := v.Instances[h.To].Node
+	if !h.Unplanned && v.Alive[node] && (!v.Heard(node) || seen && to.State != cluster.Up && to.State != cluster.Absent) {
+		return // what became of it must be seen
+	}
+	if !h.Unplanned && seen && v.Alive[node] && to.State == cluster.Up && to.Role == cluster.Master {
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, ReplID: to.ReplicationID})
 		return
 	}

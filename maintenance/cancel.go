@@ -104,8 +104,10 @@ func (t *turn) back() step {
 	}
 	moves, _, err := plan.Restore(t.View, t.a.Node, s)
 	switch failed := t.failureBack(); {
+	case failed != nil && err != nil:
+		return t.giveUp(failed.Message, joined(err).Message)
 	case failed != nil:
-		return t.giveUp(t.unmoved(moves)...)
+		return t.giveUp(append(t.unmoved(moves), failed.Message)...)
 	case err != nil:
 		return t.giveUp(joined(err).Message)
 	case t.a.Cancel.Planned && t.asWaiting(moves):

@@ -39,12 +39,12 @@ func (t *turn) endOff() step {
 		return s
 	}
 	s := t.Snapshots[cluster.SnapshotID{Node: t.a.Node, Name: t.a.Snapshot}]
-	if other, in := t.entangled(plan.Home(s)); in {
-		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
-	}
 	moves, _, err := plan.Restore(t.View, t.a.Node, s)
 	if failure := t.failure(); failure != nil {
 		return t.fail(failure, t.unmoved(moves))
+	}
+	if other, in := t.entangled(plan.Home(s)); in {
+		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
 	}
 	switch {
 	case err != nil:
@@ -60,7 +60,9 @@ func (t *turn) endOff() step {
 }
 
 // entangled returns another running action that has yet to move a range of the
-// snapshot: what the node looks like now is not what it will be.
+// snapshot: what the node looks like now is not what it will be. What waits in a
+// cancelled action that has not planned its way back is never begun, and of two
+// actions that rest only the younger waits for the other.
 func (t *turn) entangled(home cluster.Snapshot) (cluster.Action, bool) {
 	ranges := map[cluster.RangeID]bool{}
 	for _, p := range home.Shards {
@@ -71,12 +73,21 @@ func (t *turn) entangled(home cluster.Snapshot) (cluster.Action, bool) {
 			continue
 		}
 		for _, m := range a.Moves {
-			if !m.Status.Ended() && ranges[t.Shards[m.Shard].Range] {
+			if ranges[t.Shards[m.Shard].Range] && (m.Status == cluster.MoveRunning || m.Status == cluster.MoveWaiting && t.begins(a)) {
 				return a, true
 			}
 		}
 	}
 	return cluster.Action{}, false
+}
+
+// begins reports whether the other action's waiting moves may still start before
+// this action goes on.
+func (t *turn) begins(other cluster.Action) bool {
+	if other.Cancel != nil && !other.Cancel.Planned {
+		return false
+	}
+	return other.Created.Before(t.a.Created) || other.Created.Equal(t.a.Created) && other.ID < t.a.ID
 }
 
 // conclude completes the action when nothing is missing from what must be

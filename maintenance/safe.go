@@ -73,11 +73,14 @@ func Notes(v cluster.View, node int) []string {
 	return notes
 }
 
-// servedElsewhere reports whether the shard's master is seen up on another live node.
+// servedElsewhere reports whether the shard's master was seen serving on another
+// node just now.
 func servedElsewhere(v cluster.View, s cluster.Shard) bool {
-	master, ok := v.Instances[v.Ranges[s.Range].Master]
+	r := v.Ranges[s.Range]
+	master, ok := v.Instances[r.Master]
 	o, seen := v.Observed(master.ID)
-	return ok && master.Node != v.NodeOf(s) && v.Alive[master.Node] && seen && o.State == cluster.Up
+	return ok && r.Handover == nil && master.Node != v.NodeOf(s) && v.Fresh(master.Node, fresh) &&
+		seen && o.State == cluster.Up && o.Role == cluster.Master
 }
 
 // connected names the endpoints with clients on the node.

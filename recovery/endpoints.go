@@ -58,10 +58,11 @@ func open(v cluster.View, e cluster.Endpoint, except ...int) []cluster.Command {
 	if to == 0 {
 		return nil
 	}
-	return []cluster.Command{cluster.Bind{
-		At: v.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: []int{to},
-		Text: fmt.Sprintf("endpoint:%s lost node:%d: node:%d opens it", e.ID, e.Nodes[0], to),
-	}}
+	bind := cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: []int{to}}
+	if len(e.Opening) == 0 { // one choice after the other is no news
+		bind.Text = fmt.Sprintf("endpoint:%s lost node:%d: node:%d opens it", e.ID, e.Nodes[0], to)
+	}
+	return []cluster.Command{bind}
 }
 
 // opened waits for the new listener. Nobody was told of it yet, so that going
