@@ -3,11 +3,11 @@ package cli
 // commands is the grammar.
 func commands() []command {
 	list := []command{
-		{pattern: "status [extra all]", help: "Show nodes, databases, endpoints and shards", run: status},
-		{pattern: "status nodes [extra all|maintenance]", help: "Show the nodes", run: statusNodes},
-		{pattern: "status databases [extra all]", help: "Show the databases", run: statusDatabases},
-		{pattern: "status endpoints [node <node>] [db <db>] [extra all]", help: "Show the endpoints", run: statusEndpoints},
-		{pattern: "status shards [node <node>] [db <db>] [extra all]", help: "Show the shards", run: statusShards},
+		{pattern: "status [extra all] [issues_only]", help: "Show nodes, databases, endpoints and shards", run: status},
+		{pattern: "status nodes [extra all|maintenance] [sort <COLUMN>...] [issues_only]", help: "Show the nodes", run: statusNodes},
+		{pattern: "status databases [extra all] [sort <COLUMN>...] [issues_only]", help: "Show the databases", run: statusDatabases},
+		{pattern: "status endpoints [node <node>] [db <db>] [extra all] [sort <COLUMN>...] [issues_only]", help: "Show the endpoints", run: statusEndpoints},
+		{pattern: "status shards [node <node>] [db <db>] [extra all] [sort <COLUMN>...] [issues_only]", help: "Show the shards", run: statusShards},
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +

@@ -19,7 +19,10 @@ func TestGrammar(t *testing.T) {
 		"status extra all":             {"status [", words{"extra": {"all"}}},
 		"status nodes":                 {"status nodes", words{}},
 		"status shards node 2 db db:1": {"status shards", words{"node": {"2"}, "db": {"db:1"}}},
-		"node 2 maintenance_mode on":   {"node <node> maintenance_mode on", words{"node": {"2"}}},
+		"status shards sort ROLE NODE issues_only db carts": {
+			"status shards", words{"sort": {"ROLE", "NODE"}, "issues_only": {"issues_only"}, "db": {"carts"}},
+		},
+		"node 2 maintenance_mode on": {"node <node> maintenance_mode on", words{"node": {"2"}}},
 		"node node:2 maintenance_mode on keep_slave_shards max_concurrent_actions 3 reason fan": {
 			"node <node> maintenance_mode on",
 			words{"node": {"node:2"}, "keep_slave_shards": {"keep_slave_shards"}, "max_concurrent_actions": {"3"}, "reason": {"fan"}},
@@ -73,6 +76,9 @@ func TestWrongUsage(t *testing.T) {
 		"node 2 maintenance_mode on evict_ha_replica on":      `evict_ha_replica can not be "on"; use enabled or disabled`,
 		"node 2 maintenance_mode on demote_node demote_node":  `demote_node stands twice`,
 		"status nodse":                                    `the word "nodse" does not fit behind "status"; did you mean nodes`,
+		"status nodes sort WINGS":                         `there is no column "WINGS" in this table; use titles of NODE:ID ROLE`,
+		"status sort NODE:ID":                             `the word "sort" does not fit`,
+		"status nodes sort":                               `sort needs <COLUMN>...`,
 		"status extra rack_id":                            `extra can not be "rack_id"; use all`,
 		"db create name x":                                `memory_size <size> is missing`,
 		"db create name x memory_size big":                `memory_size can not be "big"`,

@@ -43,20 +43,45 @@ func (s *session) picture() (p picture, err error) {
 }
 
 func status(s *session, w words) error {
-	p, err := s.picture()
+	p, err := s.seen(w)
 	if err != nil || s.print(p) {
 		return err
 	}
-	all := w.has("extra")
-	if all {
+	if w.has("extra") {
 		s.say("CLUSTER:\n%s\n", p.headline())
 	}
-	for i, t := range []table{p.nodes(all), p.databases(all), p.endpoints(all, w), p.shards(all, w)} {
+	for i, t := range []table{p.nodes(), p.databases(), p.endpoints(w), p.shards(w)} {
 		if i > 0 {
 			s.say("")
 		}
-		s.show(t)
+		if err := s.showStatus(t, w); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// seen is the picture for a status command; sort and issues_only arrange tables alone.
+func (s *session) seen(w words) (picture, error) {
+	if s.flags.json && (w.has("sort") || w.has("issues_only")) {
+		return picture{}, misuse("leave them out with --json", nil, "sort and issues_only arrange tables, not JSON")
+	}
+	return s.picture()
+}
+
+// showStatus shows the rows and columns of the table that were asked for.
+func (s *session) showStatus(t table, w words) error {
+	if w.has("issues_only") {
+		t = t.issues()
+	}
+	t, err := t.sorted(w["sort"])
+	if err != nil {
+		return err
+	}
+	if w.text("extra") != "all" {
+		t = t.without(t.extra...)
+	}
+	s.show(t)
 	return nil
 }
 
@@ -70,29 +95,26 @@ func (p picture) headline() string {
 }
 
 func statusNodes(s *session, w words) error {
-	p, err := s.picture()
+	p, err := s.seen(w)
 	if err != nil || s.print(map[string]any{"nodes": p.Nodes, "nodes_status": p.Statuses}) {
 		return err
 	}
 	if w.text("extra") == "maintenance" {
-		s.show(p.nodesOut())
-		return nil
+		return s.showStatus(p.nodesOut(), w)
 	}
-	s.show(p.nodes(w.has("extra")))
-	return nil
+	return s.showStatus(p.nodes(), w)
 }
 
 func statusDatabases(s *session, w words) error {
-	p, err := s.picture()
+	p, err := s.seen(w)
 	if err != nil || s.print(p.Databases) {
 		return err
 	}
-	s.show(p.databases(w.has("extra")))
-	return nil
+	return s.showStatus(p.databases(), w)
 }
 
 func statusEndpoints(s *session, w words) error {
-	p, err := s.picture()
+	p, err := s.seen(w)
 	if err != nil {
 		return err
 	}
@@ -108,12 +130,11 @@ func statusEndpoints(s *session, w words) error {
 	if s.print(list) {
 		return nil
 	}
-	s.show(p.endpoints(w.has("extra"), w))
-	return nil
+	return s.showStatus(p.endpoints(w), w)
 }
 
 func statusShards(s *session, w words) error {
-	p, err := s.picture()
+	p, err := s.seen(w)
 	if err != nil {
 		return err
 	}
@@ -124,8 +145,7 @@ func statusShards(s *session, w words) error {
 	if s.print(list) {
 		return nil
 	}
-	s.show(p.shards(w.has("extra"), w))
-	return nil
+	return s.showStatus(p.shards(w), w)
 }
 
 // checkFilter refuses nodes and databases that do not exist.
@@ -164,8 +184,8 @@ func (p picture) database(uid api.NumberID) api.Database {
 	return api.Database{UID: uid}
 }
 
-func (p picture) nodes(all bool) table {
-	t := table{title: "CLUSTER NODES:", columns: strings.Fields(
+func (p picture) nodes() table {
+	t := table{title: "CLUSTER NODES:", health: "STATUS", extra: strings.Fields("MASTERS SLAVES OVERBOOKING_DEPTH SHA RACK-ID"), columns: strings.Fields(
 		"NODE:ID ROLE ADDRESS EXTERNAL_ADDRESS HOSTNAME MASTERS SLAVES OVERBOOKING_DEPTH SHARDS CORES FREE_RAM PROVISIONAL_RAM VERSION SHA RACK-ID STATUS")}
 	for _, n := range p.Nodes {
 		t.add(p.nodeRow(n)...)
@@ -173,15 +193,12 @@ func (p picture) nodes(all bool) table {
 			t.paintLast("SHARDS", yellow)
 		}
 	}
-	if !all {
-		t = t.without("MASTERS", "SLAVES", "OVERBOOKING_DEPTH", "SHA", "RACK-ID")
-	}
 	return t
 }
 
 // nodesOut is the table of nodes with who holds each out; the free text comes last.
 func (p picture) nodesOut() table {
-	t := p.nodes(false)
+	t := p.nodes()
 	t.columns = append(t.columns, "HELD_BY", "SINCE", "UNTIL", "OVERDUE", "WHY")
 	for i, n := range p.Nodes {
 		t.rows[i] = append(t.rows[i], heldOut(n.Maintenance)...)
@@ -274,15 +291,12 @@ func (t table) without(columns ...string) table {
 	return small
 }
 
-func (p picture) databases(all bool) table {
-	t := table{title: "DATABASES:", columns: strings.Fields(
+func (p picture) databases() table {
+	t := table{title: "DATABASES:", health: "STATUS", extra: strings.Fields("EXEC_STATE EXEC_STATE_MACHINE BACKUP_PROGRESS MISSING_BACKUP_TIME REDIS_VERSION"), columns: strings.Fields(
 		"DB:ID NAME TYPE STATUS SHARDS PLACEMENT REPLICATION PERSISTENCE ENDPOINT EXEC_STATE EXEC_STATE_MACHINE BACKUP_PROGRESS MISSING_BACKUP_TIME REDIS_VERSION")}
 	for _, d := range p.Databases {
 		t.add(fmt.Sprintf("db:%d", d.UID), d.Name, d.Type, d.Status, strconv.Itoa(d.ShardsCount), d.Placement,
 			onOff(d.Replication), d.Persistence, endpointAddress(d), "N/A", "N/A", "N/A", "N/A", "N/A")
-	}
-	if !all {
-		t = t.without("EXEC_STATE", "EXEC_STATE_MACHINE", "BACKUP_PROGRESS", "MISSING_BACKUP_TIME", "REDIS_VERSION")
 	}
 	return t
 }
@@ -301,8 +315,8 @@ func endpointAddress(d api.Database) string {
 	return fmt.Sprintf("%s:%d", d.Endpoints[0].Addresses[0], d.Endpoints[0].Port)
 }
 
-func (p picture) endpoints(all bool, w words) table {
-	t := table{title: "ENDPOINTS:", columns: strings.Fields("DB:ID NAME ID NODE ROLE SSL WATCHDOG_STATUS")}
+func (p picture) endpoints(w words) table {
+	t := table{title: "ENDPOINTS:", health: "WATCHDOG_STATUS", extra: []string{"WATCHDOG_STATUS"}, columns: strings.Fields("DB:ID NAME ID NODE ROLE SSL WATCHDOG_STATUS")}
 	for _, d := range p.Databases {
 		for _, e := range d.Endpoints {
 			for _, node := range e.Nodes {
@@ -311,9 +325,6 @@ func (p picture) endpoints(all bool, w words) table {
 				}
 			}
 		}
-	}
-	if !all {
-		t = t.without("WATCHDOG_STATUS")
 	}
 	return t
 }
@@ -325,8 +336,8 @@ func upDown(up bool) string {
 	return "DOWN"
 }
 
-func (p picture) shards(all bool, w words) table {
-	t := table{title: "SHARDS:", columns: strings.Fields("DB:ID NAME ID NODE ROLE SLOTS USED_MEMORY RAM_FRAG WATCHDOG_STATUS STATUS")}
+func (p picture) shards(w words) table {
+	t := table{title: "SHARDS:", health: "STATUS", extra: strings.Fields("RAM_FRAG WATCHDOG_STATUS"), columns: strings.Fields("DB:ID NAME ID NODE ROLE SLOTS USED_MEMORY RAM_FRAG WATCHDOG_STATUS STATUS")}
 	byDatabase := slices.Clone(p.Shards)
 	slices.SortStableFunc(byDatabase, func(a, b api.Shard) int { return int(a.Database - b.Database) })
 	for _, shard := range byDatabase {
@@ -335,9 +346,6 @@ func (p picture) shards(all bool, w words) table {
 				fmt.Sprintf("node:%d", shard.Node), shard.Role, shard.Slots, sizeText(shard.Info.UsedMemory), "N/A",
 				upDown(shard.Status == "active"), shardHealth(shard))
 		}
-	}
-	if !all {
-		t = t.without("RAM_FRAG", "WATCHDOG_STATUS")
 	}
 	return t
 }

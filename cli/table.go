@@ -11,6 +11,8 @@ type table struct {
 	title   string
 	columns []string
 	rows    [][]string
+	health  string   // the column that says OK or active where nothing is amiss
+	extra   []string // columns that are shown only with extra all
 	// paint colours a cell after it was measured.
 	paint map[[2]int]string // row and column -> colour
 }

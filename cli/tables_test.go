@@ -57,6 +57,59 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// cells are the cells of one column of the table.
+func cells(text string, column int) (list []string) {
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n")[2:] {
+		list = append(list, strings.Fields(line)[column])
+	}
+	return list
+}
+
+func TestSort(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	for line, want := range map[string]struct {
+		column int
+		cells  string
+	}{
+		"status nodes sort SHARDS":                    {0, "node:3 node:2 *node:1"},
+		"status nodes sort PROVISIONAL_RAM extra all": {0, "*node:1 node:2 node:3"},
+		"status nodes sort ROLE NODE:ID":              {0, "*node:1 node:2 node:3"},
+		"status databases sort REPLICATION NAME":      {1, "cache carts sessions"},
+		"status endpoints sort NAME":                  {1, "cache carts sessions"},
+		"status shards node 1 sort ROLE ID":           {2, "redis:1 redis:7 redis:9 redis:11 redis:6"},
+	} {
+		code, text, errText := b.run(line)
+		if got := strings.Join(cells(text, want.column), " "); code != 0 || got != want.cells {
+			t.Errorf("%s: %d %s, got %q", line, code, errText, got)
+		}
+	}
+	out(d)
+	b.colour = true
+	if _, text, _ := b.run("status nodes sort SHARDS"); !strings.Contains(text, yellow+"4/0") {
+		t.Errorf("the colour is to stay with its cell:\n%s", text)
+	}
+}
+
+func TestIssuesOnly(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	_, text, _ := b.run("status issues_only")
+	if strings.Count(text, "\n") != 11 || strings.Contains(text, "db:1") || strings.Contains(text, "node:") {
+		t.Errorf("only titles are to be left:\n%s", text)
+	}
+	if code, _, errText := b.run("status --json issues_only"); code != exitUsage || !strings.Contains(errText, "arrange tables, not JSON") {
+		t.Errorf("with --json: %d %s", code, errText)
+	}
+	d.SetAlive(3, false)
+	if _, text, _ := b.run("status nodes issues_only"); strings.Join(cells(text, 0), " ") != "node:3" {
+		t.Errorf("got:\n%s", text)
+	}
+	if _, text, _ := b.run("status shards issues_only"); strings.Join(cells(text, 2), " ") != "redis:4 redis:5" {
+		t.Errorf("got:\n%s", text)
+	}
+}
+
 func TestRunningActions(t *testing.T) {
 	d := apitest.Cluster()
 	b := newBench(t, d)
