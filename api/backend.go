@@ -24,6 +24,9 @@ type Leader interface {
 	// StartAction checks the action on the fresh view and enqueues it. ID, Created
 	// and By are set by the caller. It refuses before anything is touched.
 	StartAction(ctx context.Context, a cluster.Action) error
+	// ChangeMaster hands the lead of the cluster to the node, and returns when it
+	// has left this one. Done if the node leads already; see cluster.View.MayLead.
+	ChangeMaster(ctx context.Context, node int, by string) error
 	// Log returns lines of the activity between from and to (zero: open), after
 	// offset of them, at most limit (0: all), newest first if desc.
 	Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error)

@@ -195,6 +195,11 @@ func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
 	return get[Cluster](ctx, c, "/v1/cluster")
 }
 
+// ChangeMaster hands the lead of the cluster to the node; Cluster shows when it has it.
+func (c *Client) ChangeMaster(ctx context.Context, node int) error {
+	return c.Do(ctx, http.MethodPost, "/v1/cluster/actions/change_master", map[string]string{"node_uid": fmt.Sprint(node)}, nil)
+}
+
 // Nodes lists the nodes by uid.
 func (c *Client) Nodes(ctx context.Context) ([]NodeObject, error) {
 	return get[[]NodeObject](ctx, c, "/v1/nodes")

@@ -46,6 +46,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeNoLeader:              http.StatusServiceUnavailable,
 	cluster.CodeNoQuorum:              http.StatusServiceUnavailable,
 	cluster.CodeNodeDown:              http.StatusServiceUnavailable,
+	cluster.CodeNodeNotVoter:          http.StatusNotAcceptable,
 	cluster.CodeNodeNotFound:          http.StatusNotFound,
 	cluster.CodeNotBootstrapped:       http.StatusServiceUnavailable,
 	cluster.CodeNotInMaintenance:      http.StatusConflict,

@@ -91,6 +91,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/cluster", see, reading, getCluster, nil},
 		{"GET /v1/cluster/policy", see, reading, getPolicy, nil},
 		{"PUT /v1/cluster/policy", administer, atLeader, putPolicy, nil},
+		{"POST /v1/cluster/actions/change_master", administer, atLeader, postChangeMaster, nil},
 		{"POST /v1/cluster/tokens", administer, atLeader, postToken, nil},
 		{"GET /v1/logs", seeLogs, atLeader, getLogs, []string{"stime", "etime", "order", "limit", "offset"}},
 		{"GET /v1/users", manageUsers, reading, getUsers, nil},

@@ -23,6 +23,31 @@ func clusterMaster(s *session, _ words) error {
 	return nil
 }
 
+// clusterMasterSet hands the lead on, and waits until the node has taken it.
+func clusterMasterSet(s *session, w words) error {
+	node := w.number("node")
+	if err := s.client.ChangeMaster(s.ctx, node); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(s.patience); ; {
+		c, err := s.client.Cluster(s.ctx)
+		switch {
+		case err != nil && !passing(err):
+			return err
+		case err == nil && int(c.Master) == node:
+			if !s.print(c) {
+				s.say("Node %d set to be the cluster master node", node)
+			}
+			return nil
+		case time.Now().After(deadline):
+			return cluster.Refuse(cluster.CodeDeadline, "see haulout cluster master", "node:%d has not become the cluster master", node)
+		}
+		if err := s.sleep(s.poll); err != nil {
+			return err
+		}
+	}
+}
+
 func infoCluster(s *session, _ words) error {
 	c, err := s.client.Cluster(s.ctx)
 	if err != nil || s.print(c) {

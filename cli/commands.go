@@ -38,6 +38,7 @@ func commands() []command {
 			help: "Let this node join a cluster", run: clusterJoin},
 		{pattern: "cluster token", help: "Make a token that lets a node join", run: clusterToken},
 		{pattern: "cluster master", help: "Show which node leads the cluster", run: clusterMaster},
+		{pattern: "cluster master set <node>", help: "Let another node lead the cluster", run: clusterMasterSet},
 		{pattern: "cluster cancel_action <task>", help: "Cancel an action: stop it and put back what it has moved", run: cancelAction},
 		{pattern: "cluster running_actions", help: "List the actions that are queued or running", run: runningActions},
 

@@ -120,6 +120,25 @@ func TestRunningActions(t *testing.T) {
 	}
 }
 
+func TestClusterMasterSet(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	for _, node := range []string{"3", "node:3", "3 --json"} {
+		if code, text, errText := b.run("cluster master set " + node); code != 0 || !strings.HasPrefix(text, "Node 3 set to be the cluster master node\n") && !json.Valid([]byte(text)) {
+			t.Errorf("%s: %d %q %q", node, code, text, errText)
+		}
+	}
+	if _, text, _ := b.run("cluster master"); text != "Node 3 is the cluster master node\n" {
+		t.Errorf("got %q", text)
+	}
+	d.SetAlive(2, false)
+	for node, want := range map[string]string{"2": "ERROR: node:2 is down;", "9": "ERROR: there is no node:9;"} {
+		if code, text, errText := b.run("cluster master set " + node); code != 1 || text != "" || !strings.HasPrefix(errText, want) {
+			t.Errorf("%s: %d %q %q", node, code, text, errText)
+		}
+	}
+}
+
 func TestJSONEverywhere(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	for _, line := range []string{

@@ -28,6 +28,7 @@ const (
 	CodeDamagedData           Code = "damaged_data_folder"
 	CodeNodeNotFound          Code = "node_not_found"
 	CodeNodeDown              Code = "node_down"
+	CodeNodeNotVoter          Code = "node_does_not_vote"
 	CodeDatabaseNotFound      Code = "db_not_exist"
 	CodeShardNotFound         Code = "shard_not_exist"
 	CodeEndpointNotFound      Code = "endpoint_not_exist"

@@ -54,9 +54,9 @@ type Config struct {
 	Executor Executor
 	// Members settles learners and voters; see [Membership].
 	Members Membership
-	// StepDown hands the office to another node.
-	StepDown func(ctx context.Context) error
-	Logger   *slog.Logger
+	// HandOn hands the office to the node; 0 lets any have it that is alive.
+	HandOn func(ctx context.Context, node int) error
+	Logger *slog.Logger
 }
 
 // The times of the loop.
@@ -232,6 +232,27 @@ func (c *Controller) startAction(ctx context.Context, a cluster.Action) error {
 	})
 }
 
+// ChangeMaster hands the office to the node, and returns when it has left this one.
+func (c *Controller) ChangeMaster(ctx context.Context, node int, by string) error {
+	there := false
+	err := c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
+		if err := v.MayLead(node); err != nil {
+			return nil, err
+		}
+		if there = v.Leader == node; there {
+			return nothing{}, nil
+		}
+		return cluster.RecordEntry{Entry: cluster.Entry{
+			Time: v.Now, Type: "cluster_master_change_requested", Severity: "INFO", Node: node, By: by,
+			Text: fmt.Sprintf("node:%d is to become the cluster master instead of node:%d", node, v.Leader),
+		}}, nil
+	})
+	if err != nil || there {
+		return err
+	}
+	return c.cfg.HandOn(ctx, node)
+}
+
 // Log returns activity entries; see [Store].
 func (c *Controller) Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error) {
 	return c.cfg.Store.Log(ctx, from, to, limit, offset, desc)
@@ -372,7 +393,7 @@ func (t *term) stepDown(v cluster.View) {
 	t.wait.Go(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, commitFor)
 		defer cancel()
-		err := t.cfg.StepDown(ctx)
+		err := t.cfg.HandOn(ctx, 0)
 		if err == nil {
 			return
 		}

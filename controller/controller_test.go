@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -331,7 +332,7 @@ func TestOfficeIsHandedOnWhenItsNodeGoesOut(t *testing.T) {
 		o := newOffice(t, nil)
 		defer o.resign()
 		asked := make(chan struct{}, 10)
-		o.cfg.StepDown = func(context.Context) error { asked <- struct{}{}; return nil }
+		o.cfg.HandOn = func(context.Context, int) error { asked <- struct{}{}; return nil }
 		o.report(nil)
 		a := cluster.Action{ID: "a", Name: cluster.MaintenanceOn, Node: 3, Created: time.Now(), Options: cluster.MaintenanceOptions{DemoteNode: true}}
 		if err := o.StartAction(t.Context(), a); err != nil {
@@ -374,6 +375,29 @@ func TestRequestWaitsForAReplicaThatCatchesUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOfficeIsHandedToTheNodeAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		defer o.resign()
+		var handed []int
+		o.cfg.HandOn = func(_ context.Context, node int) error { handed = append(handed, node); return nil }
+		o.report(nil)
+		leader, _, _ := o.quorum.Leader()
+		other := leader%3 + 1
+		for _, node := range []int{leader, other} {
+			if err := o.ChangeMaster(t.Context(), node, "anna"); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := o.ChangeMaster(t.Context(), 9, "anna"); cluster.CodeOf(err) != cluster.CodeNodeNotFound {
+			t.Errorf("node:9: %v", err)
+		}
+		if !slices.Equal(handed, []int{other}) {
+			t.Errorf("handed on to %v", handed)
+		}
+	})
 }
 
 func TestStaleTermEndsAndSubmitsAreRefused(t *testing.T) {

@@ -59,7 +59,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	r.server = peer.NewServer(at(d.cfg.Address, d.cfg.PeerPort), serverTLS, d.log)
 	r.controller = controller.New(controller.Config{
 		Node: node, Store: st, Executor: r, Members: members{st},
-		StepDown: func(ctx context.Context) error { return st.TransferLeadership(ctx, 0) }, Logger: d.log.With("room", "controller"),
+		HandOn: st.TransferLeadership, Logger: d.log.With("room", "controller"),
 	})
 	r.agent = agent.New(agent.Config{
 		Node: node, BootID: random(8), Shards: d.cfg.shards(), Binary: d.binary,

@@ -25,6 +25,7 @@ type Daemon struct {
 	boot   api.Bootstrap
 	secret string
 	leads  bool
+	master int          // the node that leads, if any does
 	leader http.Handler // of the daemon that requests are passed to
 
 	// Started is told of every action that StartAction enqueued, after it was.
@@ -45,7 +46,7 @@ var Start = time.Date(2024, 1, 11, 20, 25, 37, 0, time.UTC)
 
 // New returns a daemon that is in no cluster.
 func New() *Daemon {
-	d := &Daemon{board: (*cluster.Board)(nil).With(0, cluster.Change{}), now: Start, alive: map[int]bool{}}
+	d := &Daemon{board: (*cluster.Board)(nil).With(0, cluster.Change{}), now: Start, alive: map[int]bool{}, master: 1}
 	d.boot = api.Bootstrap{State: api.BootstrapIdle, Local: api.LocalNode{
 		Address: "127.0.0.1", Hostname: "one", Cores: 2, TotalMemory: 4 << 30, Version: "0.1.0",
 	}}
@@ -106,7 +107,7 @@ func (d *Daemon) View() cluster.View {
 	defer d.mu.Unlock()
 	v := cluster.View{Board: d.board, Now: d.now, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}, HeardAt: map[int]time.Time{}}
 	if d.leads {
-		v.Leader = 1
+		v.Leader = d.master
 	}
 	for id, n := range d.board.Nodes {
 		if d.alive[id] {
@@ -201,6 +202,18 @@ func (d *Daemon) StartAction(ctx context.Context, a cluster.Action) error {
 	if d.Started != nil {
 		d.Started(a)
 	}
+	return nil
+}
+
+// ChangeMaster implements api.Leader. The daemon goes on answering, for
+// whichever node leads.
+func (d *Daemon) ChangeMaster(_ context.Context, node int, _ string) error {
+	if err := d.View().MayLead(node); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.master = node
 	return nil
 }
 

@@ -1,0 +1,22 @@
+package cluster
+
+// MayLead says why the node can not be made the cluster master by hand, or nil.
+// It may for the one that is.
+func (v View) MayLead(node int) error {
+	n, err := v.node(node)
+	if err != nil {
+		return err
+	}
+	switch {
+	case v.Leader == node:
+		return nil
+	case n.Membership != Voter:
+		return Refuse(CodeNodeNotVoter, "name a node that votes", "node:%d does not vote: it can not be the cluster master", node)
+	case !v.Alive[node]:
+		return Refuse(CodeNodeDown, "start it, or name another node", "node:%d is down", node)
+	}
+	if a, running := v.RunningOn(node); running && a.Options.DemoteNode {
+		return Refuse(CodeBusy, "name another node", "%s of node:%d is to keep it from being the cluster master", a.Name, node)
+	}
+	return nil
+}
