@@ -279,7 +279,7 @@ func (f forget) Apply(b *cluster.Board) (cluster.Change, error) {
 func actionObject(v cluster.View, a cluster.Action) Action {
 	p := maintenance.ProgressOf(v, a)
 	o := Action{
-		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Status: string(a.Status), TaskID: a.ID,
+		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Database: TextID(a.Database), Status: string(a.Status), TaskID: a.ID,
 		Progress: p.Percent, BytesTotal: p.BytesTotal, BytesDone: p.BytesDone, SecondsLeft: p.SecondsLeft, WaitingFor: p.Waiting,
 		Closed: a.Marked, Cancelling: a.Cancel != nil && !a.Status.Ended(), Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: checkObjects(a.Checks),
 		Originator: a.By, Cause: a.Cause, Reason: a.Reason, Created: a.Created, Started: a.Started, Ended: a.Ended,

@@ -317,6 +317,16 @@ func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
 	return get[[]Shard](ctx, c, "/v1/shards")
 }
 
+// FailOver makes the replicas of these masters of one database masters; Action shows how far it is.
+func (c *Client) FailOver(ctx context.Context, shards []int) (Triggered, error) {
+	uids := make([]TextID, len(shards))
+	for i, s := range shards {
+		uids[i] = TextID(s)
+	}
+	var out Triggered
+	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/failover", map[string]any{"shard_uids": uids}, &out)
+}
+
 // Users lists the users by uid.
 func (c *Client) Users(ctx context.Context) ([]User, error) {
 	return get[[]User](ctx, c, "/v1/users")

@@ -12,12 +12,14 @@ import (
 const (
 	CodeNotFound         cluster.Code = "not_found"
 	CodeMethodNotAllowed cluster.Code = "method_not_allowed"
+	CodeShardsRequired   cluster.Code = "shard_uids_required"
 )
 
 // statuses is the one table code -> HTTP status. 406 is the contract's answer to
 // a request that is well formed and can not be carried out as things stand.
 var statuses = map[cluster.Code]int{
 	CodeMethodNotAllowed:              http.StatusMethodNotAllowed,
+	CodeShardsRequired:                http.StatusNotFound,
 	CodeNotFound:                      http.StatusNotFound,
 	"node_already_populated":          http.StatusNotAcceptable,
 	cluster.CodeCancelled:             http.StatusConflict,
@@ -56,6 +58,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeQuorumWouldBeLost:     http.StatusNotAcceptable,
 	cluster.CodeRackViolation:         http.StatusNotAcceptable,
 	cluster.CodeShardIsMaster:         http.StatusBadRequest,
+	cluster.CodeShardsDiffer:          http.StatusBadRequest,
 	cluster.CodeShardIsSlave:          http.StatusBadRequest,
 	cluster.CodeShardLost:             http.StatusConflict,
 	cluster.CodeShardNotFound:         http.StatusNotFound,

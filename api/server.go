@@ -122,6 +122,8 @@ func (s *Server) routes() []route {
 		{"GET /v1/bdbs/{uid}/shards", see, reading, getDatabaseShards, nil},
 		{"GET /v1/shards", see, reading, getShards, nil},
 		{"GET /v1/shards/{uid}", see, reading, getShard, nil},
+		{"POST /v1/shards/{uid}/actions/failover", changeDatabase, atLeader, postShardFailover, nil},
+		{"POST /v1/shards/actions/failover", changeDatabase, atLeader, postShardsFailover, nil},
 	}
 }
 

@@ -160,8 +160,9 @@ type Queued struct {
 type Action struct {
 	ActionUID    string   `json:"action_uid"`
 	Name         string   `json:"name"`
-	Node         TextID   `json:"node_uid"`
-	Status       string   `json:"status"` // queued, running, completed, failed or cancelled
+	Node         TextID   `json:"node_uid,omitempty"`
+	Database     TextID   `json:"bdb_uid,omitempty"` // of an action on a database, which has no node
+	Status       string   `json:"status"`            // queued, running, completed, failed or cancelled
 	TaskID       string   `json:"task_id"`
 	Progress     float64  `json:"progress"` // percent
 	ErrorCode    string   `json:"error_code,omitempty"`
@@ -191,6 +192,12 @@ type Action struct {
 	Created    time.Time `json:"created"`
 	Started    time.Time `json:"started,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
+}
+
+// Triggered is the answer to an accepted action on shards.
+type Triggered struct {
+	ActionUID   string `json:"action_uid"`
+	Description string `json:"description"`
 }
 
 // ActionSnapshot is the node snapshot an action made, keeps or restores.

@@ -17,13 +17,13 @@ func cancelAction(s *session, w words) error {
 		return err
 	}
 	if ended(a) {
-		return cluster.Refuse(cluster.CodeStale, "there is nothing to cancel", "%s of node:%d has ended: it is %s", a.Name, a.Node, a.Status)
+		return cluster.Refuse(cluster.CodeStale, "there is nothing to cancel", "%s of %s has ended: it is %s", a.Name, subject(a), a.Status)
 	}
 	if err := s.client.CancelAction(s.ctx, a.TaskID); err != nil {
 		return err
 	}
 	if !s.flags.json {
-		s.say("Cancelling %s of node:%d", a.Name, a.Node)
+		s.say("Cancelling %s of %s", a.Name, subject(a))
 	}
 	if a, err = s.awaitEnd(a.TaskID); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *session) awaitEnd(task string) (api.Action, error) {
 
 func (s *session) tellCancelled(a api.Action) error {
 	if a.Status != string(cluster.ActionCancelled) {
-		return cluster.Refuse(cluster.CodeStale, "there is nothing to cancel any more", "%s of node:%d had ended: it is %s", a.Name, a.Node, a.Status)
+		return cluster.Refuse(cluster.CodeStale, "there is nothing to cancel any more", "%s of %s had ended: it is %s", a.Name, subject(a), a.Status)
 	}
 	if s.print(a) {
 		return nil

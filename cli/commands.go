@@ -24,6 +24,8 @@ func commands() []command {
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 		{pattern: "node <node> snapshot restore <name>", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
+		{pattern: "failover (shard <shard>...) [db <db>] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
+
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},
 		{pattern: "tune node <node> [max_listeners <number>] [max_redis_servers <number>] [quorum_only enabled|disabled]",

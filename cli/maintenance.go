@@ -141,7 +141,7 @@ func (s *session) conclude(t teller, a api.Action) error {
 		return errTold
 	}
 	s.complain(&cluster.Error{
-		Code: cluster.Code(a.ErrorCode), Message: fmt.Sprintf("%s of node:%d %s: %s", a.Name, a.Node, a.Status, a.ErrorMessage), Hint: a.ErrorHint,
+		Code: cluster.Code(a.ErrorCode), Message: fmt.Sprintf("%s of %s %s: %s", a.Name, subject(a), a.Status, a.ErrorMessage), Hint: a.ErrorHint,
 	})
 	for _, left := range a.Left {
 		fmt.Fprintf(s.err, "left: %s\n", left)

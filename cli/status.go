@@ -377,7 +377,11 @@ func runningActions(s *session, _ words) error {
 	}
 	s.say("Got %d tasks:", len(running))
 	for i, a := range running {
-		s.say("%d) Task: %s (%s) Node: %d Status: %s", i+1, a.Name, a.TaskID, a.Node, a.Status)
+		where := fmt.Sprintf("Node: %d", a.Node)
+		if a.Database != 0 {
+			where = fmt.Sprintf("Database: %d", a.Database)
+		}
+		s.say("%d) Task: %s (%s) %s Status: %s", i+1, a.Name, a.TaskID, where, a.Status)
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ const (
 	MaintenanceOff ActionName = "maintenance_off"
 	// SnapshotRestore brings back to a node in service what a snapshot saw on it.
 	SnapshotRestore ActionName = "snapshot_restore"
+	// ShardFailover makes the replicas of named masters of one database masters.
+	ShardFailover ActionName = "shard_failover"
 )
 
 // ActionStatus is where an action is in its life.
@@ -126,6 +128,8 @@ type MaintenanceOptions struct {
 	MaxConcurrent     int      `json:"max_concurrent_actions,omitempty"`
 	// EvictDatabases are those whose slaves leave even if slaves are to be kept.
 	EvictDatabases []int `json:"evict_dbs,omitempty"`
+	// Shards are those that an action on shards is about.
+	Shards []int `json:"shard_uids,omitempty"`
 }
 
 // KeepsSlaves reports whether slaves of the database stay on the node. Masters
@@ -141,6 +145,7 @@ type Action struct {
 	ID       string             `json:"task_id"`
 	Name     ActionName         `json:"name"`
 	Node     int                `json:"node_uid"`
+	Database int                `json:"bdb_uid,omitempty"` // of an action on a database; Node is 0 then
 	Status   ActionStatus       `json:"status"`
 	Options  MaintenanceOptions `json:"options"`
 	By       string             `json:"by"`

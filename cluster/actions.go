@@ -15,18 +15,18 @@ type EnqueueAction struct{ Action Action }
 
 // Apply implements Command.
 func (c EnqueueAction) Apply(b *Board) (Change, error) {
-	if _, err := b.node(c.Action.Node); err != nil {
+	if err := b.subject(c.Action); err != nil {
 		return Change{}, err
 	}
-	if a, running := b.RunningOn(c.Action.Node); running {
-		return Change{}, Refuse(CodeActionRunning, "wait for it to end: haulout cluster running_actions", "%s is %s on node:%d", a.Name, a.Status, a.Node)
+	if err := b.Beside(c.Action); err != nil {
+		return Change{}, err
 	}
 	a := c.Action
 	a.Status = ActionQueued
 	change := Change{Put: []Object{a}, Log: []Entry{a.entry(a.Created, "requested", "INFO",
-		fmt.Sprintf("%s of node:%d requested", a.Name, a.Node))}}
+		fmt.Sprintf("%s of %s requested", a.Name, a.Subject()))}}
 	for _, old := range b.ActionsByAge() {
-		if old.Node == a.Node && old.Name == a.Name && old.Status.Ended() {
+		if old.Node == a.Node && old.Database == a.Database && old.Name == a.Name && old.Status.Ended() {
 			change.Delete = append(change.Delete, old.Key())
 		}
 	}
@@ -35,8 +35,12 @@ func (c EnqueueAction) Apply(b *Board) (Change, error) {
 
 // entry is a line of the activity about the action.
 func (a Action) entry(at time.Time, what, severity, text string) Entry {
+	kind := "node_"
+	if a.Database != 0 {
+		kind = "bdb_"
+	}
 	return Entry{
-		Time: at, Type: "node_" + string(a.Name) + "_" + what, Severity: severity, Node: a.Node,
+		Time: at, Type: kind + string(a.Name) + "_" + what, Severity: severity, Node: a.Node, Database: a.Database,
 		Action: a.ID, By: a.By, Cause: a.Cause, Reason: a.Reason, Text: text,
 	}
 }
@@ -78,7 +82,7 @@ func (c RecordChecks) Apply(b *Board) (Change, error) {
 		return Change{}, err
 	}
 	a.Checks, a.Started = c.Checks, c.At
-	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, "started", "INFO", fmt.Sprintf("%s of node:%d started", a.Name, a.Node))}}
+	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, "started", "INFO", fmt.Sprintf("%s of %s started", a.Name, a.Subject()))}}
 	for _, check := range c.Checks {
 		if check.Waived {
 			change.Log = append(change.Log, a.entry(c.At, "check_waived", "WARNING", "check "+check.Name+" was waived: "+check.waivedText()))
@@ -420,7 +424,7 @@ func (c FailAction) Apply(b *Board) (Change, error) {
 		severity = "WARNING"
 	}
 	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, string(c.Status), severity,
-		fmt.Sprintf("%s of node:%d %s: %s", a.Name, a.Node, c.Status, c.Error.Error()))}}
+		fmt.Sprintf("%s of %s %s: %s", a.Name, a.Subject(), c.Status, c.Error.Error()))}}
 	if n, ok := b.Nodes[a.Node]; ok && n.Maintenance != nil && n.Maintenance.Returning == a.ID {
 		m := *n.Maintenance
 		m.Returning = ""

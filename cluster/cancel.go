@@ -22,14 +22,14 @@ func (c CancelAction) Apply(b *Board) (Change, error) {
 	case err != nil:
 		return Change{}, err
 	case a.Status.Ended():
-		return Change{}, Refuse(CodeStale, "there is nothing to cancel", "%s of node:%d has ended: it is %s", a.Name, a.Node, a.Status)
+		return Change{}, Refuse(CodeStale, "there is nothing to cancel", "%s of %s has ended: it is %s", a.Name, a.Subject(), a.Status)
 	case a.Cancel != nil:
 		return Change{}, nil
 	case a.Status == ActionQueued:
 		return FailAction{At: c.At, Action: a.ID, Status: ActionCancelled, Error: a.cancelled(c.By)}.Apply(b)
 	}
 	a.Cancel = &Cancel{At: c.At, By: c.By}
-	entry := a.entry(c.At, "cancelling", "WARNING", fmt.Sprintf("%s of node:%d is being cancelled by %s", a.Name, a.Node, c.By))
+	entry := a.entry(c.At, "cancelling", "WARNING", fmt.Sprintf("%s of %s is being cancelled by %s", a.Name, a.Subject(), c.By))
 	entry.By = c.By
 	return Change{Put: []Object{a}, Log: []Entry{entry}}, nil
 }

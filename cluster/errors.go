@@ -56,6 +56,7 @@ const (
 	CodeShardIsMaster         Code = "shard_is_master"
 	CodeShardIsSlave          Code = "shard_is_slave"
 	CodeNotInSync             Code = "replica_not_in_sync"
+	CodeShardsDiffer          Code = "failover_shards_different_bdb"
 	CodeHandoverFailed        Code = "handover_failed"
 	CodeDeadline              Code = "deadline_passed"
 	CodeShardLost             Code = "shard_lost"

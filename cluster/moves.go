@@ -53,14 +53,14 @@ func (c StartMove) Apply(b *Board) (Change, error) {
 			return Change{}, err
 		}
 		if other, om, claimed := b.Claimed(s.Range); claimed {
-			return Change{}, Refuse(CodeBusy, "wait for it to end", "redis:%d is claimed by move %d of %s of node:%d", s.ID, om.ID, other.Name, other.Node)
+			return Change{}, Refuse(CodeBusy, "wait for it to end", "redis:%d is claimed by move %d of %s of %s", s.ID, om.ID, other.Name, other.Subject())
 		}
 		if b.Ranges[s.Range].Handover != nil {
 			return Change{}, Refuse(CodeBusy, "wait for it to end", "the range of redis:%d is being handed over", s.ID)
 		}
 	}
 	if other, om, claimed := b.ClaimedEndpoint(m.Endpoint); m.Kind == Rebind && claimed {
-		return Change{}, Refuse(CodeBusy, "wait for it to end", "endpoint:%s is claimed by move %d of %s of node:%d", m.Endpoint, om.ID, other.Name, other.Node)
+		return Change{}, Refuse(CodeBusy, "wait for it to end", "endpoint:%s is claimed by move %d of %s of %s", m.Endpoint, om.ID, other.Name, other.Subject())
 	}
 	m.Status, m.Started, m.Ended, m.Attempt = MoveRunning, c.At, time.Time{}, m.Attempt+1
 	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_started", "DEBUG", m.Text()+": executing")}}, nil

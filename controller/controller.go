@@ -220,9 +220,8 @@ func passing(err error) bool {
 
 func (c *Controller) startAction(ctx context.Context, a cluster.Action) error {
 	return c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
-		if running, is := v.RunningOn(a.Node); is {
-			return nil, cluster.Refuse(cluster.CodeActionRunning, "wait for it to end: haulout cluster running_actions",
-				"%s is %s on node:%d", running.Name, running.Status, running.Node)
+		if err := v.Beside(a); err != nil {
+			return nil, err
 		}
 		if err := maintenance.Refusals(maintenance.Preflight(v, a.Node, a.Name, a.Options)); err != nil {
 			return nil, err

@@ -100,7 +100,7 @@ func (t *turn) back() step {
 		return s
 	}
 	if other, in := t.entangled(plan.Home(s)); in {
-		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
+		return wait("%s of %s, which still moves shards of node:%d or their partners", other.Name, other.Subject(), t.a.Node)
 	}
 	moves, _, err := plan.Restore(t.View, t.a.Node, s)
 	switch failed := t.failureBack(); {

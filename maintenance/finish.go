@@ -44,7 +44,7 @@ func (t *turn) endOff() step {
 		return t.fail(failure, t.unmoved(moves))
 	}
 	if other, in := t.entangled(plan.Home(s)); in {
-		return wait("%s of node:%d, which still moves shards of node:%d or their partners", other.Name, other.Node, t.a.Node)
+		return wait("%s of %s, which still moves shards of node:%d or their partners", other.Name, other.Subject(), t.a.Node)
 	}
 	switch {
 	case err != nil:

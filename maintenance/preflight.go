@@ -65,6 +65,8 @@ func before(name cluster.ActionName) []question {
 		return beforeOff
 	case cluster.SnapshotRestore:
 		return beforeRestore
+	case cluster.ShardFailover:
+		return beforeFailover
 	}
 	return beforeOn
 }
@@ -128,7 +130,7 @@ func joined(err error) *cluster.Error {
 // preflight is what the questions are asked about.
 type preflight struct {
 	cluster.View
-	id   int
+	id   int // 0: the action is on a database
 	node cluster.Node
 	o    cluster.MaintenanceOptions
 }
@@ -209,9 +211,9 @@ func (p preflight) unclaimed() cluster.Refusals {
 
 // claim says who else has the shard's range in hand.
 func (p preflight) claim(s cluster.Shard) cluster.Refusals {
-	if a, m, claimed := p.Claimed(s.Range); claimed && a.Node != p.id {
+	if a, m, claimed := p.Claimed(s.Range); claimed && (p.id == 0 || a.Node != p.id) {
 		return one(cluster.CodeBusy, "wait for it to end: haulout cluster running_actions",
-			"redis:%d is busy: %s, in %s of node:%d", s.ID, m.Text(), a.Name, a.Node)
+			"redis:%d is busy: %s, in %s of %s", s.ID, m.Text(), a.Name, a.Subject())
 	}
 	if h := p.Ranges[s.Range].Handover; h != nil && !p.ours(h.Action) {
 		return one(cluster.CodeBusy, "try again in a moment", "redis:%d is busy: its slots are being handed over", s.ID)
@@ -219,7 +221,9 @@ func (p preflight) claim(s cluster.Shard) cluster.Refusals {
 	return nil
 }
 
-func (p preflight) ours(action string) bool { return action != "" && p.Actions[action].Node == p.id }
+func (p preflight) ours(action string) bool {
+	return action != "" && p.id != 0 && p.Actions[action].Node == p.id
+}
 
 func (p preflight) mastersUp() cluster.Refusals {
 	var list cluster.Refusals

@@ -137,10 +137,20 @@ func (s *scenario) run(line string) string {
 		s.tick()
 	case "on", "off":
 		return s.action(w)
+	case "failover":
+		a, err := s.request(cluster.ShardFailover, 0, options(w), "")
+		if err != nil {
+			return lines("", []string{"refused"}) + lines("  ", strings.Split(err.Error(), "\n"))
+		}
+		return lines("  ", s.trace) + result(a)
 	case "enqueue":
 		return s.together(line)
 	case "begin":
-		s.begun = s.enqueue(action(w.bare[1]), w.number(2), options(w), w.with["by"])
+		node := 0
+		if w.bare[1] != "failover" {
+			node = w.number(2)
+		}
+		s.begun = s.enqueue(action(w.bare[1]), node, options(w), w.with["by"])
 		return lines("  ", s.trace)
 	case "wait":
 		for range w.number(1) {
@@ -256,6 +266,7 @@ func options(w words) cluster.MaintenanceOptions {
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		SkipShardsRestore: w.has("skip_shards_restore"), SnapshotName: w.with["snapshot_name"], MaxConcurrent: w.int("max", 0),
 	}
+	o.Shards = w.list("shards")
 	o.EvictDatabases = w.list("evict_dbs")
 	if c := w.with["ignore_check"]; c != "" {
 		o.IgnoreChecks = strings.Split(c, ",")
@@ -319,8 +330,11 @@ func (s *scenario) check(w words) string {
 }
 
 func action(name string) cluster.ActionName {
-	if name == "restore" {
+	switch name {
+	case "restore":
 		return cluster.SnapshotRestore
+	case "failover":
+		return cluster.ShardFailover
 	}
 	return cluster.ActionName("maintenance_" + name)
 }

@@ -287,7 +287,11 @@ func (w *world) enqueue(name cluster.ActionName, node int, o cluster.Maintenance
 	id := fmt.Sprintf("a%d", w.board.Revision)
 	quota := w.quota
 	w.quota = -1
-	w.apply(cluster.EnqueueAction{Action: cluster.Action{ID: id, Name: name, Node: node, Options: o, By: cmp.Or(by, "admin"), Until: w.until, Created: w.now}})
+	database := 0
+	if name == cluster.ShardFailover {
+		database = w.board.Shards[o.Shards[0]].Range.Database
+	}
+	w.apply(cluster.EnqueueAction{Action: cluster.Action{ID: id, Name: name, Node: node, Database: database, Options: o, By: cmp.Or(by, "admin"), Until: w.until, Created: w.now}})
 	w.quota = quota
 	w.tick()
 	return id

@@ -12,6 +12,7 @@ import (
 
 	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
 )
 
 // Daemon implements api.Node and api.Leader on a board in memory. Its clock
@@ -195,6 +196,11 @@ func (d *Daemon) CreateDatabase(ctx context.Context, db cluster.Database, passwo
 func (d *Daemon) StartAction(ctx context.Context, a cluster.Action) error {
 	if d.Refuse != nil {
 		return d.Refuse
+	}
+	if a.Name == cluster.ShardFailover {
+		if err := maintenance.Refusals(maintenance.Preflight(d.View(), a.Node, a.Name, a.Options)); err != nil {
+			return err
+		}
 	}
 	if err := d.Submit(ctx, cluster.EnqueueAction{Action: a}); err != nil {
 		return err

@@ -95,6 +95,11 @@ func (s *Script) CompleteRestore(p cluster.Proof) {
 	s.d.Apply(cluster.CompleteRestore{At: s.d.View().Now, Action: s.action.ID, Proof: p})
 }
 
+// CompleteShards ends an action on shards well.
+func (s *Script) CompleteShards() {
+	s.d.Apply(cluster.CompleteShards{At: s.d.View().Now, Action: s.action.ID})
+}
+
 // EndCancel ends an action that was cancelled, with all of it back.
 func (s *Script) EndCancel(p cluster.Proof) {
 	s.d.Apply(cluster.EndCancel{At: s.d.View().Now, Action: s.action.ID, Proof: &p})

@@ -1,0 +1,75 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+func postShardFailover(c *call) (any, error) {
+	s, err := c.shard()
+	if err != nil {
+		return nil, err
+	}
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	return c.failover(o, []int{s.ID})
+}
+
+func postShardsFailover(c *call) (any, error) {
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	return c.failover(o, o.uids("shard_uids"))
+}
+
+// failover starts the action that makes the replicas of the shards masters.
+func (c *call) failover(o *object, shards []int) (any, error) {
+	o.neutral("dry_run", "false")
+	o.neutral("force_rebind", "false")
+	o.neutral("dead_nodes", "[]")
+	o.neutral("dead_uids", "[]")
+	o.rest("dead_uid", "redis_version_upgrade", "immediate")
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	if len(shards) == 0 {
+		return nil, cluster.Refuse(CodeShardsRequired, "give shard_uids", "no shards were named")
+	}
+	var unknown cluster.Refusals
+	for _, id := range shards {
+		if _, ok := c.view.Shards[id]; !ok {
+			unknown = append(unknown, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%d", id))
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, unknown
+	}
+	a := cluster.Action{
+		ID: uuid.NewString(), Name: cluster.ShardFailover, Database: c.view.Shards[shards[0]].Range.Database,
+		Options: cluster.MaintenanceOptions{Shards: shards}, By: c.id.Name, Created: c.view.Now,
+	}
+	if err := c.leader.StartAction(c.Context(), a); err != nil {
+		return nil, err
+	}
+	c.view = c.leader.View()
+	return Triggered{ActionUID: a.ID, Description: "Failover was triggered"}, nil
+}
+
+// uids reads a list of ids, each once.
+func (o *object) uids(name string) []int {
+	var given []TextID
+	take(o, name, "a list of ids", &given)
+	var ids []int
+	for _, id := range given {
+		if !slices.Contains(ids, int(id)) {
+			ids = append(ids, int(id))
+		}
+	}
+	return ids
+}

@@ -1,0 +1,108 @@
+package maintenance
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
+)
+
+var beforeFailover = []question{
+	{name: "shards", text: "the shards are masters of one database, and have replicas", answer: preflight.mastersOfOne, alone: true},
+	{name: "reports", text: "every live node reports", answer: preflight.heard, alone: true},
+	{name: "no_other_action", text: "nothing else is being done to the shards", answer: preflight.unclaimedShards},
+	{name: "masters_up", text: "every shard serves", answer: preflight.shardsUp},
+	{name: "replicas_in_sync", text: "every replica is in sync and on a node in service", answer: preflight.replicasReady},
+}
+
+// failovers makes the partners of the shards masters.
+func (t *turn) failovers() step {
+	if !t.a.Planned {
+		return t.attach(plan.Failovers(t.View, t.a.Options.Shards), nil)
+	}
+	if s := t.advance(); !s.rests() {
+		return s
+	}
+	left := plan.Failovers(t.View, t.a.Options.Shards)
+	if err := t.failure(); err != nil {
+		return t.fail(err, t.unmoved(left))
+	}
+	if waiting := t.waiting(); len(waiting) > 0 {
+		return t.fail(t.misfit(waiting), t.unmoved(left))
+	}
+	return t.conclude(t.unswapped(), cluster.CompleteShards{At: t.Now, Action: t.a.ID})
+}
+
+func (t *turn) waiting() []cluster.Move {
+	return slices.DeleteFunc(slices.Clone(t.a.Moves), func(m cluster.Move) bool { return m.Status != cluster.MoveWaiting })
+}
+
+// unswapped says which shards are not seen in their roles yet.
+func (t *turn) unswapped() []string {
+	var list []string
+	for _, m := range t.a.Moves {
+		for _, id := range []int{m.Shard, m.Old} {
+			s, ok := t.Shards[id]
+			o, _ := t.Observed(s.Instance)
+			if ok && t.Alive[t.NodeOf(s)] && (o.State != cluster.Up || o.Role != t.RoleOf(s)) {
+				list = append(list, fmt.Sprintf("redis:%d is not seen as %s on node:%d%s", id, t.RoleOf(s), t.NodeOf(s), because(cmp.Or(o.Reason, string(o.State)))))
+			}
+		}
+	}
+	return list
+}
+
+func (p preflight) mastersOfOne() cluster.Refusals {
+	var list cluster.Refusals
+	refuse := func(code cluster.Code, hint, format string, args ...any) {
+		list = append(list, cluster.Refuse(code, hint, format, args...))
+	}
+	databases := map[int]bool{}
+	for _, id := range p.o.Shards {
+		s, ok := p.Shards[id]
+		databases[s.Range.Database] = true
+		switch _, replicated := p.Partner(s); {
+		case !ok:
+			refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%d", id)
+		case p.RoleOf(s) != cluster.Master:
+			refuse(cluster.CodeShardIsSlave, "name the master of its slots: haulout status shards", "redis:%d is a slave", id)
+		case !replicated:
+			refuse(cluster.CodeNotInSync, "it can be moved, not failed over", "redis:%d (db:%d) has no replica", id, s.Range.Database)
+		}
+	}
+	if len(list) == 0 && len(databases) != 1 {
+		refuse(cluster.CodeShardsDiffer, "ask for each database by itself", "the shards are of %d databases", len(databases))
+	}
+	return list
+}
+
+func (p preflight) unclaimedShards() cluster.Refusals {
+	var list cluster.Refusals
+	for _, id := range p.o.Shards {
+		list = append(list, p.claim(p.Shards[id])...)
+	}
+	return list
+}
+
+func (p preflight) shardsUp() cluster.Refusals {
+	var list cluster.Refusals
+	for _, id := range p.o.Shards {
+		list = append(list, p.serves(p.Shards[id])...)
+	}
+	return list
+}
+
+func (p preflight) replicasReady() cluster.Refusals {
+	var list cluster.Refusals
+	for _, m := range plan.Failovers(p.View, p.o.Shards) {
+		if why := unsynced(p.View, p.Instances[p.Shards[m.Shard].Instance]); why != "" {
+			list = append(list, cluster.Refuse(cluster.CodeNotInSync, "wait until it is in sync: haulout status shards",
+				"redis:%d can not fail over: redis:%d on node:%d %s", m.Old, m.Shard, m.To, why))
+		} else if err := plan.Fits(p.View, m); err != nil {
+			list = append(list, joined(err))
+		}
+	}
+	return list
+}
