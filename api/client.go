@@ -319,12 +319,23 @@ func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
 
 // FailOver makes the replicas of these masters of one database masters; Action shows how far it is.
 func (c *Client) FailOver(ctx context.Context, shards []int) (Triggered, error) {
-	uids := make([]TextID, len(shards))
-	for i, s := range shards {
-		uids[i] = TextID(s)
-	}
 	var out Triggered
-	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/failover", map[string]any{"shard_uids": uids}, &out)
+	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/failover", map[string]any{"shard_uids": textIDs(shards)}, &out)
+}
+
+// Migrate brings the shards to the node; Action shows how far it is.
+func (c *Client) Migrate(ctx context.Context, shards []int, node int, preserveRoles bool) (Triggered, error) {
+	var out Triggered
+	body := map[string]any{"shard_uids": textIDs(shards), "target_node_uid": node, "preserve_roles": preserveRoles}
+	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/migrate", body, &out)
+}
+
+func textIDs(ids []int) []TextID {
+	list := make([]TextID, len(ids))
+	for i, id := range ids {
+		list[i] = TextID(id)
+	}
+	return list
 }
 
 // Users lists the users by uid.

@@ -38,17 +38,8 @@ func (c *call) failover(o *object, shards []int) (any, error) {
 	if err := o.err(); err != nil {
 		return nil, err
 	}
-	if len(shards) == 0 {
-		return nil, cluster.Refuse(CodeShardsRequired, "give shard_uids", "no shards were named")
-	}
-	var unknown cluster.Refusals
-	for _, id := range shards {
-		if _, ok := c.view.Shards[id]; !ok {
-			unknown = append(unknown, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%d", id))
-		}
-	}
-	if len(unknown) > 0 {
-		return nil, unknown
+	if err := c.known(shards); err != nil {
+		return nil, err
 	}
 	a := cluster.Action{
 		ID: uuid.NewString(), Name: cluster.ShardFailover, Database: c.view.Shards[shards[0]].Range.Database,

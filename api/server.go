@@ -123,6 +123,8 @@ func (s *Server) routes() []route {
 		{"GET /v1/shards", see, reading, getShards, nil},
 		{"GET /v1/shards/{uid}", see, reading, getShard, nil},
 		{"POST /v1/shards/{uid}/actions/failover", changeDatabase, atLeader, postShardFailover, nil},
+		{"POST /v1/shards/{uid}/actions/migrate", changeDatabase, atLeader, postShardMigrate, nil},
+		{"POST /v1/shards/actions/migrate", changeDatabase, atLeader, postShardsMigrate, nil},
 		{"POST /v1/shards/actions/failover", changeDatabase, atLeader, postShardsFailover, nil},
 	}
 }

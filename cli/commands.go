@@ -25,6 +25,8 @@ func commands() []command {
 		{pattern: "node <node> snapshot restore <name>", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
 		{pattern: "failover (shard <shard>...) [db <db>] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
+		{pattern: "migrate (shard <shard>...) (target_node <node>) [preserve_roles] {override_policy} {db} {node} {all_shards} {all_master_shards}" +
+			" {all_slave_shards} {endpoint_to_shards}", help: "Move shards to a node", run: migrate},
 
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},

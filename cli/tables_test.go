@@ -57,7 +57,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// cells are the cells of one column of the table.
+// cells are those of one column of the table.
 func cells(text string, column int) (list []string) {
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n")[2:] {
 		list = append(list, strings.Fields(line)[column])

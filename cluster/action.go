@@ -16,6 +16,8 @@ const (
 	SnapshotRestore ActionName = "snapshot_restore"
 	// ShardFailover makes the replicas of named masters of one database masters.
 	ShardFailover ActionName = "shard_failover"
+	// MigrateShards brings named shards to the action's node.
+	MigrateShards ActionName = "migrate_shards"
 )
 
 // ActionStatus is where an action is in its life.
@@ -130,6 +132,8 @@ type MaintenanceOptions struct {
 	EvictDatabases []int `json:"evict_dbs,omitempty"`
 	// Shards are those that an action on shards is about.
 	Shards []int `json:"shard_uids,omitempty"`
+	// PreserveRoles has masters that migrate be masters again.
+	PreserveRoles bool `json:"preserve_roles,omitempty"`
 }
 
 // KeepsSlaves reports whether slaves of the database stay on the node. Masters

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An operator fails masters over and hands the lead of the cluster on, while
+// An operator fails masters over, moves a shard and hands the lead on, while
 // clients write: they see nothing of it.
 func TestMastersMoveByHand(t *testing.T) {
 	if testing.Short() {
@@ -27,6 +27,12 @@ func TestMastersMoveByHand(t *testing.T) {
 		if err := clients.goOn(ctx); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if said, err := c.Ask(ctx, 2, "migrate", "shard", "11", "target_node", "3"); err != nil || !strings.HasSuffix(said, "\ncompleted - migrate_shards\nDone\n") {
+		t.Errorf("migrate: %q, %v", said, err)
+	}
+	if err := clients.goOn(ctx); err != nil {
+		t.Fatal(err)
 	}
 	if said, err := c.Ask(ctx, 1, "status", "shards", "db", "orders", "sort", "ROLE", "ID"); err != nil || strings.Index(said, "redis:2 ") > strings.Index(said, "redis:1 ") {
 		t.Errorf("redis:2 is to be master instead of redis:1: %v\n%s", err, said)

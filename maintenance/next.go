@@ -71,8 +71,8 @@ func (t *turn) next() step {
 		return t.off()
 	case t.a.Name == cluster.SnapshotRestore:
 		return t.bringBack()
-	case t.a.Name == cluster.ShardFailover:
-		return t.failovers()
+	case t.a.Name == cluster.ShardFailover, t.a.Name == cluster.MigrateShards:
+		return t.onShards()
 	}
 	return t.fail(cluster.Refuse(cluster.CodeUnsupported, "", "action %s does not exist", t.a.Name), nil)
 }

@@ -67,6 +67,8 @@ func before(name cluster.ActionName) []question {
 		return beforeRestore
 	case cluster.ShardFailover:
 		return beforeFailover
+	case cluster.MigrateShards:
+		return beforeMigrate
 	}
 	return beforeOn
 }

@@ -137,8 +137,12 @@ func (s *scenario) run(line string) string {
 		s.tick()
 	case "on", "off":
 		return s.action(w)
-	case "failover":
-		a, err := s.request(cluster.ShardFailover, 0, options(w), "")
+	case "failover", "migrate":
+		name := cluster.ShardFailover
+		if w.bare[0] == "migrate" {
+			name = cluster.MigrateShards
+		}
+		a, err := s.request(name, w.int("to", 0), options(w), "")
 		if err != nil {
 			return lines("", []string{"refused"}) + lines("  ", strings.Split(err.Error(), "\n"))
 		}
@@ -266,7 +270,7 @@ func options(w words) cluster.MaintenanceOptions {
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		SkipShardsRestore: w.has("skip_shards_restore"), SnapshotName: w.with["snapshot_name"], MaxConcurrent: w.int("max", 0),
 	}
-	o.Shards = w.list("shards")
+	o.Shards, o.PreserveRoles = w.list("shards"), w.has("preserve_roles")
 	o.EvictDatabases = w.list("evict_dbs")
 	if c := w.with["ignore_check"]; c != "" {
 		o.IgnoreChecks = strings.Split(c, ",")

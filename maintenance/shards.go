@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,15 +18,30 @@ var beforeFailover = []question{
 	{name: "replicas_in_sync", text: "every replica is in sync and on a node in service", answer: preflight.replicasReady},
 }
 
-// failovers makes the partners of the shards masters.
-func (t *turn) failovers() step {
+var beforeMigrate = []question{
+	{name: "node", text: "the node exists and answers", answer: preflight.nodeUp, alone: true},
+	{name: "shards", text: "the shards exist", answer: preflight.shardsExist, alone: true},
+	{name: "reports", text: "every live node reports", answer: preflight.heard, alone: true},
+	{name: "no_other_action", text: "nothing else is being done to the shards or their nodes", answer: preflight.unclaimedSources},
+	{name: "masters_up", text: "every shard has a master that serves", answer: preflight.shardsUp},
+	{name: "place", text: "every shard has its place on the node, and a master a replica in sync to fail over to", answer: preflight.migratable},
+}
+
+// onShards carries an action on shards: failovers, or migrations to its node.
+func (t *turn) onShards() step {
+	left, err := t.shardMoves()
 	if !t.a.Planned {
-		return t.attach(plan.Failovers(t.View, t.a.Options.Shards), nil)
+		if err != nil {
+			return t.fail(joined(err), nil)
+		}
+		return t.attach(left, nil)
 	}
 	if s := t.advance(); !s.rests() {
 		return s
 	}
-	left := plan.Failovers(t.View, t.a.Options.Shards)
+	if s := t.settle(); !s.rests() {
+		return s
+	}
 	if err := t.failure(); err != nil {
 		return t.fail(err, t.unmoved(left))
 	}
@@ -37,6 +53,14 @@ func (t *turn) failovers() step {
 
 func (t *turn) waiting() []cluster.Move {
 	return slices.DeleteFunc(slices.Clone(t.a.Moves), func(m cluster.Move) bool { return m.Status != cluster.MoveWaiting })
+}
+
+// shardMoves are those that bring about what was asked for, from how things are now.
+func (t *turn) shardMoves() ([]cluster.Move, error) {
+	if t.a.Name == cluster.MigrateShards {
+		return plan.Migrations(t.View, t.a.Options.Shards, t.a.Node, t.a.Options.PreserveRoles)
+	}
+	return plan.Failovers(t.View, t.a.Options.Shards), nil
 }
 
 // unswapped says which shards are not seen in their roles yet.
@@ -89,7 +113,7 @@ func (p preflight) unclaimedShards() cluster.Refusals {
 func (p preflight) shardsUp() cluster.Refusals {
 	var list cluster.Refusals
 	for _, id := range p.o.Shards {
-		list = append(list, p.serves(p.Shards[id])...)
+		list = append(list, p.serves(p.Shards[p.Ranges[p.Shards[id].Range].Master.Shard])...)
 	}
 	return list
 }
@@ -102,6 +126,46 @@ func (p preflight) replicasReady() cluster.Refusals {
 				"redis:%d can not fail over: redis:%d on node:%d %s", m.Old, m.Shard, m.To, why))
 		} else if err := plan.Fits(p.View, m); err != nil {
 			list = append(list, joined(err))
+		}
+	}
+	return list
+}
+
+func (p preflight) shardsExist() cluster.Refusals {
+	var list cluster.Refusals
+	for _, id := range p.o.Shards {
+		if _, ok := p.Shards[id]; !ok {
+			list = append(list, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%d", id))
+		}
+	}
+	return list
+}
+
+// unclaimedSources refuses shards of a node that is being emptied or filled, too:
+// that action has plans for them.
+func (p preflight) unclaimedSources() cluster.Refusals {
+	list := p.unclaimedShards()
+	for _, id := range p.o.Shards {
+		from := p.NodeOf(p.Shards[id])
+		if a, running := p.RunningOn(from); running && from != p.id {
+			list = append(list, cluster.Refuse(cluster.CodeBusy, "wait for it to end: haulout cluster running_actions",
+				"redis:%d is busy: %s is %s on node:%d", id, a.Name, a.Status, from))
+		}
+	}
+	return list
+}
+
+func (p preflight) migratable() cluster.Refusals {
+	var list cluster.Refusals
+	moves, err := plan.Migrations(p.View, p.o.Shards, p.id, p.o.PreserveRoles)
+	errors.As(err, &list)
+	for _, m := range moves {
+		if m.Kind != cluster.Failover || len(m.After) > 0 {
+			continue
+		}
+		if why := unsynced(p.View, p.Instances[p.Shards[m.Shard].Instance]); why != "" {
+			list = append(list, cluster.Refuse(cluster.CodeNotInSync, "wait until it is in sync: haulout status shards",
+				"redis:%d can not fail over before it moves: redis:%d on node:%d %s", m.Old, m.Shard, m.To, why))
 		}
 	}
 	return list

@@ -34,6 +34,22 @@ func TestFailoverGoesOnAfterACrashBehindEveryCommand(t *testing.T) {
 	}
 }
 
+func TestMigrationGoesOnAfterACrashBehindEveryCommand(t *testing.T) {
+	for quota := 0; ; quota++ {
+		w := whole(t)
+		id := w.enqueue(cluster.MigrateShards, 3, cluster.MaintenanceOptions{Shards: []int{1}, PreserveRoles: true}, "")
+		w.quota = quota
+		w.carry()
+		s := w.board.Shards[1]
+		if a := w.board.Actions[id]; a.Status != cluster.ActionCompleted || w.board.NodeOf(s) != 3 || w.board.RoleOf(s) != cluster.Master {
+			t.Fatalf("crash behind %d commands: %+v\n%s", quota, a, w)
+		}
+		if w.crashes == 0 {
+			return
+		}
+	}
+}
+
 // Whatever has the shard's slots in hand keeps others away.
 func TestFailoverRefusesBusyShards(t *testing.T) {
 	w := whole(t)
@@ -42,6 +58,10 @@ func TestFailoverRefusesBusyShards(t *testing.T) {
 	err := maintenance.Refusals(maintenance.Preflight(w.view(), 0, cluster.ShardFailover, cluster.MaintenanceOptions{Shards: []int{1}}))
 	if err == nil || cluster.CodeOf(err) != cluster.CodeBusy {
 		t.Errorf("a shard whose partner is being moved: %v", err)
+	}
+	err = maintenance.Refusals(maintenance.Preflight(w.view(), 3, cluster.MigrateShards, cluster.MaintenanceOptions{Shards: []int{2}}))
+	if err == nil || cluster.CodeOf(err) != cluster.CodeBusy {
+		t.Errorf("a shard of a node that is being emptied: %v", err)
 	}
 	other := cluster.EnqueueAction{Action: cluster.Action{ID: "x", Name: cluster.ShardFailover, Database: 1}}
 	w.apply(other)

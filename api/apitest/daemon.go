@@ -197,7 +197,7 @@ func (d *Daemon) StartAction(ctx context.Context, a cluster.Action) error {
 	if d.Refuse != nil {
 		return d.Refuse
 	}
-	if a.Name == cluster.ShardFailover {
+	if a.Name == cluster.ShardFailover || a.Name == cluster.MigrateShards {
 		if err := maintenance.Refusals(maintenance.Preflight(d.View(), a.Node, a.Name, a.Options)); err != nil {
 			return err
 		}

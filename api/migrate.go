@@ -1,0 +1,69 @@
+package api
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+func postShardMigrate(c *call) (any, error) {
+	s, err := c.shard()
+	if err != nil {
+		return nil, err
+	}
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	return c.migrate(o, []int{s.ID})
+}
+
+func postShardsMigrate(c *call) (any, error) {
+	o, err := readObject(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	return c.migrate(o, o.uids("shard_uids"))
+}
+
+// migrate starts the action that brings the shards to the node.
+func (c *call) migrate(o *object, shards []int) (any, error) {
+	a := cluster.Action{ID: uuid.NewString(), Name: cluster.MigrateShards, By: c.id.Name, Created: c.view.Now}
+	a.Options.Shards = shards
+	faults, given := len(*o.faults), false
+	if a.Node, given = o.uid("target_node_uid"); !given && len(*o.faults) == faults {
+		o.refuse(badRequest("give the uid of a node", "target_node_uid is missing"))
+	}
+	o.flag("preserve_roles", &a.Options.PreserveRoles)
+	o.neutral("override_rack_policy", "false")
+	o.neutral("dry_run", "false")
+	o.rest("max_concurrent_bdb_migrations")
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	if err := c.known(shards); err != nil {
+		return nil, err
+	}
+	if err := c.leader.StartAction(c.Context(), a); err != nil {
+		return nil, err
+	}
+	c.view = c.leader.View()
+	return Triggered{ActionUID: a.ID, Description: "Migrate was triggered"}, nil
+}
+
+// known refuses no shards at all, and those that do not exist.
+func (c *call) known(shards []int) error {
+	if len(shards) == 0 {
+		return cluster.Refuse(CodeShardsRequired, "give shard_uids", "no shards were named")
+	}
+	var unknown cluster.Refusals
+	for _, id := range shards {
+		if _, ok := c.view.Shards[id]; !ok {
+			unknown = append(unknown, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%d", id))
+		}
+	}
+	if len(unknown) > 0 {
+		return unknown
+	}
+	return nil
+}
