@@ -83,10 +83,12 @@ func (c *call) actionName() (cluster.ActionName, error) {
 	switch name := c.PathValue("action"); name {
 	case string(cluster.MaintenanceOn), string(cluster.MaintenanceOff), string(cluster.SnapshotRestore):
 		return cluster.ActionName(name), nil
-	case "remove", "remove_node", "enslave_node":
+	case "remove", string(cluster.RemoveNode):
+		return cluster.RemoveNode, nil
+	case "enslave_node":
 		return "", cluster.Refuse(cluster.CodeUnsupported, "use maintenance_on to empty a node", "the node action %s is not supported yet", name)
 	default:
-		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off or snapshot_restore", "there is no node action %q", name)
+		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off, snapshot_restore or remove", "there is no node action %q", name)
 	}
 }
 
@@ -105,6 +107,9 @@ func postAction(c *call) (any, error) {
 	}
 	dry := c.dryRun(o)
 	a, notes := c.takeAction(o, name)
+	if name == cluster.RemoveNode {
+		notes = append(notes, maintenance.RemovalNotes(c.view, n.ID)...)
+	}
 	if err := o.err(); err != nil {
 		return nil, err
 	}
@@ -132,6 +137,10 @@ func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action,
 		a.Until = c.takeEnd(o)
 	case cluster.MaintenanceOff:
 		takeOff(o, &a.Options)
+	case cluster.RemoveNode:
+		if o.flag("wait_for_persistence", new(bool)) {
+			notes = append(notes, noPersistence)
+		}
 	default:
 		o.text("snapshot_name", &a.Options.SnapshotName)
 	}
@@ -208,6 +217,8 @@ func (c *call) takeEnd(o *object) time.Time {
 }
 
 const noActiveActive = "evict_active_active_replica has no effect: there are no Active-Active databases here"
+
+const noPersistence = "wait_for_persistence has no effect: a node is removed only when it carries nothing"
 
 // takeOn returns what has no effect, explained.
 func takeOn(o *object, options *cluster.MaintenanceOptions) (notes []string) {

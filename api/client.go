@@ -252,7 +252,7 @@ func (c *Client) DeleteSnapshot(ctx context.Context, node int, name string) (Sna
 	return out, c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/nodes/%d/snapshots/%s", node, url.PathEscape(name)), nil, &out)
 }
 
-// StartMaintenance starts maintenance_on, maintenance_off or snapshot_restore of a node.
+// StartMaintenance starts an action of a node.
 func (c *Client) StartMaintenance(ctx context.Context, node int, name cluster.ActionName, r MaintenanceRequest) (Queued, error) {
 	var out Queued
 	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/actions/%s", node, name), r, &out)

@@ -155,7 +155,10 @@ func promised(v cluster.View, node int) int64 {
 }
 
 func liveness(v cluster.View, node int) string {
-	if v.Alive[node] {
+	switch {
+	case v.Nodes[node].Removing != "":
+		return "decommissioning"
+	case v.Alive[node]:
 		return "active"
 	}
 	return "down"

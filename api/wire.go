@@ -288,6 +288,7 @@ type MaintenanceRequest struct {
 	Reason            string   `json:"reason,omitempty"`
 	EvictDatabases    []string `json:"evict_dbs,omitempty"` // ids, db:<id>, or names
 	For               string   `json:"for,omitempty"`       // see ParseDuration
+	WaitPersistence   *bool    `json:"wait_for_persistence,omitempty"`
 }
 
 // TuneNode is the body of PUT /v1/nodes/{uid}. Nil leaves a setting alone.

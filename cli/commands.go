@@ -24,6 +24,9 @@ func commands() []command {
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 		{pattern: "node <node> snapshot restore <name>", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
+		{pattern: "node <node> remove [wait_for_persistence enabled|disabled] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run]",
+			help: "Take a node that carries nothing out of the cluster, alive or not", run: nodeRemove},
+
 		{pattern: "failover (shard <shard>...) [db <db>] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
 		{pattern: "migrate (shard <shard>...) (target_node <node>) [preserve_roles] {override_policy} {db} {node} {all_shards} {all_master_shards}" +
 			" {all_slave_shards} {endpoint_to_shards}", help: "Move shards to a node", run: migrate},

@@ -26,6 +26,20 @@ func maintenanceOff(s *session, w words) error {
 	})
 }
 
+func nodeRemove(s *session, w words) error {
+	return s.maintain(w, cluster.RemoveNode, api.MaintenanceRequest{
+		WaitPersistence: choice(w, "wait_for_persistence"), Cause: w.text("cause"), Reason: w.text("reason"),
+	})
+}
+
+// spoken is the action's name in transcripts.
+func spoken(name cluster.ActionName) cluster.ActionName {
+	if name == cluster.RemoveNode {
+		return "remove"
+	}
+	return name
+}
+
 func choice(w words, name string) *bool {
 	if !w.has(name) {
 		return nil
@@ -51,7 +65,7 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 		return err
 	}
 	s.tellNotes(queued.Notes)
-	t := &transcript{session: s, name: name, node: node, task: queued.TaskID, quiet: s.flags.json, moves: map[int]string{}}
+	t := &transcript{session: s, name: spoken(name), node: node, task: queued.TaskID, quiet: s.flags.json, moves: map[int]string{}}
 	if overwritten != nil {
 		t.line("Found snapshot from %s, overwriting the snapshot", overwritten.Created.UTC().Format(time.RFC3339))
 	}

@@ -18,6 +18,8 @@ const (
 	ShardFailover ActionName = "shard_failover"
 	// MigrateShards brings named shards to the action's node.
 	MigrateShards ActionName = "migrate_shards"
+	// RemoveNode takes a node that carries nothing out of the cluster for good.
+	RemoveNode ActionName = "remove_node"
 )
 
 // ActionStatus is where an action is in its life.
@@ -163,7 +165,7 @@ type Action struct {
 	Snapshot string             `json:"snapshot,omitempty"`
 	// SnapshotReused says that the snapshot is an earlier one, kept.
 	SnapshotReused bool   `json:"snapshot_reused,omitempty"`
-	Marked         bool   `json:"marked,omitempty"` // the hold or the return stands on the node
+	Marked         bool   `json:"marked,omitempty"` // the hold, the return or the removal stands on the node
 	Planned        bool   `json:"planned,omitempty"`
 	Moves          []Move `json:"moves,omitempty"`
 	// Cancel is set once somebody asked to cancel it.

@@ -40,7 +40,7 @@ func (a Action) entry(at time.Time, what, severity, text string) Entry {
 		kind = "bdb_"
 	}
 	return Entry{
-		Time: at, Type: kind + string(a.Name) + "_" + what, Severity: severity, Node: a.Node, Database: a.Database,
+		Time: at, Type: kind + strings.TrimSuffix(string(a.Name), "_node") + "_" + what, Severity: severity, Node: a.Node, Database: a.Database,
 		Action: a.ID, By: a.By, Cause: a.Cause, Reason: a.Reason, Text: text,
 	}
 }
@@ -425,10 +425,15 @@ func (c FailAction) Apply(b *Board) (Change, error) {
 	}
 	change := Change{Put: []Object{a}, Log: []Entry{a.entry(c.At, string(c.Status), severity,
 		fmt.Sprintf("%s of %s %s: %s", a.Name, a.Subject(), c.Status, c.Error.Error()))}}
-	if n, ok := b.Nodes[a.Node]; ok && n.Maintenance != nil && n.Maintenance.Returning == a.ID {
+	n, ok := b.Nodes[a.Node]
+	switch {
+	case ok && n.Maintenance != nil && n.Maintenance.Returning == a.ID:
 		m := *n.Maintenance
 		m.Returning = ""
 		n.Maintenance = &m
+		change.Put = append(change.Put, n)
+	case ok && n.Removing == a.ID:
+		n.Removing = ""
 		change.Put = append(change.Put, n)
 	}
 	return change, nil

@@ -53,12 +53,14 @@ type AddNode struct {
 func (c AddNode) Apply(b *Board) (Change, error) {
 	for _, n := range Sorted(b.Nodes) {
 		switch {
+		case n.Removing != "" && (n.Identity == c.Node.Identity || n.Address == c.Node.Address):
+			return Change{}, Refuse(CodeJoinRefused, "try again when it is gone, with an empty data folder", "node:%d at %s is being removed", n.ID, n.Address)
 		case n.Identity == c.Node.Identity && n.Address == c.Node.Address:
 			return Change{}, nil
 		case n.Identity == c.Node.Identity:
 			return Change{}, Refuse(CodeJoinRefused, "start it with the address it had", "this host is node:%d at %s already", n.ID, n.Address)
 		case n.Address == c.Node.Address:
-			return Change{}, Refuse(CodeJoinRefused, "start that host with its own data folder, or join with another address",
+			return Change{}, Refuse(CodeJoinRefused, fmt.Sprintf("start that host with its own data folder; if that is lost: haulout node %d remove", n.ID),
 				"address %s belongs to node:%d", n.Address, n.ID)
 		}
 	}

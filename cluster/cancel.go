@@ -23,6 +23,9 @@ func (c CancelAction) Apply(b *Board) (Change, error) {
 		return Change{}, err
 	case a.Status.Ended():
 		return Change{}, Refuse(CodeStale, "there is nothing to cancel", "%s of %s has ended: it is %s", a.Name, a.Subject(), a.Status)
+	case a.Name == RemoveNode && a.Marked:
+		return Change{}, Refuse(CodeBusy, "let it end; the host can join again with an empty data folder",
+			"the removal of node:%d can not be cancelled any more", a.Node)
 	case a.Cancel != nil:
 		return Change{}, nil
 	case a.Status == ActionQueued:

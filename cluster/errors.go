@@ -60,6 +60,9 @@ const (
 	CodeHandoverFailed        Code = "handover_failed"
 	CodeDeadline              Code = "deadline_passed"
 	CodeShardLost             Code = "shard_lost"
+	CodeIsMaster              Code = "node_is_cluster_master"
+	CodeLastNode              Code = "last_node"
+	CodeNodeRemoved           Code = "node_removed"
 )
 
 // Error is the one error type that reaches people. Message says what and

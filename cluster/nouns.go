@@ -82,6 +82,10 @@ type Node struct {
 	// DownSince is when the leader saw that the node's lease had ended; zero while it stands.
 	DownSince time.Time `json:"down_since,omitzero"`
 
+	// Removing is the id of the remove_node action that is taking the node out of
+	// the cluster.
+	Removing string `json:"removing,omitempty"`
+
 	// Maintenance is set while the node is out of service.
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
 }
@@ -90,7 +94,7 @@ type Node struct {
 func (n Node) Key() Key { return Key{KindNode, strconv.Itoa(n.ID)} }
 
 // Closed reports whether nothing new may be placed on the node.
-func (n Node) Closed() bool { return n.QuorumOnly || n.Maintenance != nil }
+func (n Node) Closed() bool { return n.QuorumOnly || n.Maintenance != nil || n.Removing != "" }
 
 // Maintenance is the mark on a node that is out of service, and who keeps it out.
 type Maintenance struct {

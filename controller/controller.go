@@ -302,13 +302,14 @@ func (c *Controller) setLeading(leading bool) {
 // term is one time in office.
 type term struct {
 	*Controller
-	epoch  int64
-	since  time.Time
-	ctx    context.Context
-	orders map[string]*order // by hand-over
-	wait   sync.WaitGroup    // for the goroutines that carry orders
-	member bool              // whether the membership is being settled
-	leaves bool              // whether the office is being handed on
+	epoch   int64
+	since   time.Time
+	ctx     context.Context
+	orders  map[string]*order // by hand-over
+	wait    sync.WaitGroup    // for the goroutines that carry orders
+	member  bool              // whether the membership is being settled
+	leaves  bool              // whether the office is being handed on
+	removes bool              // whether a node is being removed
 }
 
 // heardAll reports whether every live node has reported to this leader, or has
@@ -320,7 +321,8 @@ func (t *term) heardAll(v cluster.View) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for node := range v.Alive {
-		if _, heard := t.heardAt[node]; !heard && !v.Down(node) {
+		_, heard := t.heardAt[node]
+		if _, member := v.Nodes[node]; member && !heard && !v.Down(node) {
 			return false
 		}
 	}
@@ -354,6 +356,7 @@ func (t *term) turn() error {
 		}
 		t.sendOrders(v)
 		t.settleMembers(v)
+		t.removeNodes(v)
 		t.stepDown(v)
 		done, err := t.step(v)
 		if err != nil || done {
@@ -380,10 +383,12 @@ func (t *term) trim() {
 }
 
 // stepDown hands the office on when this node goes out of service and was asked
-// to lead no more. The action survives: the next leader goes on with it.
+// to lead no more, or is to be removed. The action survives: the next leader goes
+// on with it.
 func (t *term) stepDown(v cluster.View) {
 	asked := func(a cluster.Action) bool {
-		return !a.Status.Ended() && a.Node == t.cfg.Node && a.Name == cluster.MaintenanceOn && a.Options.DemoteNode
+		leave := a.Name == cluster.RemoveNode && a.Marked || a.Name == cluster.MaintenanceOn && a.Options.DemoteNode
+		return leave && !a.Status.Ended() && a.Node == t.cfg.Node
 	}
 	if t.leaves || !slices.ContainsFunc(v.ActionsByAge(), asked) {
 		return

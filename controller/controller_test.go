@@ -82,6 +82,9 @@ type hands struct {
 	orders []cluster.Order
 	nodes  []int
 	answer func(n int, o cluster.Order) (cluster.Outcome, error)
+	// removed are the nodes to be let go by the quorum, refusals what it says at first.
+	removed  []int
+	refusals []error
 }
 
 func (h *hands) Handover(_ context.Context, node int, o cluster.Order) (cluster.Outcome, error) {
@@ -100,6 +103,16 @@ func (h *hands) got() ([]cluster.Order, []int) {
 
 func (h *hands) Members(context.Context) ([]Member, error) { return nil, nil }
 func (h *hands) Promote(context.Context, ...uint64) error  { return nil }
+
+func (h *hands) Remove(_ context.Context, n cluster.Node) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.removed = append(h.removed, n.ID)
+	if len(h.removed) <= len(h.refusals) {
+		return h.refusals[len(h.removed)-1]
+	}
+	return nil
+}
 
 var (
 	one = cluster.InstanceID{Shard: 1, Incarnation: 1}

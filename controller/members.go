@@ -2,9 +2,11 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
 )
 
 // Member is etcd's word on one member of the quorum.
@@ -18,7 +20,13 @@ type Membership interface {
 	Members(ctx context.Context) ([]Member, error)
 	// Promote makes learners voters, back to back, once they are in sync.
 	Promote(ctx context.Context, ids ...uint64) error
+	// Remove takes whatever member the node has out of the quorum; it is no error
+	// if it has none. It is refused (quorum_would_be_lost) if too few would be left.
+	Remove(ctx context.Context, n cluster.Node) error
 }
+
+// removeEvery is the pause after an attempt to remove a node that failed.
+const removeEvery = 2 * time.Second
 
 // settleMembers promotes learners two at a time, so that the number of voters
 // stays odd: 1, 3 or 5. Interrupted, the next look finishes it.
@@ -46,7 +54,7 @@ func (t *term) learners(v cluster.View) (ids []uint64, halfway bool) {
 		switch {
 		case n.Membership == cluster.Voter:
 			voters++
-		case n.Membership == cluster.Learner && v.Alive[n.ID]:
+		case n.Membership == cluster.Learner && v.Alive[n.ID] && n.Removing == "":
 			ids = append(ids, n.MemberID)
 		}
 	}
@@ -74,5 +82,45 @@ func (t *term) recordMembers(ctx context.Context) {
 				t.cfg.Logger.Warn("membership not recorded", "node", n.ID, "error", err)
 			}
 		}
+	}
+}
+
+// removeNodes has the quorum let go of a node that is being removed, and then
+// takes it off the board. Interrupted, the next look finishes it, maybe another
+// leader's: a member that is gone already is no error.
+func (t *term) removeNodes(v cluster.View) {
+	for _, a := range v.ActionsByAge() {
+		if t.removes || a.Node == t.cfg.Node || !maintenance.MayLeave(v, a) {
+			continue
+		}
+		t.removes = true
+		t.wait.Go(func() { t.removeNode(a, v.Nodes[a.Node]) })
+	}
+}
+
+// removeNode commits what became of the removal. Only a refusal of the quorum
+// ends it; after any other failure the member may be gone, so it is tried again.
+func (t *term) removeNode(a cluster.Action, n cluster.Node) {
+	ctx, cancel := context.WithTimeout(t.ctx, 30*time.Second)
+	defer cancel()
+	err := t.cfg.Members.Remove(ctx, n)
+	var refused *cluster.Error
+	errors.As(err, &refused)
+	var end cluster.Command = nothing{}
+	switch {
+	case err == nil:
+		end = cluster.CompleteRemoval{At: time.Now().UTC(), Action: a.ID}
+	case cluster.CodeOf(err) == cluster.CodeQuorumWouldBeLost:
+		end = cluster.FailAction{At: time.Now().UTC(), Action: a.ID, Status: cluster.ActionFailed, Error: refused}
+	default:
+		t.cfg.Logger.Warn("the quorum did not let the node go yet", "node", n.ID, "error", err)
+		select {
+		case <-t.ctx.Done():
+		case <-time.After(removeEvery):
+		}
+	}
+	err = t.Decide(t.ctx, func(cluster.View) (cluster.Command, error) { t.removes = false; return end, nil })
+	if err != nil && t.ctx.Err() == nil {
+		t.cfg.Logger.Warn("the end of the removal was not committed", "node", n.ID, "error", err)
 	}
 }

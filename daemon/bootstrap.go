@@ -288,7 +288,7 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by st
 			"the quorum reaches %s at %s, and this host says %s", j.Node.Address, want, j.PeerURL)
 	}
 	// What the cluster decides is not the joiner's to say.
-	j.Node.Membership, j.Node.MemberID, j.Node.Maintenance, j.Node.QuorumOnly = cluster.Client, 0, nil, false
+	j.Node.Membership, j.Node.MemberID, j.Node.Maintenance, j.Node.QuorumOnly, j.Node.Removing = cluster.Client, 0, nil, false, ""
 	r.joins.Lock()
 	defer r.joins.Unlock()
 	if err := r.controller.Decide(ctx, func(v cluster.View) (cluster.Command, error) {

@@ -22,6 +22,8 @@ import (
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/engine"
 	"github.com/haulout/haulout/peer"
+	"github.com/haulout/haulout/proxy"
+	"github.com/haulout/haulout/store"
 )
 
 // Daemon is one host's. Safe for concurrent use.
@@ -77,10 +79,31 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		case <-ctx.Done():
 			return nil
 		case r := <-d.enter:
-			return r.run(ctx)
+			return d.explain(r.run(ctx))
 		}
 	})
 	return group.Wait()
+}
+
+// explain says what to do on a host that the cluster has removed, and ends its
+// proxy, which serves nothing any more.
+func (d *Daemon) explain(err error) error {
+	if !errors.Is(err, store.ErrRemoved) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	p := proxy.NewClient(d.cfg.proxySocket())
+	defer p.Close()
+	if err := p.Quit(ctx); err != nil {
+		d.log.Info("the proxy was not told to end", "error", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	removed := cluster.Refuse(cluster.CodeNodeRemoved, "to use it again, start it with an empty data folder and let it join; "+d.cfg.Data+" is of no use any more",
+		"this host was node:%d and has been removed from cluster %s", d.id.Node, d.id.Cluster)
+	d.log.Error("removed from the cluster", "node", d.id.Node, "cluster", d.id.Cluster, "data", d.cfg.Data, "hint", removed.Hint)
+	return removed
 }
 
 func (d *Daemon) local() api.LocalNode {

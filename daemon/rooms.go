@@ -58,7 +58,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	r.client = peer.NewClient(clientTLS)
 	r.server = peer.NewServer(at(d.cfg.Address, d.cfg.PeerPort), serverTLS, d.log)
 	r.controller = controller.New(controller.Config{
-		Node: node, Store: st, Executor: r, Members: members{st},
+		Node: node, Store: st, Executor: r, Members: members{r},
 		HandOn: st.TransferLeadership, Logger: d.log.With("room", "controller"),
 	})
 	r.agent = agent.New(agent.Config{
@@ -208,7 +208,7 @@ func (r *rooms) Handover(ctx context.Context, node int, o cluster.Order) (out cl
 }
 
 // members lets the controller change who votes.
-type members struct{ store *store.Store }
+type members struct{ *rooms }
 
 // Members implements controller.Membership.
 func (m members) Members(ctx context.Context) ([]controller.Member, error) {
@@ -226,6 +226,26 @@ func (m members) Members(ctx context.Context) ([]controller.Member, error) {
 // Promote implements controller.Membership.
 func (m members) Promote(ctx context.Context, ids ...uint64) error {
 	return m.store.Promote(ctx, ids...)
+}
+
+// Remove implements controller.Membership. No host joins meanwhile, so that a
+// member which is just being added is seen, whether the board knows it or not:
+// an address belongs to one node.
+func (m members) Remove(ctx context.Context, n cluster.Node) error {
+	m.joins.Lock()
+	defer m.joins.Unlock()
+	list, err := m.store.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, member := range list {
+		if member.ID == n.MemberID || member.PeerURL == store.PeerURL(n.Address, m.cfg.EtcdPeerPort) {
+			if err := m.store.RemoveMember(ctx, member.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // startProxy starts the host's proxy in a session of its own, so that it

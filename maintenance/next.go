@@ -73,6 +73,8 @@ func (t *turn) next() step {
 		return t.bringBack()
 	case t.a.Name == cluster.ShardFailover, t.a.Name == cluster.MigrateShards:
 		return t.onShards()
+	case t.a.Name == cluster.RemoveNode:
+		return t.remove()
 	}
 	return t.fail(cluster.Refuse(cluster.CodeUnsupported, "", "action %s does not exist", t.a.Name), nil)
 }

@@ -69,6 +69,8 @@ func before(name cluster.ActionName) []question {
 		return beforeFailover
 	case cluster.MigrateShards:
 		return beforeMigrate
+	case cluster.RemoveNode:
+		return beforeRemove
 	}
 	return beforeOn
 }

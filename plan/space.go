@@ -149,6 +149,8 @@ func (sp *space) closed(node int, home bool) string {
 		return fmt.Sprintf("there is no node:%d", node)
 	case !sp.v.Alive[node]:
 		return fmt.Sprintf("node:%d is down", node)
+	case n.Removing != "":
+		return fmt.Sprintf("node:%d is being removed", node)
 	case n.QuorumOnly:
 		return fmt.Sprintf("node:%d is quorum-only", node)
 	case n.Maintenance != nil && !home:

@@ -12,9 +12,10 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-// ErrRemoved is returned by [Store.Run] when the quorum has removed this
-// member. Its data is of no use any more: see [SetAside].
-var ErrRemoved = errors.New("this node's member was removed from the quorum")
+// ErrRemoved is returned by [Store.Run] when the cluster has removed this node:
+// its member from the quorum, or, of one without a member, the node from the
+// board. Its data is of no use any more: see [SetAside].
+var ErrRemoved = errors.New("this node was removed from the cluster")
 
 const quorumHint = "check that a majority of the voting nodes is up and reachable"
 

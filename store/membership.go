@@ -202,6 +202,25 @@ func (s *Store) RemoveMember(ctx context.Context, memberID uint64) error {
 	return membershipFailure(fmt.Sprintf("remove member %x", memberID), err)
 }
 
+// watchRemoval ends with [ErrRemoved] when this node's id was given out and the
+// board has no such node any more. A member learns that from the quorum itself.
+func (s *Store) watchRemoval(ctx context.Context, l *link) error {
+	if l.member != nil {
+		return nil
+	}
+	for {
+		now, changed := s.mirror.observe()
+		if _, there := now.board.Nodes[s.cfg.NodeID]; !there && s.cfg.NodeID != 0 && s.cfg.NodeID < now.board.Cluster.NextNode {
+			return ErrRemoved
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
 // retry repeats f while it fails with passing, or the quorum refuses because of
 // an earlier change, and returns the last error when ctx ends.
 func retry(ctx context.Context, passing error, f func() error) error {

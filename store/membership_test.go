@@ -122,6 +122,25 @@ func TestRemovedMemberSaysSo(t *testing.T) {
 	again.reached(t, one.Board().Revision)
 }
 
+// A node without a member is off the board: its daemon learns it at once, and
+// when it is started again.
+func TestRemovedClientSaysSo(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	one.commit(t, put(cluster.Cluster{ID: "c", NextNode: 5}, f.node(4, 0, cluster.Client)))
+	client := f.client4(t, 1)
+	one.commit(t, cluster.Change{Delete: []cluster.Key{f.node(4, 0, cluster.Client).Key()}})
+	if err := client.ended(t); !errors.Is(err, ErrRemoved) {
+		t.Errorf("Run of the removed client = %v", err)
+	}
+	c := f.config(t, 4)
+	c.HasMember, c.Endpoints = false, []string{f.clientURL(1)}
+	s, err := Open(c)
+	if err := f.run(t, s, err).ended(t); !errors.Is(err, ErrRemoved) {
+		t.Errorf("Run of the removed client, started again = %v", err)
+	}
+}
+
 func TestQuorumIsNotRemovedByMistake(t *testing.T) {
 	f := newFleet(t)
 	hosts := f.three(t)

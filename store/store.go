@@ -59,6 +59,7 @@ func (s *Store) Run(ctx context.Context) error {
 	g.Go(func() error { return s.mirror.run(ctx, l) })
 	g.Go(func() error { return s.keepLease(ctx, l) })
 	g.Go(func() error { return l.follow(ctx) })
+	g.Go(func() error { return s.watchRemoval(ctx, l) })
 	if l.member != nil {
 		g.Go(func() error { return l.member.watch(ctx) })
 	}

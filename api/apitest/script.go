@@ -100,6 +100,12 @@ func (s *Script) CompleteShards() {
 	s.d.Apply(cluster.CompleteShards{At: s.d.View().Now, Action: s.action.ID})
 }
 
+// Remove takes the node off the board.
+func (s *Script) Remove() {
+	at := s.d.View().Now
+	s.d.Apply(cluster.BeginRemoval{At: at, Action: s.action.ID}, cluster.CompleteRemoval{At: at, Action: s.action.ID})
+}
+
 // EndCancel ends an action that was cancelled, with all of it back.
 func (s *Script) EndCancel(p cluster.Proof) {
 	s.d.Apply(cluster.EndCancel{At: s.d.View().Now, Action: s.action.ID, Proof: &p})

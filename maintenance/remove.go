@@ -1,0 +1,137 @@
+package maintenance
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+var beforeRemove = []question{
+	{name: "node", text: "the node exists", answer: preflight.exists, alone: true},
+	{name: "not_the_last", text: "another node stays", answer: preflight.others, alone: true},
+	{name: "not_master", text: "another node is cluster master", answer: preflight.follows},
+	{name: "empty", text: "nothing is left on the node", answer: preflight.empty},
+	{name: "quorum", text: "a majority of the voting nodes that stay is up", answer: preflight.quorumWithout},
+}
+
+func (p preflight) exists() cluster.Refusals {
+	if _, ok := p.Nodes[p.id]; !ok {
+		return one(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", p.id)
+	}
+	return nil
+}
+
+func (p preflight) others() cluster.Refusals {
+	if len(p.Nodes) < 2 {
+		return one(cluster.CodeLastNode, "end its daemon and delete its data folder to give the cluster up", "node:%d is the last node of the cluster", p.id)
+	}
+	return nil
+}
+
+func (p preflight) follows() cluster.Refusals {
+	if p.Leader == p.id {
+		return one(cluster.CodeIsMaster, fmt.Sprintf("hand that over first: haulout node %d maintenance_mode on demote_node", p.id),
+			"node:%d is the cluster master", p.id)
+	}
+	return nil
+}
+
+// empty looks at the board, and at what a live node itself shows.
+func (p preflight) empty() cluster.Refusals {
+	if err := p.Removable(p.id); err != nil {
+		return cluster.Refusals{err}
+	}
+	if _, reported := p.Reports[p.id]; p.Alive[p.id] && !reported {
+		return one(cluster.CodeNodeDown, "try again in a moment", "node:%d did not report yet", p.id)
+	}
+	if left := lingering(p.View, p.id); p.Alive[p.id] && len(left) > 0 {
+		return one(cluster.CodeBusy, "try again in a moment", "%s", strings.Join(left, "; "))
+	}
+	return nil
+}
+
+// quorumWithout is the quorum's own rule: those that stay and are up must be a
+// majority of those that stay.
+func (p preflight) quorumWithout() cluster.Refusals {
+	if p.node.Membership != cluster.Voter {
+		return nil
+	}
+	stay, up := 0, 0
+	var absent []int
+	for _, n := range cluster.Sorted(p.Nodes) {
+		switch {
+		case n.ID == p.id || n.Membership != cluster.Voter:
+			continue
+		case p.Alive[n.ID]:
+			up++
+		default:
+			absent = append(absent, n.ID)
+		}
+		stay++
+	}
+	if need := stay/2 + 1; up < need {
+		hint := "let other nodes join first, until three vote"
+		if len(absent) > 0 {
+			hint = "bring " + nodes(absent) + " back first"
+		}
+		return one(cluster.CodeQuorumWouldBeLost, hint, "without node:%d, %d of %d voting nodes would be up, %d are needed", p.id, up, stay, need)
+	}
+	return nil
+}
+
+// RemovalNotes says what the cluster is like without the node, where that is
+// worth knowing before.
+func RemovalNotes(v cluster.View, node int) []string {
+	if v.Nodes[node].Membership != cluster.Voter {
+		return nil
+	}
+	voters := 0
+	for _, n := range v.Nodes {
+		if n.ID != node && n.Membership == cluster.Voter {
+			voters++
+		}
+	}
+	if voters == 0 || voters%2 == 1 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d nodes vote then, an even number, and the cluster bears the loss of %d of them: let another node join", voters, (voters-1)/2)}
+}
+
+// remove closes the node and then waits for the leader, which asks the quorum
+// to let it go.
+func (t *turn) remove() step {
+	if err := t.Removable(t.a.Node); err != nil {
+		return t.fail(err, nil)
+	}
+	if !t.a.Marked {
+		return do(cluster.BeginRemoval{At: t.Now, Action: t.a.ID})
+	}
+	switch missing := t.lingering(); {
+	case len(missing) > 0 && t.Now.After(t.a.Started.Add(settling)):
+		return t.fail(cluster.Refuse(cluster.CodeDeadline, "run it again", "%s", strings.Join(missing, "; ")), missing)
+	case len(missing) > 0:
+		return wait("%s", strings.Join(missing, "; "))
+	}
+	return wait("the quorum to let node:%d go", t.a.Node)
+}
+
+// lingering is what has to be seen of a live node before it is let go.
+func (t *turn) lingering() []string {
+	if !t.Alive[t.a.Node] {
+		return nil
+	}
+	if why := unseen(t.View, t.a.Node); why != "" {
+		return []string{why}
+	}
+	return lingering(t.View, t.a.Node)
+}
+
+// MayLeave reports whether the action removes a node that the quorum may let go
+// now: it is closed, nothing is on it, and, if it is up, that has been seen.
+func MayLeave(v cluster.View, a cluster.Action) bool {
+	if a.Name != cluster.RemoveNode || a.Status != cluster.ActionRunning || !a.Marked || v.Removable(a.Node) != nil {
+		return false
+	}
+	return len(newTurn(v, a, nil).lingering()) == 0
+}
