@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -311,21 +312,22 @@ func TestJoin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := api.Join(ctx, address, api.JoinCluster{Token: made.Token}, "hello"); err == nil || !strings.Contains(err.Error(), "not the one with the hash") {
+	if err := api.Join(ctx, address, api.JoinCluster{Token: made.Token}, "hello", nil); err == nil || !strings.Contains(err.Error(), "not the one with the hash") {
 		t.Errorf("a token with another CA's hash: %v", err)
 	}
 	token.CAHash = hash
 	right := token.String()
-	reply, err := api.Join(ctx, address, api.JoinCluster{Token: right}, "hello")
+	var reply json.RawMessage
+	err = api.Join(ctx, address, api.JoinCluster{Token: right}, "hello", &reply)
 	if err != nil || string(reply) != `{"welcome":true}` || d.Admitted != `"hello"` || d.AdmittedBy != apitest.Admin {
 		t.Errorf("%s, %v; admitted %s by %s", reply, err, d.Admitted, d.AdmittedBy)
 	}
 	token.Secret += "x"
-	if _, err := api.Join(ctx, address, api.JoinCluster{Token: token.String()}, "hello"); cluster.CodeOf(err) != cluster.CodeUnauthorized {
+	if err := api.Join(ctx, address, api.JoinCluster{Token: token.String()}, "hello", nil); cluster.CodeOf(err) != cluster.CodeUnauthorized {
 		t.Errorf("a wrong token: %v", err)
 	}
 	d.Pass(2 * time.Hour)
-	if _, err := api.Join(ctx, address, api.JoinCluster{Token: right}, "hello"); cluster.CodeOf(err) != cluster.CodeUnauthorized {
+	if err := api.Join(ctx, address, api.JoinCluster{Token: right}, "hello", nil); cluster.CodeOf(err) != cluster.CodeUnauthorized {
 		t.Errorf("an expired token: %v", err)
 	}
 
@@ -334,18 +336,18 @@ func TestJoin(t *testing.T) {
 		t.Errorf("fingerprint %s, %v", seen, err)
 	}
 	login := api.JoinCluster{Username: apitest.Admin, Password: apitest.Password, CAHash: strings.ToUpper("sha256:" + hash)}
-	if _, err := api.Join(ctx, address, login, "hello"); err != nil {
+	if err := api.Join(ctx, address, login, "hello", nil); err != nil {
 		t.Errorf("by password: %v", err)
 	}
 	login.Username = apitest.Viewer
-	if _, err := api.Join(ctx, address, login, "hello"); cluster.CodeOf(err) != cluster.CodeForbidden {
+	if err := api.Join(ctx, address, login, "hello", nil); cluster.CodeOf(err) != cluster.CodeForbidden {
 		t.Errorf("a viewer: %v", err)
 	}
 	login.Password = "wrong"
-	if _, err := api.Join(ctx, address, login, "hello"); cluster.CodeOf(err) != cluster.CodeUnauthorized {
+	if err := api.Join(ctx, address, login, "hello", nil); cluster.CodeOf(err) != cluster.CodeUnauthorized {
 		t.Errorf("a wrong password: %v", err)
 	}
-	if _, err := api.Join(ctx, "127.0.0.1:1", login, "hello"); err == nil || cluster.CodeOf(err) != cluster.CodeInternal {
+	if err := api.Join(ctx, "127.0.0.1:1", login, "hello", nil); cluster.CodeOf(err) != cluster.CodeNodeDown {
 		t.Errorf("nobody there: %v", err)
 	}
 }
@@ -357,7 +359,7 @@ func TestJoinThroughAFollower(t *testing.T) {
 	address, hash := tlsServer(t, follower)
 	token, stored := api.NewJoinToken(hash, apitest.Admin, apitest.Start.Add(time.Minute))
 	leader.Apply(cluster.PutToken{At: apitest.Start, Token: stored})
-	if _, err := api.Join(ctx, address, api.JoinCluster{Token: token.String()}, 1); err != nil || leader.Admitted != "1" {
+	if err := api.Join(ctx, address, api.JoinCluster{Token: token.String()}, 1, nil); err != nil || leader.Admitted != "1" {
 		t.Errorf("%v, admitted %q", err, leader.Admitted)
 	}
 }

@@ -159,29 +159,24 @@ func (c *Client) JoinCluster(ctx context.Context, r BootstrapRequest) error {
 }
 
 // Join asks the daemon at host:port to admit the one that describes itself in
-// request, with the credentials in r; what the two tell each other is theirs. An
-// error that is no *cluster.Error means that the address could not be asked, and
-// another may be tried.
-func Join(ctx context.Context, address string, r JoinCluster, request any) (json.RawMessage, error) {
+// request, with the credentials in r; what the two tell each other is theirs.
+// Nothing is said to a host that does not prove itself by the CA's hash. After
+// node_down and deadline_passed another address may be tried.
+func Join(ctx context.Context, address string, r JoinCluster, request, reply any) error {
 	login, hash := Login{Email: r.Username, Password: r.Password}, r.CAHash
 	if r.Token != "" {
 		token, err := ParseJoinToken(r.Token)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		login, hash = Login{JoinToken: r.Token}, token.CAHash
 	}
 	c, err := NewClient("https://"+address, login, PinnedTLS(hash))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer c.Close()
-	var reply json.RawMessage
-	err = c.Do(ctx, http.MethodPost, "/v1/join", request, &reply)
-	if code := cluster.CodeOf(err); code == cluster.CodeNodeDown || code == cluster.CodeDeadline {
-		return nil, errors.New(err.Error())
-	}
-	return reply, err
+	return c.Do(ctx, http.MethodPost, "/v1/join", request, reply)
 }
 
 // CreateToken makes a token that lets a node join.

@@ -8,24 +8,30 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-func postShardFailover(c *call) (any, error) {
-	s, err := c.shard()
-	if err != nil {
-		return nil, err
+// onShard and onShards make the two handlers of an action on shards: of the one
+// in the path, and of those the body names.
+func onShard(start func(c *call, o *object, shards []int) (any, error)) func(*call) (any, error) {
+	return func(c *call) (any, error) {
+		s, err := c.shard()
+		if err != nil {
+			return nil, err
+		}
+		o, err := readObject(c.Request)
+		if err != nil {
+			return nil, err
+		}
+		return start(c, o, []int{s.ID})
 	}
-	o, err := readObject(c.Request)
-	if err != nil {
-		return nil, err
-	}
-	return c.failover(o, []int{s.ID})
 }
 
-func postShardsFailover(c *call) (any, error) {
-	o, err := readObject(c.Request)
-	if err != nil {
-		return nil, err
+func onShards(start func(c *call, o *object, shards []int) (any, error)) func(*call) (any, error) {
+	return func(c *call) (any, error) {
+		o, err := readObject(c.Request)
+		if err != nil {
+			return nil, err
+		}
+		return start(c, o, o.uids("shard_uids"))
 	}
-	return c.failover(o, o.uids("shard_uids"))
 }
 
 // failover starts the action that makes the replicas of the shards masters.

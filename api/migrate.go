@@ -6,26 +6,6 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-func postShardMigrate(c *call) (any, error) {
-	s, err := c.shard()
-	if err != nil {
-		return nil, err
-	}
-	o, err := readObject(c.Request)
-	if err != nil {
-		return nil, err
-	}
-	return c.migrate(o, []int{s.ID})
-}
-
-func postShardsMigrate(c *call) (any, error) {
-	o, err := readObject(c.Request)
-	if err != nil {
-		return nil, err
-	}
-	return c.migrate(o, o.uids("shard_uids"))
-}
-
 // migrate starts the action that brings the shards to the node.
 func (c *call) migrate(o *object, shards []int) (any, error) {
 	a := cluster.Action{ID: uuid.NewString(), Name: cluster.MigrateShards, By: c.id.Name, Created: c.view.Now}

@@ -122,10 +122,10 @@ func (s *Server) routes() []route {
 		{"GET /v1/bdbs/{uid}/shards", see, reading, getDatabaseShards, nil},
 		{"GET /v1/shards", see, reading, getShards, nil},
 		{"GET /v1/shards/{uid}", see, reading, getShard, nil},
-		{"POST /v1/shards/{uid}/actions/failover", changeDatabase, atLeader, postShardFailover, nil},
-		{"POST /v1/shards/{uid}/actions/migrate", changeDatabase, atLeader, postShardMigrate, nil},
-		{"POST /v1/shards/actions/migrate", changeDatabase, atLeader, postShardsMigrate, nil},
-		{"POST /v1/shards/actions/failover", changeDatabase, atLeader, postShardsFailover, nil},
+		{"POST /v1/shards/{uid}/actions/failover", changeDatabase, atLeader, onShard((*call).failover), nil},
+		{"POST /v1/shards/{uid}/actions/migrate", changeDatabase, atLeader, onShard((*call).migrate), nil},
+		{"POST /v1/shards/actions/migrate", changeDatabase, atLeader, onShards((*call).migrate), nil},
+		{"POST /v1/shards/actions/failover", changeDatabase, atLeader, onShards((*call).failover), nil},
 	}
 }
 

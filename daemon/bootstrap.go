@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,29 +242,14 @@ func (d *Daemon) enterAs(id identity, key []byte, own peer.Identity) (*rooms, er
 	return d.open(st, id.Node, own)
 }
 
-// ask requests admission from the first of the nodes that answers. Nothing is
-// said to a host that does not prove itself by the CA's hash.
+// ask requests admission from the first of the nodes that answers.
 func (d *Daemon) ask(ctx context.Context, r api.JoinCluster, j joiner) (answer admitted, err error) {
-	hash, login := r.CAHash, api.Login{Email: r.Username, Password: r.Password}
-	if r.Token != "" {
-		token, err := api.ParseJoinToken(r.Token)
-		if err != nil {
-			return answer, err
-		}
-		hash, login = token.CAHash, api.Login{JoinToken: r.Token}
-	}
-	trust := peer.TrustHash("sha256:" + strings.TrimPrefix(hash, "sha256:"))
 	err = cluster.Refuse(cluster.CodeBadRequest, "name at least one", "no node of the cluster was named")
 	for _, address := range r.Nodes {
 		if _, _, split := net.SplitHostPort(address); split != nil {
 			address = at(address, d.cfg.RESTPort)
 		}
-		var client *api.Client
-		if client, err = api.NewClient("https://"+address, login, trust); err != nil {
-			return answer, err
-		}
-		err = client.Do(ctx, http.MethodPost, "/v1/join", j, &answer)
-		client.Close()
+		err = api.Join(ctx, address, r, j, &answer)
 		if code := cluster.CodeOf(err); code != cluster.CodeNodeDown && code != cluster.CodeDeadline {
 			return answer, err
 		}

@@ -23,12 +23,6 @@ const commitTimeout = 5 * time.Second
 // no_quorum if the outcome is not known within the deadline, at most five
 // seconds; trying again on the same basis can't do it twice.
 func (s *Store) Commit(ctx context.Context, epoch int64, basis *cluster.Board, c cluster.Change) (*cluster.Board, error) {
-	return s.CommitWhileGone(ctx, epoch, basis, c, nil)
-}
-
-// CommitWhileGone is Commit for a change that takes some nodes for gone (their
-// lease has ended): it is refused as state_changed if one of them is back.
-func (s *Store) CommitWhileGone(ctx context.Context, epoch int64, basis *cluster.Board, c cluster.Change, gone []int) (*cluster.Board, error) {
 	l, err := s.connected()
 	if err != nil {
 		return nil, err
@@ -43,7 +37,7 @@ func (s *Store) CommitWhileGone(ctx context.Context, epoch int64, basis *cluster
 	if err != nil {
 		return nil, err
 	}
-	answer, err := l.client().Txn(ctx).If(conditions(epoch, head, gone)...).Then(operations...).Commit()
+	answer, err := l.client().Txn(ctx).If(conditions(epoch, head)...).Then(operations...).Commit()
 	if err != nil {
 		return nil, failure("write to the board", err)
 	}
@@ -63,15 +57,11 @@ func stale() error {
 
 // conditions fence a transaction. Every commit writes the head, so its revision
 // stands for all that the change was decided on, read or written.
-func conditions(epoch, head int64, gone []int) []clientv3.Cmp {
-	list := []clientv3.Cmp{
+func conditions(epoch, head int64) []clientv3.Cmp {
+	return []clientv3.Cmp{
 		clientv3.Compare(clientv3.CreateRevision(leaderKey), "=", epoch),
 		clientv3.Compare(clientv3.ModRevision(headKey), "=", head),
 	}
-	for _, node := range gone {
-		list = append(list, clientv3.Compare(clientv3.CreateRevision(aliveKey(node)), "=", 0))
-	}
-	return list
 }
 
 func (s *Store) operations(head, epoch int64, c cluster.Change) ([]clientv3.Op, error) {

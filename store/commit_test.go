@@ -35,19 +35,6 @@ func TestCommitIsFenced(t *testing.T) {
 		_, err = one.Commit(t.Context(), epoch, nil, put(database(1, "b")))
 		wantCode(t, err, cluster.CodeStale)
 	})
-	t.Run("by nodes that are back", func(t *testing.T) {
-		eventually(t, "the lease stands", func() error {
-			if !one.Alive()[1] {
-				return fmt.Errorf("alive: %v", one.Alive())
-			}
-			return nil
-		})
-		_, err := one.CommitWhileGone(t.Context(), epoch, next, put(database(1, "b")), []int{1})
-		wantCode(t, err, cluster.CodeStale)
-		if next, err = one.CommitWhileGone(t.Context(), epoch, next, put(database(2, "c")), []int{2}); err != nil {
-			t.Error(err)
-		}
-	})
 	if got := one.Board(); got != next || got.Databases[1].Name != "a" {
 		t.Errorf("a refused commit left a trace: %+v", got.Databases)
 	}

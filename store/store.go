@@ -107,13 +107,6 @@ func (s *Store) Ready() <-chan struct{} { return s.mirror.loaded }
 // Board returns the newest board this node knows; an empty one before [Store.Ready].
 func (s *Store) Board() *cluster.Board { return s.mirror.state().board }
 
-// Changed returns a channel that is closed when the board, the leader or the
-// set of nodes alive changes next. Take it first, look then.
-func (s *Store) Changed() <-chan struct{} {
-	_, changed := s.mirror.observe()
-	return changed
-}
-
 // Subscribe returns a channel with the present board, if it is loaded, and each
 // newer one; who reads slowly gets only the newest. It is closed when ctx ends.
 func (s *Store) Subscribe(ctx context.Context) <-chan *cluster.Board { return s.mirror.subscribe(ctx) }

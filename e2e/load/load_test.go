@@ -5,6 +5,7 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,9 +145,14 @@ func TestRetriesAreCounted(t *testing.T) {
 	write(t, w, 50, func() {
 		other := redis.NewClient(engine.Options())
 		defer other.Close()
-		other.Do(t.Context(), "CLIENT", "PAUSE", 50, "ALL") // so that commands wait
-		time.Sleep(10 * time.Millisecond)
+		other.Do(t.Context(), "CLIENT", "PAUSE", 20000, "WRITE")
+		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(other.Info(t.Context(), "clients").Val(), "blocked_clients:2"); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the writers' commands never waited")
+			}
+		}
 		other.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		other.Do(t.Context(), "CLIENT", "UNPAUSE")
 	})
 	if f := w.Figures(); f.Retries == 0 || f.Errors != 0 {
 		t.Errorf("%+v", f)
