@@ -71,22 +71,45 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 const maxAnswer = 64 << 20 // bytes
 
+// A daemon that has just been started knows nothing of the cluster for a
+// moment, and has begun nothing: asking again is safe.
+const startPatience, startPause = 15 * time.Second, 100 * time.Millisecond
+
 // Do sends in as JSON, unless it is nil, and decodes the answer into out, unless
-// that is nil.
+// that is nil. It waits for a daemon that is just starting, 15 seconds at most.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
+	var body []byte
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
 			return err
 		}
-		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	pause := time.NewTicker(startPause)
+	defer pause.Stop()
+	for begin := time.Now(); ; {
+		err := c.once(ctx, method, path, body, out)
+		if cluster.CodeOf(err) != cluster.CodeStarting || time.Since(begin) > startPatience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-pause.C:
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) error {
+	var content io.Reader
+	if body != nil {
+		content = bytes.NewReader(body)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return err
 	}
-	if in != nil {
+	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("Accept", "application/json")

@@ -49,6 +49,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeMissingName:           http.StatusNotAcceptable,
 	cluster.CodeNameTaken:             http.StatusConflict,
 	cluster.CodeNoLeader:              http.StatusServiceUnavailable,
+	cluster.CodeStarting:              http.StatusServiceUnavailable,
 	cluster.CodeNoQuorum:              http.StatusServiceUnavailable,
 	cluster.CodeNodeDown:              http.StatusServiceUnavailable,
 	cluster.CodeNodeNotVoter:          http.StatusNotAcceptable,

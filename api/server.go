@@ -158,7 +158,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, l listener, r r
 	req.Body = http.MaxBytesReader(w, req.Body, maxBody)
 	leader, leading := s.node.Leading()
 	if r.at != here && !leading && !bootstrapped(s.node.Board()) {
-		s.fail(w, cluster.Refuse(cluster.CodeNotBootstrapped, "haulout cluster create, or haulout cluster join", "this node is in no cluster yet"))
+		s.fail(w, s.noBoard())
 		return
 	}
 	id, err := l.identify(req)
@@ -200,6 +200,16 @@ func (s *Server) pass(w http.ResponseWriter, c *call, l listener, r route) {
 	default:
 		s.fail(w, err)
 	}
+}
+
+// noBoard says why nothing is known of the cluster. A node of a cluster must
+// never be told to make one.
+func (s *Server) noBoard() error {
+	if id := s.node.LocalNodeID(); id != 0 {
+		return cluster.Refuse(cluster.CodeStarting, "try again in a moment; if it stays so, see whether the other nodes are up",
+			"node:%d is starting and has not heard from the cluster yet", id)
+	}
+	return cluster.Refuse(cluster.CodeNotBootstrapped, "haulout cluster create, or haulout cluster join", "this node is in no cluster yet")
 }
 
 func bootstrapped(v cluster.View) bool { return v.Board != nil && v.Cluster.ID != "" }

@@ -23,6 +23,7 @@ const (
 	CodeStale                 Code = "state_changed"
 	CodeNotBootstrapped       Code = "not_bootstrapped"
 	CodeAlreadyBootstrapped   Code = "already_bootstrapped"
+	CodeStarting              Code = "node_is_starting"
 	CodeJoinRefused           Code = "join_refused"
 	CodeForeignData           Code = "foreign_data_folder"
 	CodeDamagedData           Code = "damaged_data_folder"

@@ -40,6 +40,9 @@ type Daemon struct {
 	Joined  api.JoinCluster
 	// Admitted is what AdmitJoiner was last asked, and by whose right.
 	Admitted, AdmittedBy string
+	// Starting is the id of a node that belongs to a cluster and has not heard from
+	// it yet; 0 otherwise.
+	Starting int
 }
 
 // Start is where the clock stands first.
@@ -248,7 +251,7 @@ func (d *Daemon) Log(_ context.Context, from, to time.Time, limit, offset int, d
 // LocalNodeID implements api.Node.
 func (d *Daemon) LocalNodeID() int {
 	if d.View().Cluster.ID == "" {
-		return 0
+		return d.Starting
 	}
 	return 1
 }
