@@ -29,7 +29,7 @@ func (t *turn) endOn() step {
 		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, "make room on other nodes and run it again, or keep_slave_shards",
 			"not everything on node:%d has somewhere to go: %s", t.a.Node, strings.Join(left, "; ")), left)
 	}
-	return t.conclude(remaining(t.View, t.a.Node), cluster.CompleteOn{At: t.Now, Action: t.a.ID})
+	return t.conclude(append(remaining(t.View, t.a.Node), lastCopies(t.View, t.a.Node)...), cluster.CompleteOn{At: t.Now, Action: t.a.ID})
 }
 
 // endOff ends a maintenance_off or a snapshot_restore once no move is left, with

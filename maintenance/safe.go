@@ -28,14 +28,11 @@ func Safe(v cluster.View, node int) []string {
 		missing = append(missing, fmt.Sprintf("%s is %s", a.Name, a.Status))
 	}
 	for _, s := range v.ShardsOn(node) {
-		role := v.RoleOf(s)
-		switch {
-		case role == cluster.Master || !keepsSlave(v, s):
+		if role := v.RoleOf(s); role == cluster.Master || !keepsSlave(v, s) {
 			missing = append(missing, fmt.Sprintf("redis:%d is on node:%d as %s", s.ID, node, role))
-		case !servedElsewhere(v, s):
-			missing = append(missing, fmt.Sprintf("redis:%d on node:%d would be the last copy of its slots: its master does not answer", s.ID, node))
 		}
 	}
+	missing = append(missing, lastCopies(v, node)...)
 	missing = append(missing, ordered(v, node)...)
 	switch {
 	case !v.Alive[node]: // it is down already
@@ -71,6 +68,18 @@ func Notes(v cluster.View, node int) []string {
 		notes = append(notes, fmt.Sprintf("node:%d leads the cluster: another node takes the lead over when it goes down", node))
 	}
 	return notes
+}
+
+// lastCopies names the slaves that stay on the node although their master is not
+// seen serving.
+func lastCopies(v cluster.View, node int) []string {
+	var list []string
+	for _, s := range v.ShardsOn(node) {
+		if v.RoleOf(s) == cluster.Slave && keepsSlave(v, s) && !servedElsewhere(v, s) {
+			list = append(list, fmt.Sprintf("redis:%d on node:%d would be the last copy of its slots: its master does not answer", s.ID, node))
+		}
+	}
+	return list
 }
 
 // servedElsewhere reports whether the shard's master was seen serving on another

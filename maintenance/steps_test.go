@@ -152,6 +152,9 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 		{"a listener is still there", pair, "CompleteOn", func(w *world) {
 			w.hosts[2].report.Proxy.Endpoints[cluster.EndpointID{Database: 1, Index: 1}] = cluster.EndpointState{Listening: true}
 		}, nil},
+		{"the master of a kept slave is not seen serving", bound, "CompleteOn", func(w *world) {
+			w.hosts[1].report.Instances[instance(1, 1)] = cluster.Observed{State: cluster.Up, Role: cluster.Slave}
+		}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.before+"/"+test.name, func(t *testing.T) {
