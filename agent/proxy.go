@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
@@ -79,6 +81,7 @@ func (a *Agent) proxyGone(ctx context.Context) cluster.ProxyReport {
 // listener has no clients either: others conclude from the one to the other.
 func Routes(board *cluster.Board, node int) proxy.Routes {
 	routes := proxy.Routes{Revision: board.Revision}
+	copies := copying(board)
 	for _, d := range cluster.Sorted(board.Databases) {
 		for _, e := range board.EndpointsOf(d.ID) {
 			if !e.ServedBy(node) {
@@ -86,21 +89,35 @@ func Routes(board *cluster.Board, node int) proxy.Routes {
 			}
 			draining := slices.Contains(e.Draining, node)
 			secrets := board.Secrets[d.ID]
-			routes.Endpoints = append(routes.Endpoints, proxy.EndpointRoute{
+			route := proxy.EndpointRoute{
 				ID: e.ID, Database: d.Name, Address: board.Nodes[node].Address, Port: e.Port,
-				Listen: true, Drain: draining, DrainCap: drainCap,
+				Listen: true, Drain: draining, DrainCap: drainCap, Notices: !board.Cluster.NoNotices,
 				Password: secrets.Client, ProxyPassword: secrets.Proxy,
-				Ranges: rangeRoutes(board, d.ID),
-			})
+				Ranges: rangeRoutes(board, d.ID, copies),
+			}
+			if draining {
+				route.MovedTo, route.MovedOutside = whereTo(board.Nodes[e.Nodes[0]], e.Port)
+			}
+			routes.Endpoints = append(routes.Endpoints, route)
 		}
 	}
 	return routes
 }
 
+// whereTo is the address of an endpoint on a node, and the one that clients
+// outside know; empty if there is none.
+func whereTo(n cluster.Node, port int) (inside, outside string) {
+	at := func(ip string) string { return net.JoinHostPort(ip, strconv.Itoa(port)) }
+	if len(n.ExternalAddresses) > 0 {
+		outside = at(n.ExternalAddresses[0])
+	}
+	return at(n.Address), outside
+}
+
 // rangeRoutes says where each range of a database is served. While nobody may
 // serve - never seen up, or a promotion waits for the old generation to close -
 // the address is empty and proxies hold.
-func rangeRoutes(board *cluster.Board, database int) []proxy.RangeRoute {
+func rangeRoutes(board *cluster.Board, database int, copies map[cluster.RangeID][]int) []proxy.RangeRoute {
 	var list []proxy.RangeRoute
 	for _, r := range board.RangesOf(database) {
 		route := proxy.RangeRoute{ID: r.ID, First: r.First, Last: r.Last, Generation: r.Generation, Lost: r.Lost}
@@ -109,7 +126,22 @@ func rangeRoutes(board *cluster.Board, database int) []proxy.RangeRoute {
 		if ok && master.Started && !closed {
 			route.Address = source(board, master).String()
 		}
+		route.Migrating = copies[r.ID]
+		if r.Handover != nil {
+			route.FailingOver = []int{r.Handover.From.Shard}
+		}
 		list = append(list, route)
+	}
+	return list
+}
+
+// copying names the shards of each range that are being copied to another place.
+func copying(board *cluster.Board) map[cluster.RangeID][]int {
+	list := map[cluster.RangeID][]int{}
+	for _, i := range board.Instances {
+		if i.ID != board.Shards[i.ID.Shard].Instance {
+			list[i.Range] = append(list[i.Range], i.ID.Shard)
+		}
 	}
 	return list
 }

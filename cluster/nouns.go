@@ -36,6 +36,8 @@ type Cluster struct {
 	// ReplicaGrace is how many seconds a node may be down before its replicas are
 	// rebuilt elsewhere; 0 means the default. See [Cluster.Grace].
 	ReplicaGrace int `json:"slave_ha_grace_period,omitempty"`
+	// NoNotices keeps proxies from telling clients of planned work.
+	NoNotices bool `json:"no_client_maint_notifications,omitempty"`
 }
 
 // Key implements Object.

@@ -152,7 +152,7 @@ func (c *control) apply(r Routes) error {
 		return cluster.Refuse(cluster.CodeStale, "", "proxy: routes of revision %d are older than the %d applied", r.Revision, c.revision)
 	}
 	c.merge(r)
-	c.onLoops(func(l *loop) { l.follow(c.endpoints) })
+	c.onLoops(func(l *loop) { l.follow(c.revision, c.endpoints) })
 	return nil
 }
 

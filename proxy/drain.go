@@ -42,7 +42,7 @@ func (e *endpoint) tickDrain() {
 		if left == 0 {
 			break
 		}
-		if s.resting() {
+		if s.notices.stayUntil <= e.loop.now && s.resting() {
 			e.drain.closed++
 			s.leave()
 			left--

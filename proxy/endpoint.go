@@ -22,6 +22,7 @@ type endpoint struct {
 	retryAt int64
 
 	drain    drain
+	news     news
 	commands int64
 	held     int64
 	retried  int64

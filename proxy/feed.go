@@ -23,11 +23,17 @@ type EndpointRoute struct {
 	Listen   bool               `json:"listen"`
 	// Drain closes each connection at its next rest point, new ones too; what is
 	// left after DrainCap is cut. A cap of zero means none.
-	Drain         bool          `json:"drain,omitempty"`
-	DrainCap      time.Duration `json:"drain_cap,omitempty"`
-	Password      string        `json:"password,omitempty"` // of the clients; empty: none is asked for
-	ProxyPassword string        `json:"proxy_password"`     // of the engine's user proxy
-	Ranges        []RangeRoute  `json:"ranges"`
+	Drain    bool          `json:"drain,omitempty"`
+	DrainCap time.Duration `json:"drain_cap,omitempty"`
+	// Notices lets clients ask to be told of planned work; MovedTo is where those
+	// that did shall go, ip:port, and MovedOutside the same for those who know the
+	// nodes by their external addresses.
+	Notices       bool         `json:"notices,omitempty"`
+	MovedTo       string       `json:"moved_to,omitempty"`
+	MovedOutside  string       `json:"moved_outside,omitempty"`
+	Password      string       `json:"password,omitempty"` // of the clients; empty: none is asked for
+	ProxyPassword string       `json:"proxy_password"`     // of the engine's user proxy
+	Ranges        []RangeRoute `json:"ranges"`
 }
 
 // RangeRoute says who serves a slot range. Among routes of one range the one
@@ -39,6 +45,9 @@ type RangeRoute struct {
 	Generation int64           `json:"generation"`
 	Address    string          `json:"address,omitempty"` // ip:port; empty: nobody may serve now
 	Lost       bool            `json:"lost,omitempty"`    // no copy is left: commands fail at once
+	// Shards a copy of which is made, and those whose master changes, for the notices.
+	Migrating   []int `json:"migrating,omitempty"`
+	FailingOver []int `json:"failing_over,omitempty"`
 }
 
 // Hold stops sending commands to a range; they queue up. Generation is the one

@@ -29,15 +29,16 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"exec":      (*session).noMulti,
 	"discard":   (*session).noMulti,
 
-	"client":          (*session).noClientCommand,
-	"client|setname":  (*session).setName,
-	"client|getname":  (*session).getName,
-	"client|id":       (*session).getID,
-	"client|info":     (*session).getInfo,
-	"client|setinfo":  (*session).setInfo,
-	"client|no-touch": (*session).sayOK,
-	"client|no-evict": (*session).sayOK,
-	"role":            (*session).role,
+	"client":                     (*session).noClientCommand,
+	"client|setname":             (*session).setName,
+	"client|getname":             (*session).getName,
+	"client|id":                  (*session).getID,
+	"client|info":                (*session).getInfo,
+	"client|setinfo":             (*session).setInfo,
+	"client|no-touch":            (*session).sayOK,
+	"client|no-evict":            (*session).sayOK,
+	"client|maint_notifications": (*session).maintNotifications,
+	"role":                       (*session).role,
 }
 
 func init() {
@@ -229,6 +230,9 @@ func (s *session) hello(_ []byte, args [][]byte) {
 		s.refuse(errName)
 	default:
 		s.version = version
+		if version < 3 {
+			s.notices = notices{}
+		}
 		s.introduce()
 	}
 }
@@ -271,7 +275,7 @@ func (s *session) introduce() {
 // reset makes the session what it was when it was opened.
 func (s *session) reset([]byte, [][]byte) {
 	s.closeLines()
-	s.transaction, s.version, s.name = nil, 2, ""
+	s.transaction, s.version, s.name, s.notices = nil, 2, "", notices{}
 	s.known = s.endpoint.route.Password == ""
 	s.framer.Stranger = !s.known
 	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "RESET"))

@@ -100,7 +100,7 @@ func newLoops(s *settings, n int) ([]*loop, error) {
 
 // follow makes the loop's endpoints and shards what the routes say. They are
 // well formed.
-func (l *loop) follow(endpoints []EndpointRoute) {
+func (l *loop) follow(revision int64, endpoints []EndpointRoute) {
 	wanted := map[cluster.EndpointID]bool{}
 	ranges := map[cluster.RangeID]bool{}
 	for _, r := range endpoints {
@@ -116,6 +116,7 @@ func (l *loop) follow(endpoints []EndpointRoute) {
 			l.endpoints[r.ID] = e
 		}
 		e.follow(r, shards)
+		e.tell(newsOf(r, revision))
 	}
 	for id, e := range l.endpoints {
 		if !wanted[id] {

@@ -18,6 +18,7 @@ type session struct {
 	version int // of the protocol
 	name    string
 	known   bool // has shown the password
+	notices notices
 
 	framer resp.CommandFramer
 	in     []byte // input not yet handled
@@ -69,6 +70,9 @@ func (l *loop) open(fd int, e *endpoint) {
 		loop: l, endpoint: e, fd: fd, id: sessionIDs.Add(1), version: 2,
 		known: e.route.Password == "", interest: unix.EPOLLIN,
 	}
+	if e.route.Notices {
+		s.notices.stayUntil = l.now + askingTime
+	}
 	s.framer.Stranger = !s.known
 	e.sessions[s] = struct{}{}
 	l.add(fd, s.interest, s)
@@ -118,6 +122,9 @@ func (s *session) read() {
 // ended is called when the client will send nothing more. What it has sent is
 // answered first.
 func (s *session) ended() {
+	if s.endpoint.drain.active && s.notices.on {
+		s.endpoint.drain.closed++ // it went as it was told
+	}
 	if s.head == s.tail && len(s.out) == 0 {
 		s.close()
 		return
