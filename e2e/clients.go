@@ -32,9 +32,10 @@ type Clients struct {
 	running sync.WaitGroup
 }
 
-// StartClients starts writing. keys is as in [load.Config]. The control engine
-// runs in the hosts' folder and ends with them.
-func (c *Cluster) StartClients(ctx context.Context, keys int) (*Clients, error) {
+// StartClients starts writing with a client of each database as connect makes
+// them. keys is as in [load.Config]. The control engine runs in the hosts' folder
+// and ends with them.
+func (c *Cluster) StartClients(ctx context.Context, keys int, connect func(database string) *redis.Client) (*Clients, error) {
 	c.say("starting clients: %d writes a second, and a control on an untouched redis-server", len(databases)*writesPerSecond)
 	address, err := c.startControl(ctx)
 	if err != nil {
@@ -43,7 +44,7 @@ func (c *Cluster) StartClients(ctx context.Context, keys int) (*Clients, error) 
 	all := &Clients{}
 	config := load.Config{Workers: writersPerDatabase, Rate: writesPerSecond, Keys: keys}
 	for _, d := range databases {
-		client := c.Client(d.Name)
+		client := connect(d.Name)
 		all.closers = append(all.closers, client.Close)
 		config.Name = d.Name
 		all.writers = append(all.writers, load.New(client, config))
@@ -145,7 +146,7 @@ func freePort() (int, error) {
 // KeepWriting writes until ctx ends, over the same few keys again and again,
 // and tells every ten seconds how it goes.
 func (c *Cluster) KeepWriting(ctx context.Context) error {
-	all, err := c.StartClients(ctx, 1000)
+	all, err := c.StartClients(ctx, 1000, c.Client)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Whichever daemon dies while a node goes out or comes back - the leader's, the
@@ -51,6 +53,12 @@ func TestDaemonsDieMeanwhile(t *testing.T) {
 // underLoad returns a cluster on addresses of its own with clients that write.
 func underLoad(ctx context.Context, t *testing.T, network string) (*Cluster, *Clients) {
 	t.Helper()
+	return underLoadOf(ctx, t, network, (*Cluster).Client)
+}
+
+// underLoadOf is underLoad by clients of another kind.
+func underLoadOf(ctx context.Context, t *testing.T, network string, connect func(c *Cluster, database string) *redis.Client) (*Cluster, *Clients) {
+	t.Helper()
 	hosts := &Hosts{Binary: build(t), Folder: shortTempDir(t), Network: network}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -69,7 +77,7 @@ func underLoad(ctx context.Context, t *testing.T, network string) (*Cluster, *Cl
 	if err := c.Fill(ctx, 16<<20); err != nil {
 		t.Fatal(err)
 	}
-	clients, err := c.StartClients(ctx, 1000)
+	clients, err := c.StartClients(ctx, 1000, func(database string) *redis.Client { return connect(c, database) })
 	if err != nil {
 		t.Fatal(err)
 	}

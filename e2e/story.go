@@ -35,7 +35,7 @@ func (s *Story) Run(ctx context.Context) (Result, error) {
 	if err := s.Cluster.Fill(ctx, s.Fill); err != nil {
 		return Result{}, err
 	}
-	clients, err := s.StartClients(ctx, 0)
+	clients, err := s.StartClients(ctx, 0, s.Client)
 	if err != nil {
 		return Result{}, err
 	}
