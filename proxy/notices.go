@@ -151,8 +151,9 @@ func (s *session) maintNotifications(_ []byte, args [][]byte) {
 	}
 }
 
-// noticesAsked reads the command. Nodes have addresses and no names: who wants a
-// name is told to come back to the one it knows.
+// noticesAsked reads the command. Nodes have addresses and no names, so who wants
+// a name is told an address, too: there are clients that end on a null they have
+// not asked for.
 func noticesAsked(args [][]byte) (n notices, ok bool) {
 	switch {
 	case len(args) == 3 && equalFold(args[2], "OFF"):
@@ -161,11 +162,11 @@ func noticesAsked(args [][]byte) (n notices, ok bool) {
 		return notices{on: true}, true
 	case len(args) == 5 && equalFold(args[2], "ON") && equalFold(args[3], "MOVING-ENDPOINT-TYPE"):
 		switch string(args[4]) {
-		case "internal-ip":
+		case "internal-ip", "internal-fqdn":
 			return notices{on: true, address: inside}, true
-		case "external-ip":
+		case "external-ip", "external-fqdn":
 			return notices{on: true, address: outside}, true
-		case "internal-fqdn", "external-fqdn", "none":
+		case "none":
 			return notices{on: true, address: nowhere}, true
 		}
 	}

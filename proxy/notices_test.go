@@ -35,7 +35,7 @@ func TestNotices(t *testing.T) {
 	r.endpoint().Notices = true
 	r.apply()
 	inside, outside, named, deaf := r.dial(3), r.dial(3), r.dial(3), r.dial(3)
-	for c, kind := range map[*resp.Conn]string{inside: "internal-ip", outside: "external-ip", named: "external-fqdn"} {
+	for c, kind := range map[*resp.Conn]string{inside: "internal-ip", outside: "external-ip", named: "none"} {
 		if got := r.say(c, on+kind); got != "OK" {
 			t.Fatal(got)
 		}
