@@ -29,6 +29,11 @@ var engineNames = []string{"redis-server", "valkey-server"}
 // and belong to the folder: they were started with its path, work in it, or
 // have a file in it open. A shell or an editor in the folder is not among them.
 func Processes(folder string, programs ...string) ([]Process, error) {
+	for _, p := range programs {
+		if file, err := filepath.EvalSymlinks(p); err == nil && file != p {
+			programs = append(programs, file) // what /proc shows
+		}
+	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
