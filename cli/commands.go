@@ -31,6 +31,9 @@ func commands() []command {
 		{pattern: "migrate (shard <shard>...) (target_node <node>) [preserve_roles] {override_policy} {db} {node} {all_shards} {all_master_shards}" +
 			" {all_slave_shards} {endpoint_to_shards}", help: "Move shards to a node", run: migrate},
 
+		{pattern: "verify balance [node <node>]", help: "List endpoints that are not where the masters of their database are", run: verifyBalance},
+		{pattern: "verify rack_aware", help: "List slots whose copies share a rack", run: verifyRacks},
+
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},
 		{pattern: "tune node <node> [max_listeners <number>] [max_redis_servers <number>] [quorum_only enabled|disabled]",

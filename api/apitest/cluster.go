@@ -146,3 +146,17 @@ func (d *Daemon) Empty(node int) {
 		}
 	}
 }
+
+// Racks makes the cluster and database 1 rack aware, with the nodes in these
+// racks, whether or not its copies are apart then.
+func (d *Daemon) Racks(racks ...string) {
+	v := d.View()
+	c, db := v.Cluster, v.Databases[1]
+	c.RackAware, db.RackAware = true, true
+	d.Apply(put{c}, put{db})
+	for i, rack := range racks {
+		n := v.Nodes[i+1]
+		n.RackID = rack
+		d.Apply(put{n})
+	}
+}
