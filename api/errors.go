@@ -40,6 +40,8 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeIsMaster:              http.StatusConflict,
 	cluster.CodeLastNode:              http.StatusNotAcceptable,
 	cluster.CodeNodeRemoved:           http.StatusConflict,
+	cluster.CodeNodeClosed:            http.StatusNotAcceptable,
+	cluster.CodeCopiesTogether:        http.StatusNotAcceptable,
 	cluster.CodeInvalidEviction:       http.StatusNotAcceptable,
 	cluster.CodeInvalidPersistence:    http.StatusNotAcceptable,
 	cluster.CodeInvalidProxyPolicy:    http.StatusNotAcceptable,

@@ -105,6 +105,7 @@ func (s *Server) routes() []route {
 		{"POST /v1/nodes/{uid}/snapshots", administer, atLeader, postSnapshot, nil},
 		{"DELETE /v1/nodes/{uid}/snapshots/{name}", administer, atLeader, deleteSnapshot, nil},
 		{"GET /v1/nodes/{uid}/maintenance/verify", see, atLeader, getVerify, nil},
+		{"GET /v1/nodes/{uid}/explain", see, atLeader, explainNode, nil},
 
 		{"GET /v1/actions", see, reading, getActions, nil},
 		{"GET /v1/actions/{task}", see, reading, getActionByTask, nil},
@@ -122,6 +123,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/bdbs/{uid}/shards", see, reading, getDatabaseShards, nil},
 		{"GET /v1/shards", see, reading, getShards, nil},
 		{"GET /v1/shards/{uid}", see, reading, getShard, nil},
+		{"GET /v1/shards/{uid}/explain", see, atLeader, explainShard, nil},
 		{"POST /v1/shards/{uid}/actions/failover", changeDatabase, atLeader, onShard((*call).failover), nil},
 		{"POST /v1/shards/{uid}/actions/migrate", changeDatabase, atLeader, onShard((*call).migrate), nil},
 		{"POST /v1/shards/actions/migrate", changeDatabase, atLeader, onShards((*call).migrate), nil},

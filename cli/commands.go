@@ -31,6 +31,8 @@ func commands() []command {
 		{pattern: "migrate (shard <shard>...) (target_node <node>) [preserve_roles] {override_policy} {db} {node} {all_shards} {all_master_shards}" +
 			" {all_slave_shards} {endpoint_to_shards}", help: "Move shards to a node", run: migrate},
 
+		{pattern: "explain shard <shard>", help: "Say why a shard is where it is, where it can not go and what it waits for", run: explainShard},
+		{pattern: "explain node <node>", help: "Say why a node takes shards or not, where its own could go and what it waits for", run: explainNode},
 		{pattern: "verify balance [node <node>]", help: "List endpoints that are not where the masters of their database are", run: verifyBalance},
 		{pattern: "verify rack_aware", help: "List slots whose copies share a rack", run: verifyRacks},
 

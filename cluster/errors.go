@@ -64,6 +64,8 @@ const (
 	CodeIsMaster              Code = "node_is_cluster_master"
 	CodeLastNode              Code = "last_node"
 	CodeNodeRemoved           Code = "node_removed"
+	CodeNodeClosed            Code = "node_closed"
+	CodeCopiesTogether        Code = "replication_node_violation"
 )
 
 // Error is the one error type that reaches people. Message says what and

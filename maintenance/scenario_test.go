@@ -197,6 +197,8 @@ func (s *scenario) run(line string) string {
 		return lines("  ", s.trace) + result(a)
 	case "dry":
 		return s.dry(w)
+	case "explain":
+		return s.explain(w)
 	case "status":
 		return s.String()
 	case "safe":

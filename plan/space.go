@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -122,58 +123,87 @@ func (sp *space) remove(w want, node int) {
 // overbooked.
 func (sp *space) free(node int) int64 { return sp.v.Nodes[node].TotalMemory - sp.on(node).memory }
 
-// bar says in plain words which rule keeps the shard off the node, however
-// much room there is, or "".
-func (sp *space) bar(w want, node int) string {
-	if closed := sp.closed(node, w.home); closed != "" {
-		return closed
-	}
-	for _, c := range sp.copies[w.slots] {
-		switch {
-		case c.shard == w.shard:
-		case c.node == node:
-			return fmt.Sprintf("node:%d holds its %s", node, w.other)
-		case sp.zoned(w.db) && zone(sp.v, c.node) == zone(sp.v, node):
-			return fmt.Sprintf("node:%d is in the zone of its %s", node, w.other)
+// bars yields every rule that keeps the shard off the node, however much room
+// there is.
+func (sp *space) bars(w want, node int) iter.Seq[*cluster.Error] {
+	return func(yield func(*cluster.Error) bool) {
+		if shut := sp.shut(node, w.home); shut != nil && !yield(shut) {
+			return
 		}
+		for _, c := range sp.copies[w.slots] {
+			if why := sp.apart(w, c, node); why != nil && !yield(why) {
+				return
+			}
+		}
+	}
+}
+
+// apart says why the shard can not be on the node while the copy is where it is, or nil.
+func (sp *space) apart(w want, c held, node int) *cluster.Error {
+	switch {
+	case c.shard == w.shard:
+	case c.node == node:
+		return cluster.Refuse(cluster.CodeCopiesTogether, fmt.Sprintf("move redis:%d away from it first", c.shard), "node:%d holds its %s", node, w.other)
+	case sp.zoned(w.db) && zone(sp.v, c.node) == zone(sp.v, node):
+		return cluster.Refuse(cluster.CodeRackViolation, "name a node in another zone", "node:%d is in the zone of its %s", node, w.other)
+	}
+	return nil
+}
+
+// lacks yields everything the node has too little of for the shard.
+func (sp *space) lacks(w want, node int) iter.Seq[*cluster.Error] {
+	return func(yield func(*cluster.Error) bool) {
+		n, l := sp.v.Nodes[node], sp.on(node)
+		if l.shards >= n.MaxShards && !yield(cluster.Refuse(cluster.CodeInsufficientResources,
+			fmt.Sprintf("raise max_redis_servers of node:%d, or move shards away from it", node), "node:%d has %d of %d shards", node, l.shards, n.MaxShards)) {
+			return
+		}
+		if sp.free(node) < w.db.ShardMemory() {
+			yield(cluster.Refuse(cluster.CodeInsufficientResources, fmt.Sprintf("move shards away from node:%d, or add a node", node),
+				"node:%d has %d bytes left", node, max(sp.free(node), 0)))
+		}
+	}
+}
+
+// said is what the first of the objections says, or "".
+func said(objections iter.Seq[*cluster.Error]) string {
+	for e := range objections {
+		return e.Message
 	}
 	return ""
 }
 
-// closed says why nothing may be placed on the node, or "". The node's own
+// bar, lack and against name what the plan goes by: the first rule, the first
+// lack, and the first of both. They are empty where there is none.
+func (sp *space) bar(w want, node int) string     { return said(sp.bars(w, node)) }
+func (sp *space) lack(w want, node int) string    { return said(sp.lacks(w, node)) }
+func (sp *space) against(w want, node int) string { return cmp.Or(sp.bar(w, node), sp.lack(w, node)) }
+
+// shut says why nothing may be placed on the node, or nil. The node's own
 // shards may return to a node in maintenance.
-func (sp *space) closed(node int, home bool) string {
+func (sp *space) shut(node int, home bool) *cluster.Error {
 	n, ok := sp.v.Nodes[node]
 	switch {
 	case !ok:
-		return fmt.Sprintf("there is no node:%d", node)
+		return cluster.Refuse(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", node)
 	case !sp.v.Alive[node]:
-		return fmt.Sprintf("node:%d is down", node)
+		return cluster.Refuse(cluster.CodeNodeDown, fmt.Sprintf("start node:%d", node), "node:%d is down", node)
 	case n.Removing != "":
-		return fmt.Sprintf("node:%d is being removed", node)
+		return cluster.Refuse(cluster.CodeNodeClosed, "name another node", "node:%d is being removed", node)
 	case n.QuorumOnly:
-		return fmt.Sprintf("node:%d is quorum-only", node)
+		return cluster.Refuse(cluster.CodeNodeClosed, fmt.Sprintf("open it with haulout tune node %d quorum_only disabled", node), "node:%d is quorum-only", node)
 	case n.Maintenance != nil && !home:
-		return fmt.Sprintf("node:%d is in maintenance mode", node)
+		return cluster.Refuse(cluster.CodeNodeClosed, fmt.Sprintf("bring it back with haulout node %d maintenance_mode off", node), "node:%d is in maintenance mode", node)
 	}
-	return ""
+	return nil
 }
 
-// lack says in plain words what the node has too little of for the shard, or "".
-func (sp *space) lack(w want, node int) string {
-	n, l := sp.v.Nodes[node], sp.on(node)
-	switch {
-	case l.shards >= n.MaxShards:
-		return fmt.Sprintf("node:%d has %d of %d shards", node, l.shards, n.MaxShards)
-	case sp.free(node) < w.db.ShardMemory():
-		return fmt.Sprintf("node:%d has %d bytes left", node, max(sp.free(node), 0))
+// closed is what shut says, or "".
+func (sp *space) closed(node int, home bool) string {
+	if e := sp.shut(node, home); e != nil {
+		return e.Message
 	}
 	return ""
-}
-
-// against joins both: why the shard can not go to the node, or "".
-func (sp *space) against(w want, node int) string {
-	return cmp.Or(sp.bar(w, node), sp.lack(w, node))
 }
 
 // againstListener says why an endpoint can not go to the node, or "".
