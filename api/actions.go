@@ -81,14 +81,12 @@ func (c *call) action() (cluster.Action, error) {
 
 func (c *call) actionName() (cluster.ActionName, error) {
 	switch name := c.PathValue("action"); name {
-	case string(cluster.MaintenanceOn), string(cluster.MaintenanceOff), string(cluster.SnapshotRestore):
+	case string(cluster.MaintenanceOn), string(cluster.MaintenanceOff), string(cluster.SnapshotRestore), string(cluster.EnslaveNode):
 		return cluster.ActionName(name), nil
 	case "remove", string(cluster.RemoveNode):
 		return cluster.RemoveNode, nil
-	case "enslave_node":
-		return "", cluster.Refuse(cluster.CodeUnsupported, "use maintenance_on to empty a node", "the node action %s is not supported yet", name)
 	default:
-		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off, snapshot_restore or remove", "there is no node action %q", name)
+		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off, enslave_node, snapshot_restore or remove", "there is no node action %q", name)
 	}
 }
 
@@ -134,9 +132,12 @@ func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action,
 	case cluster.MaintenanceOn:
 		notes = takeOn(o, &a.Options)
 		a.Options.EvictDatabases = c.takeDatabases(o, "evict_dbs")
+		o.flag("override_rack_policy", &a.Options.OverrideRack)
 		a.Until = c.takeEnd(o)
 	case cluster.MaintenanceOff:
 		takeOff(o, &a.Options)
+	case cluster.EnslaveNode:
+		takeEnslave(o, &a.Options)
 	case cluster.RemoveNode:
 		if o.flag("wait_for_persistence", new(bool)) {
 			notes = append(notes, noPersistence)
@@ -153,7 +154,7 @@ func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action,
 	if o.text("reason", &a.Reason) && len(a.Reason) > maxReason {
 		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
 	}
-	o.rest("idempotency_key", "override_rack_policy")
+	o.rest("idempotency_key", "retry_timeout_seconds")
 	return a, notes
 }
 
@@ -244,6 +245,18 @@ func takeOff(o *object, options *cluster.MaintenanceOptions) {
 	o.flag("skip_shards_restore", &options.SkipShardsRestore)
 	if options.SkipShardsRestore && options.SnapshotName != "" {
 		o.refuse(badRequest("give one of them", "snapshot_name and skip_shards_restore contradict each other"))
+	}
+}
+
+func takeEnslave(o *object, options *cluster.MaintenanceOptions) {
+	o.flag("demote_node", &options.DemoteNode)
+	o.flag("endpoints_only", &options.EndpointsOnly)
+	o.flag("shards_only", &options.ShardsOnly)
+	if options.EndpointsOnly && options.ShardsOnly {
+		o.refuse(badRequest("give one of them, or none", "endpoints_only and shards_only contradict each other"))
+	}
+	if options.DemoteNode && (options.EndpointsOnly || options.ShardsOnly) {
+		o.refuse(badRequest("give one of them", "demote_node goes with a node that has neither masters nor endpoints"))
 	}
 }
 

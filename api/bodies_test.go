@@ -169,7 +169,7 @@ func TestActionBodies(t *testing.T) {
 		`{"until":"tomorrow"}`:                                         {`until can not be "tomorrow"`},
 		`{"until":"2030-01-01T00:00:00Z","for":"1h"}`:                  {"for and until contradict each other"},
 		`{"for":7,"evict_dbs":"1"}`:                                    {"evict_dbs must be a list of strings, not a string", "for must be a string, not a number"},
-		`{"override_rack_policy":true,"evict_dbs":["1"],"force":true}`: {"override_rack_policy is not supported yet", "there is no field force"},
+		`{"idempotency_key":"x","evict_dbs":["1"],"force":true}`: {"idempotency_key is not supported yet", "there is no field force"},
 		`{"skip_shards_restore":true}`:                                 {"there is no field skip_shards_restore"},
 	} {
 		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", body)

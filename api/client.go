@@ -342,10 +342,9 @@ func (c *Client) FailOver(ctx context.Context, shards []int) (Triggered, error) 
 }
 
 // Migrate brings the shards to the node; Action shows how far it is.
-func (c *Client) Migrate(ctx context.Context, shards []int, node int, preserveRoles bool) (Triggered, error) {
+func (c *Client) Migrate(ctx context.Context, r MigrateRequest) (Triggered, error) {
 	var out Triggered
-	body := map[string]any{"shard_uids": textIDs(shards), "target_node_uid": node, "preserve_roles": preserveRoles}
-	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/migrate", body, &out)
+	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/migrate", r, &out)
 }
 
 func textIDs(ids []int) []TextID {

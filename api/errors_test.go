@@ -92,7 +92,6 @@ func TestNoRoute(t *testing.T) {
 		"GET /v1/nodes/alerts/1/x":                  {501, cluster.CodeUnsupported},
 		"GET /v4/cluster/health":                    {501, cluster.CodeUnsupported},
 		"POST /v1/shards/3/actions/rebuild":         {501, cluster.CodeUnsupported},
-		"POST /v1/nodes/1/actions/enslave_node":     {501, cluster.CodeUnsupported},
 		"POST /v1/nodes/1/actions/explode":          {404, cluster.CodeActionNotFound},
 		"POST /v1/nodes/9/actions/maintenance_on":   {404, cluster.CodeNodeNotFound},
 		"GET /v1/nodes/one":                         {404, cluster.CodeNodeNotFound},

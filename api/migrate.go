@@ -6,6 +6,15 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
+// MigrateRequest is the body of POST /v1/shards/actions/migrate.
+type MigrateRequest struct {
+	Shards        []TextID `json:"shard_uids"`
+	Node          NumberID `json:"target_node_uid"`
+	PreserveRoles bool     `json:"preserve_roles,omitempty"`
+	OverrideRack  bool     `json:"override_rack_policy,omitempty"`
+	MaxConcurrent int      `json:"max_concurrent_actions,omitempty"` // copies at a time
+}
+
 // migrate starts the action that brings the shards to the node.
 func (c *call) migrate(o *object, shards []int) (any, error) {
 	a := cluster.Action{ID: uuid.NewString(), Name: cluster.MigrateShards, By: c.id.Name, Created: c.view.Now}
@@ -15,8 +24,11 @@ func (c *call) migrate(o *object, shards []int) (any, error) {
 		o.refuse(badRequest("give the uid of a node", "target_node_uid is missing"))
 	}
 	o.flag("preserve_roles", &a.Options.PreserveRoles)
-	o.neutral("override_rack_policy", "false")
+	o.flag("override_rack_policy", &a.Options.OverrideRack)
 	o.neutral("dry_run", "false")
+	if o.number("max_concurrent_actions", &a.Options.MaxConcurrent) && a.Options.MaxConcurrent < 1 {
+		o.refuse(badRequest("give a number from 1", "max_concurrent_actions can not be %d", a.Options.MaxConcurrent))
+	}
 	o.rest("max_concurrent_bdb_migrations")
 	if err := o.err(); err != nil {
 		return nil, err

@@ -24,7 +24,8 @@ func TestMigrate(t *testing.T) {
 		{one, `{}`, 400, cluster.CodeBadRequest},
 		{one, `{"target_node_uid":"two"}`, 400, cluster.CodeBadRequest},
 		{one, `{"target_node_uid":9}`, 404, cluster.CodeNodeNotFound},
-		{one, `{"target_node_uid":2,"override_rack_policy":true}`, 501, cluster.CodeUnsupported},
+		{one, `{"target_node_uid":2,"override_rack_policy":1}`, 400, cluster.CodeBadRequest},
+		{one, `{"target_node_uid":2,"max_concurrent_actions":0}`, 400, cluster.CodeBadRequest},
 		{one, `{"target_node_uid":2,"dry_run":true}`, 501, cluster.CodeUnsupported},
 		{"/v1/shards/99/actions/migrate", `{"target_node_uid":2}`, 404, cluster.CodeShardNotFound},
 		{"/v1/shards/1/actions/migrate", `{"target_node_uid":2}`, 406, cluster.CodeInsufficientResources}, // its partner is there
@@ -35,11 +36,11 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, body)
 		}
 	}
-	status, body := send(t, h, "POST", many, `{"shard_uids":["11","9"],"target_node_uid":3,"preserve_roles":true,"override_rack_policy":false}`)
+	status, body := send(t, h, "POST", many, `{"shard_uids":["11","9"],"target_node_uid":3,"preserve_roles":true,"override_rack_policy":true,"max_concurrent_actions":3}`)
 	if status != http.StatusOK || !strings.Contains(body, `"description":"Migrate was triggered"`) {
 		t.Errorf("%d %s", status, body)
 	}
-	if len(started) != 1 || started[0].Node != 3 || len(started[0].Options.Shards) != 2 || !started[0].Options.PreserveRoles {
+	if len(started) != 1 || started[0].Node != 3 || len(started[0].Options.Shards) != 2 || !started[0].Options.PreserveRoles || !started[0].Options.OverrideRack || started[0].Options.MaxConcurrent != 3 {
 		t.Fatalf("started %+v", started)
 	}
 	if status, body := send(t, h, "POST", one, `{"target_node_uid":3}`); status != http.StatusConflict {

@@ -273,7 +273,7 @@ type Actions struct {
 	StateMachines []Action `json:"state-machines"` // always empty: everything here is an action
 }
 
-// MaintenanceRequest is the body of maintenance_on, maintenance_off and snapshot_restore.
+// MaintenanceRequest is the body of the actions on a node.
 type MaintenanceRequest struct {
 	KeepSlaveShards   bool     `json:"keep_slave_shards,omitempty"`
 	EvictHAReplica    *bool    `json:"evict_ha_replica,omitempty"`
@@ -289,6 +289,9 @@ type MaintenanceRequest struct {
 	EvictDatabases    []string `json:"evict_dbs,omitempty"` // ids, db:<id>, or names
 	For               string   `json:"for,omitempty"`       // see ParseDuration
 	WaitPersistence   *bool    `json:"wait_for_persistence,omitempty"`
+	OverrideRack      bool     `json:"override_rack_policy,omitempty"`
+	EndpointsOnly     bool     `json:"endpoints_only,omitempty"`
+	ShardsOnly        bool     `json:"shards_only,omitempty"`
 }
 
 // TuneNode is the body of PUT /v1/nodes/{uid}. Nil leaves a setting alone.

@@ -11,10 +11,11 @@ func commands() []command {
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
-			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>] [dry_run]",
+			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>]" +
+			" [override_rack_policy] [dry_run] [async]",
 			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
 		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
-			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run]",
+			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
 			help: "Put a node back into service exactly as it was", run: maintenanceOff},
 		{pattern: "node <node> maintenance_mode verify", help: "Say whether a node may be shut down, or what is missing", run: maintenanceVerify},
 		{pattern: "node <node> maintenance_mode wait (until safe|returned) [timeout <duration>]",
@@ -22,14 +23,18 @@ func commands() []command {
 		{pattern: "node <node> snapshot create <name>", help: "Write down what stands on a node", run: snapshotCreate},
 		{pattern: "node <node> snapshot delete <name>", help: "Delete a snapshot that was made by hand", run: snapshotDelete},
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
-		{pattern: "node <node> snapshot restore <name>", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
+		{pattern: "node <node> snapshot restore <name> [async]", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
-		{pattern: "node <node> remove [wait_for_persistence enabled|disabled] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run]",
+		{pattern: "node <node> remove [wait_for_persistence enabled|disabled] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
 			help: "Take a node that carries nothing out of the cluster, alive or not", run: nodeRemove},
 
-		{pattern: "failover (shard <shard>...) [db <db>] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
-		{pattern: "migrate (shard <shard>...) (target_node <node>) [preserve_roles] {override_policy} {db} {node} {all_shards} {all_master_shards}" +
-			" {all_slave_shards} {endpoint_to_shards}", help: "Move shards to a node", run: migrate},
+		{pattern: "node <node> enslave [endpoints_only] [shards_only] [demote_node] [cause hardware|host_lost|patching|announced|other] [reason <text>]" +
+			" [dry_run] [async] {retry_timeout_seconds}", help: "Make the masters on a node slaves where they are, and move its endpoints away", run: nodeEnslave},
+
+		{pattern: "failover (shard <shard>...) [db <db>] [async] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
+		{pattern: "migrate [shard <shard>...] [db <db>] [node <node>] [all_master_shards] [all_slave_shards] [all_shards] (target_node <node>)" +
+			" [preserve_roles] [override_policy] [max_concurrent_actions <number>] [async] {endpoint_to_shards} {max_concurrent_bdb_migrations}",
+			help: "Move shards to a node: those named, or all, or all in a role, of a database or node", run: migrate},
 
 		{pattern: "explain shard <shard>", help: "Say why a shard is where it is, where it can not go and what it waits for", run: explainShard},
 		{pattern: "explain node <node>", help: "Say why a node takes shards or not, where its own could go and what it waits for", run: explainNode},
@@ -52,6 +57,7 @@ func commands() []command {
 		{pattern: "cluster master", help: "Show which node leads the cluster", run: clusterMaster},
 		{pattern: "cluster master set <node>", help: "Let another node lead the cluster", run: clusterMasterSet},
 		{pattern: "cluster cancel_action <task>", help: "Cancel an action: stop it and put back what it has moved", run: cancelAction},
+		{pattern: "cluster follow_action <task>", help: "Follow an action that runs, or see how it ended", run: followAction},
 		{pattern: "cluster running_actions", help: "List the actions that are queued or running", run: runningActions},
 
 		{pattern: "db create (name <name>) (memory_size <size>) [shards_count <number>] [replication] [port <number>]" +

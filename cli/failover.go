@@ -22,6 +22,9 @@ func failover(s *session, w words) error {
 		return err
 	}
 	t := &executing{session: s, task: triggered.ActionUID, told: map[int]bool{}}
+	if w.has("async") {
+		return s.leave("the failover", t.task)
+	}
 	a, err := s.follow(t, t.task)
 	if err != nil {
 		return err
@@ -95,11 +98,7 @@ func (t *executing) lost(why *cluster.Error) error {
 	return cluster.Refuse(why.Code, why.Hint, "the failover may go on, but it can not be followed: %s", why.Message)
 }
 
-func (t *executing) detach() error {
-	fmt.Fprintf(t.err, "\ndetached: the failover goes on; look at it with: %s cluster running_actions; cancel it with: %s cluster cancel_action %s\n",
-		t.program, t.program, t.task)
-	return errTold
-}
+func (t *executing) detach() error { return t.detached("the failover", t.task) }
 
 // subject is what an action is about: a node, or a database.
 func subject(a api.Action) string {

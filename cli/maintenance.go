@@ -13,7 +13,7 @@ func maintenanceOn(s *session, w words) error {
 	r := api.MaintenanceRequest{
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		MaxConcurrent: w.number("max_concurrent_actions"), IgnoreChecks: w["ignore_check"], Cause: w.text("cause"), Reason: w.text("reason"),
-		EvictDatabases: w["evict_dbs"], For: w.text("for"),
+		EvictDatabases: w["evict_dbs"], For: w.text("for"), OverrideRack: w.has("override_rack_policy"),
 	}
 	r.EvictHAReplica, r.EvictAAReplica = choice(w, "evict_ha_replica"), choice(w, "evict_active_active_replica")
 	return s.maintain(w, cluster.MaintenanceOn, r)
@@ -29,6 +29,13 @@ func maintenanceOff(s *session, w words) error {
 func nodeRemove(s *session, w words) error {
 	return s.maintain(w, cluster.RemoveNode, api.MaintenanceRequest{
 		WaitPersistence: choice(w, "wait_for_persistence"), Cause: w.text("cause"), Reason: w.text("reason"),
+	})
+}
+
+func nodeEnslave(s *session, w words) error {
+	return s.maintain(w, cluster.EnslaveNode, api.MaintenanceRequest{
+		DemoteNode: w.has("demote_node"), EndpointsOnly: w.has("endpoints_only"), ShardsOnly: w.has("shards_only"),
+		Cause: w.text("cause"), Reason: w.text("reason"),
 	})
 }
 
@@ -66,6 +73,9 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 	}
 	s.tellNotes(queued.Notes)
 	t := &transcript{session: s, name: spoken(name), node: node, task: queued.TaskID, quiet: s.flags.json, moves: map[int]string{}}
+	if w.has("async") {
+		return s.leave(fmt.Sprintf("%s of node:%d", t.name, node), t.task)
+	}
 	if overwritten != nil {
 		t.line("Found snapshot from %s, overwriting the snapshot", overwritten.Created.UTC().Format(time.RFC3339))
 	}
@@ -168,10 +178,6 @@ func (t *transcript) lost(why *cluster.Error) error {
 	return cluster.Refuse(why.Code, why.Hint, "%s of node:%d may go on, but it can not be followed: %s", t.name, t.node, why.Message)
 }
 
-// detach leaves the action alone.
 func (t *transcript) detach() error {
-	p := t.session.program
-	fmt.Fprintf(t.session.err, "\ndetached: %s of node:%d goes on; look at it with: %s cluster running_actions; cancel it with: %s cluster cancel_action %s\n",
-		t.name, t.node, p, p, t.task)
-	return errTold
+	return t.session.detached(fmt.Sprintf("%s of node:%d", t.name, t.node), t.task)
 }

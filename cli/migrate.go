@@ -9,21 +9,93 @@ import (
 )
 
 func migrate(s *session, w words) error {
-	shards := numbers(w["shard"])
+	if err := checkMigrate(w); err != nil {
+		return err
+	}
+	shards, err := s.meant(w)
+	if err != nil {
+		return err
+	}
 	groups, err := s.byDatabase(shards)
 	if err != nil {
 		return err
 	}
-	triggered, err := s.client.Migrate(s.ctx, shards, w.number("target_node"), w.has("preserve_roles"))
+	r := api.MigrateRequest{
+		Node: api.NumberID(w.number("target_node")), PreserveRoles: w.has("preserve_roles"), OverrideRack: w.has("override_policy"),
+		MaxConcurrent: w.number("max_concurrent_actions"),
+	}
+	for _, id := range shards {
+		r.Shards = append(r.Shards, api.TextID(id))
+	}
+	triggered, err := s.client.Migrate(s.ctx, r)
 	if err != nil {
 		return err
 	}
 	t := &monitor{session: s, task: triggered.ActionUID, name: cluster.MigrateShards, groups: groups}
+	if w.has("async") {
+		return s.leave(string(t.name), t.task)
+	}
 	a, err := s.follow(t, t.task)
 	if err != nil {
 		return err
 	}
 	return s.conclude(t, a)
+}
+
+// checkMigrate refuses words that do not say, once, what is to move.
+func checkMigrate(w words) error {
+	var what []string
+	for _, name := range []string{"shard", "all_master_shards", "all_slave_shards", "all_shards"} {
+		if w.has(name) {
+			what = append(what, name)
+		}
+	}
+	named, sources := w.has("shard"), len(w["db"])+len(w["node"])
+	switch {
+	case len(what) != 1:
+		return misuse("give one of shard, all_master_shards, all_slave_shards and all_shards", nil, "it is not said what is to move")
+	case named && sources > 0:
+		return misuse("leave db and node out", nil, "shards that are named need no db or node")
+	case !named && sources != 1:
+		return misuse("give db <db> or node <node>", nil, "it is not said whose shards are to move")
+	case w.has("all_shards") && w.has("db"):
+		return misuse("use all_master_shards or all_slave_shards", nil, "not all shards of a database can be on one node")
+	case w.has("max_concurrent_actions") && w.number("max_concurrent_actions") == 0:
+		return misuse("give a number from 1", nil, "max_concurrent_actions can not be 0")
+	}
+	return nil
+}
+
+// meant returns the shards that the words mean, by uid: those named, or all in the
+// role of a database or of a node.
+func (s *session) meant(w words) ([]int, error) {
+	if w.has("shard") {
+		return numbers(w["shard"]), nil
+	}
+	p, err := s.picture()
+	if err == nil {
+		err = p.checkFilter(w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	role := ""
+	switch {
+	case w.has("all_master_shards"):
+		role = string(cluster.Master)
+	case w.has("all_slave_shards"):
+		role = string(cluster.Slave)
+	}
+	var list []int
+	for _, shard := range p.Shards {
+		if p.wantsShard(w, shard) && (role == "" || role == shard.Role) {
+			list = append(list, int(shard.UID))
+		}
+	}
+	if len(list) == 0 {
+		return nil, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there are no such shards")
+	}
+	return list, nil
 }
 
 // byDatabase returns the shards, quoted, a list for each database.
@@ -102,8 +174,4 @@ func (t *monitor) lost(why *cluster.Error) error {
 	return cluster.Refuse(why.Code, why.Hint, "%s may go on, but it can not be followed: %s", t.name, why.Message)
 }
 
-func (t *monitor) detach() error {
-	fmt.Fprintf(t.err, "\ndetached: %s goes on; look at it with: %s cluster running_actions; cancel it with: %s cluster cancel_action %s\n",
-		t.name, t.program, t.program, t.task)
-	return errTold
-}
+func (t *monitor) detach() error { return t.detached(string(t.name), t.task) }

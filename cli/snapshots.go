@@ -63,10 +63,10 @@ func snapshotRestore(s *session, w words) error {
 	if err != nil {
 		return err
 	}
-	t := &scheduled{
-		transcript: &transcript{session: s, name: cluster.SnapshotRestore, node: node, task: queued.TaskID, quiet: s.flags.json}, now: time.Now,
-		moves: map[int]string{}, planned: len(plan.Moves),
+	if w.has("async") {
+		return s.leave(fmt.Sprintf("%s of node:%d", cluster.SnapshotRestore, node), queued.TaskID)
 	}
+	t := s.scheduled(node, queued.TaskID, len(plan.Moves))
 	a, err := s.follow(t, queued.TaskID)
 	if err != nil {
 		return err
@@ -130,6 +130,13 @@ type scheduled struct {
 	planned int
 	moves   map[int]string // state last told
 	counts  string         // last told
+}
+
+func (s *session) scheduled(node int, task string, planned int) *scheduled {
+	return &scheduled{
+		transcript: &transcript{session: s, name: cluster.SnapshotRestore, node: node, task: task, quiet: s.flags.json}, now: time.Now,
+		moves: map[int]string{}, planned: planned,
+	}
 }
 
 const microseconds = "2006-01-02T15:04:05.000000"

@@ -170,9 +170,12 @@ func (t *transcript) end(a api.Action) {
 	if a.ConnectionsCut > 0 {
 		t.line("%d client connections were cut when the time for draining was over", a.ConnectionsCut)
 	}
-	if t.name == cluster.MaintenanceOn {
+	switch t.name {
+	case cluster.MaintenanceOn:
 		t.tellHolds()
-	} else {
+	case cluster.EnslaveNode:
+		t.tellLeft("stays master:", a)
+	default:
 		t.tellReturn(a)
 	}
 	t.session.done()
@@ -195,10 +198,13 @@ func (t *transcript) tellReturn(a api.Action) {
 		for _, d := range a.Proof.Differences {
 			t.line("* %s", d)
 		}
-	case len(a.Left) > 0:
-		t.line("node:%d stays out:", t.node)
-		for _, left := range a.Left {
-			t.line("* %s", left)
-		}
+	default:
+		t.tellLeft(fmt.Sprintf("node:%d stays out:", t.node), a)
+	}
+}
+
+func (t *transcript) tellLeft(title string, a api.Action) {
+	if len(a.Left) > 0 {
+		t.line("%s\n* %s", title, strings.Join(a.Left, "\n* "))
 	}
 }

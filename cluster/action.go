@@ -20,6 +20,9 @@ const (
 	MigrateShards ActionName = "migrate_shards"
 	// RemoveNode takes a node that carries nothing out of the cluster for good.
 	RemoveNode ActionName = "remove_node"
+	// EnslaveNode makes the masters on a node slaves and moves its endpoints away;
+	// its shards stay.
+	EnslaveNode ActionName = "enslave_node"
 )
 
 // ActionStatus is where an action is in its life.
@@ -94,6 +97,8 @@ type Move struct {
 	To       int        `json:"to,omitempty"`      // node
 	After    []int      `json:"after,omitempty"`   // moves that must be done first
 	Bytes    int64      `json:"bytes,omitempty"`   // expected to be copied
+	// OverrideRack is the action's waiver of the zone rule.
+	OverrideRack bool `json:"override_rack_policy,omitempty"`
 	Reason   string     `json:"reason"`
 
 	Status  MoveStatus `json:"status"`
@@ -136,6 +141,11 @@ type MaintenanceOptions struct {
 	Shards []int `json:"shard_uids,omitempty"`
 	// PreserveRoles has masters that migrate be masters again.
 	PreserveRoles bool `json:"preserve_roles,omitempty"`
+	// OverrideRack lets copies of the same slots share a zone.
+	OverrideRack bool `json:"override_rack_policy,omitempty"`
+	// EndpointsOnly and ShardsOnly narrow an enslave_node.
+	EndpointsOnly bool `json:"endpoints_only,omitempty"`
+	ShardsOnly    bool `json:"shards_only,omitempty"`
 }
 
 // KeepsSlaves reports whether slaves of the database stay on the node. Masters

@@ -24,13 +24,20 @@ func (c EnqueueAction) Apply(b *Board) (Change, error) {
 	a := c.Action
 	a.Status = ActionQueued
 	change := Change{Put: []Object{a}, Log: []Entry{a.entry(a.Created, "requested", "INFO",
-		fmt.Sprintf("%s of %s requested", a.Name, a.Subject()))}}
+		fmt.Sprintf("%s of %s requested%s", a.Name, a.Subject(), a.Options.waiver()))}}
 	for _, old := range b.ActionsByAge() {
 		if old.Node == a.Node && old.Database == a.Database && old.Name == a.Name && old.Status.Ended() {
 			change.Delete = append(change.Delete, old.Key())
 		}
 	}
 	return change, nil
+}
+
+func (o MaintenanceOptions) waiver() string {
+	if o.OverrideRack {
+		return ", the zone rule waived by override_rack_policy"
+	}
+	return ""
 }
 
 // entry is a line of the activity about the action.

@@ -387,7 +387,7 @@ func (t *term) trim() {
 // on with it.
 func (t *term) stepDown(v cluster.View) {
 	asked := func(a cluster.Action) bool {
-		leave := a.Name == cluster.RemoveNode && a.Marked || a.Name == cluster.MaintenanceOn && a.Options.DemoteNode
+		leave := a.Name == cluster.RemoveNode && a.Marked || a.Options.DemoteNode
 		return leave && !a.Status.Ended() && a.Node == t.cfg.Node
 	}
 	if t.leaves || !slices.ContainsFunc(v.ActionsByAge(), asked) {

@@ -93,7 +93,7 @@ func (t *turn) begins(other cluster.Action) bool {
 // conclude completes the action when nothing is missing from what must be
 // seen, and fails it if that takes too long.
 func (t *turn) conclude(missing []string, complete cluster.Command) step {
-	if t.a.Name == cluster.MaintenanceOn && t.leads() {
+	if t.leads() {
 		missing = append(missing, fmt.Sprintf("node:%d leads the cluster", t.a.Node))
 	}
 	switch {

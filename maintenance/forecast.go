@@ -31,6 +31,8 @@ func DryRun(v cluster.View, node int, name cluster.ActionName, o cluster.Mainten
 	switch answered := len(f.Checks) == 1+len(before(name)); {
 	case answered && name == cluster.MaintenanceOn:
 		f.evacuates(v, node, o)
+	case answered && name == cluster.EnslaveNode:
+		f.enslaves(v, node, o)
 	case name == cluster.RemoveNode:
 		f.Outcome = fmt.Sprintf("node:%d would be removed from the cluster", node)
 	case answered:

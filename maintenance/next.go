@@ -75,6 +75,8 @@ func (t *turn) next() step {
 		return t.onShards()
 	case t.a.Name == cluster.RemoveNode:
 		return t.remove()
+	case t.a.Name == cluster.EnslaveNode:
+		return t.enslave()
 	}
 	return t.fail(cluster.Refuse(cluster.CodeUnsupported, "", "action %s does not exist", t.a.Name), nil)
 }

@@ -71,6 +71,8 @@ func before(name cluster.ActionName) []question {
 		return beforeMigrate
 	case cluster.RemoveNode:
 		return beforeRemove
+	case cluster.EnslaveNode:
+		return beforeEnslave
 	}
 	return beforeOn
 }

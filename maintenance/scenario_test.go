@@ -147,6 +147,12 @@ func (s *scenario) run(line string) string {
 			return lines("", []string{"refused"}) + lines("  ", strings.Split(err.Error(), "\n"))
 		}
 		return lines("  ", s.trace) + result(a)
+	case "enslave":
+		a, err := s.request(cluster.EnslaveNode, w.number(1), options(w), "")
+		if err != nil {
+			return lines("", []string{"refused"}) + lines("  ", strings.Split(err.Error(), "\n"))
+		}
+		return lines("  ", s.trace) + result(a)
 	case "enqueue":
 		return s.together(line)
 	case "begin":
@@ -274,6 +280,7 @@ func options(w words) cluster.MaintenanceOptions {
 	}
 	o.Shards, o.PreserveRoles = w.list("shards"), w.has("preserve_roles")
 	o.EvictDatabases = w.list("evict_dbs")
+	o.OverrideRack, o.EndpointsOnly, o.ShardsOnly = w.has("override_rack_policy"), w.has("endpoints_only"), w.has("shards_only")
 	if c := w.with["ignore_check"]; c != "" {
 		o.IgnoreChecks = strings.Split(c, ",")
 	}
@@ -341,6 +348,8 @@ func action(name string) cluster.ActionName {
 		return cluster.SnapshotRestore
 	case "failover":
 		return cluster.ShardFailover
+	case "enslave":
+		return cluster.EnslaveNode
 	}
 	return cluster.ActionName("maintenance_" + name)
 }

@@ -58,7 +58,7 @@ func (t *turn) waiting() []cluster.Move {
 // shardMoves are those that bring about what was asked for, from how things are now.
 func (t *turn) shardMoves() ([]cluster.Move, error) {
 	if t.a.Name == cluster.MigrateShards {
-		return plan.Migrations(t.View, t.a.Options.Shards, t.a.Node, t.a.Options.PreserveRoles)
+		return plan.Migrations(t.View, t.a.Node, t.a.Options)
 	}
 	return plan.Failovers(t.View, t.a.Options.Shards), nil
 }
@@ -157,7 +157,7 @@ func (p preflight) unclaimedSources() cluster.Refusals {
 
 func (p preflight) migratable() cluster.Refusals {
 	var list cluster.Refusals
-	moves, err := plan.Migrations(p.View, p.o.Shards, p.id, p.o.PreserveRoles)
+	moves, err := plan.Migrations(p.View, p.id, p.o)
 	errors.As(err, &list)
 	for _, m := range moves {
 		if m.Kind != cluster.Failover || len(m.After) > 0 {

@@ -21,7 +21,7 @@ func Evacuate(v cluster.View, node int, o cluster.MaintenanceOptions) (moves []c
 	for i, it := range e.items {
 		if e.v.Ranges[it.slots].Lost {
 			left = append(left, fmt.Sprintf("%s: its slots are lost until restored", it))
-		} else if !e.find(i, 2) {
+		} else if !e.find(i, 2) && !(o.OverrideRack && e.findMixed(i)) {
 			left = append(left, e.stays(it))
 		}
 	}
@@ -126,6 +126,12 @@ func (e *evacuation) find(i, depth int) bool {
 	return depth > 0 && e.makeRoom(i, depth)
 }
 
+// findMixed gives the item a node in spite of the zone rule.
+func (e *evacuation) findMixed(i int) bool {
+	e.items[i].mixed = true
+	return e.find(i, 2)
+}
+
 func (e *evacuation) makeRoom(i, depth int) bool {
 	for _, n := range e.nodes {
 		if n == e.node || e.bar(e.items[i].want, n) != "" {
@@ -182,7 +188,7 @@ func (e *evacuation) migrations() []cluster.Move {
 	for i, it := range e.items {
 		if to, ok := e.to[i]; ok {
 			moves = append(moves, cluster.Move{
-				Kind: cluster.Migrate, Shard: it.shard, From: e.node, To: to, After: it.after, Bytes: it.bytes,
+				Kind: cluster.Migrate, Shard: it.shard, From: e.node, To: to, After: it.after, Bytes: it.bytes, OverrideRack: it.mixed,
 				Reason: fmt.Sprintf("node:%d goes out of service", e.node),
 			})
 		}

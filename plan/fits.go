@@ -34,7 +34,7 @@ func (sp *space) shardFits(m cluster.Move) error {
 	if !ok {
 		return gone(m)
 	}
-	w := want{shard: s.ID, slots: s.Range, db: sp.v.Databases[s.Range.Database], other: "partner", home: returns(sp.v, m.To, s.ID)}
+	w := want{shard: s.ID, slots: s.Range, db: sp.v.Databases[s.Range.Database], other: "partner", home: returns(sp.v, m.To, s.ID), mixed: m.OverrideRack}
 	why := sp.bar(w, m.To)
 	if _, there := sp.v.Instances[m.Instance]; why == "" && !there && sp.v.NodeOf(s) != m.To {
 		why = sp.lack(w, m.To)

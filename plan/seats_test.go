@@ -57,7 +57,7 @@ func TestSeatsAreWhatMigrationsFind(t *testing.T) {
 		for _, s := range cluster.Sorted(d.Shards) {
 			best := 0
 			for _, seat := range plan.Seats(d.View, s) {
-				_, err := plan.Migrations(d.View, []int{s.ID}, seat.Node, false)
+				_, err := plan.Migrations(d.View, seat.Node, cluster.MaintenanceOptions{Shards: []int{s.ID}})
 				if (err == nil) != (len(seat.Against) == 0) {
 					t.Fatalf("redis:%d to node:%d: %v, and its migration: %v", s.ID, seat.Node, seat.Against, err)
 				}

@@ -36,6 +36,7 @@ type want struct {
 	db    cluster.Database
 	other string // what the other copy of its slots is to it: master or replica
 	home  bool   // it returns to where its snapshot saw it, so maintenance does not bar it
+	mixed bool   // it may share a zone with the other copy
 }
 
 // newSpace counts the view. Moves for which skip answers true are not counted.
@@ -144,8 +145,8 @@ func (sp *space) apart(w want, c held, node int) *cluster.Error {
 	case c.shard == w.shard:
 	case c.node == node:
 		return cluster.Refuse(cluster.CodeCopiesTogether, fmt.Sprintf("move redis:%d away from it first", c.shard), "node:%d holds its %s", node, w.other)
-	case sp.zoned(w.db) && zone(sp.v, c.node) == zone(sp.v, node):
-		return cluster.Refuse(cluster.CodeRackViolation, "name a node in another zone", "node:%d is in the zone of its %s", node, w.other)
+	case !w.mixed && sp.zoned(w.db) && zone(sp.v, c.node) == zone(sp.v, node):
+		return cluster.Refuse(cluster.CodeRackViolation, "name a node in another zone, or override the rule by name", "node:%d is in the zone of its %s", node, w.other)
 	}
 	return nil
 }
