@@ -3,11 +3,14 @@ package cli
 // commands is the grammar.
 func commands() []command {
 	list := []command{
-		{pattern: "status [extra all] [issues_only]", help: "Show nodes, databases, endpoints and shards", run: status},
-		{pattern: "status nodes [extra all|maintenance] [sort <COLUMN>...] [issues_only]", help: "Show the nodes", run: statusNodes},
-		{pattern: "status databases [extra all] [sort <COLUMN>...] [issues_only]", help: "Show the databases", run: statusDatabases},
-		{pattern: "status endpoints [node <node>] [db <db>] [extra all] [sort <COLUMN>...] [issues_only]", help: "Show the endpoints", run: statusEndpoints},
-		{pattern: "status shards [node <node>] [db <db>] [extra all] [sort <COLUMN>...] [issues_only]", help: "Show the shards", run: statusShards},
+		{pattern: "status [extra all|maintenance|nodestats|rack_id|state_machine|watchdog] [issues_only]", help: "Show nodes, databases, endpoints and shards", run: status},
+		{pattern: "status node <node> [extra all|maintenance|nodestats|rack_id|watchdog] [issues_only]", help: "Show a node and what is on it", run: statusOf},
+		{pattern: "status db <db> [extra all|state_machine|watchdog] [issues_only]", help: "Show a database, its endpoints and its shards", run: statusOf},
+		{pattern: "status nodes [extra all|maintenance|nodestats|rack_id] [sort <COLUMN>...] [issues_only]", help: "Show the nodes", run: statusNodes},
+		{pattern: "status databases [extra all|state_machine] [sort <COLUMN>...] [issues_only]", help: "Show the databases", run: statusDatabases},
+		{pattern: "status endpoints [node <node>] [db <db>] [extra all|watchdog] [sort <COLUMN>...] [issues_only]", help: "Show the endpoints", run: statusEndpoints},
+		{pattern: "status shards [node <node>] [db <db>] [extra all|watchdog] [sort <COLUMN>...] [issues_only]", help: "Show the shards", run: statusShards},
+		{pattern: "status modules", help: "Show the modules, of which there are none", run: statusModules},
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
@@ -42,6 +45,9 @@ func commands() []command {
 		{pattern: "verify rack_aware", help: "List slots whose copies share a rack", run: verifyRacks},
 
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
+		{pattern: "info db", help: "Show the settings of all databases", run: infoDatabases},
+		{pattern: "info db <db>", help: "Show the settings of a database", run: infoDatabases},
+		{pattern: "info proxy <node|all>", help: "Show what the proxy of a node, or each of them, does", run: infoProxies},
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},
 		{pattern: "tune node <node> [max_listeners <number>] [max_redis_servers <number>] [quorum_only enabled|disabled]",
 			help: "Change the settings of a node", run: tuneNode},

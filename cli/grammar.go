@@ -223,6 +223,10 @@ func check(kind, value string) string {
 		if n, err := strconv.Atoi(strings.TrimPrefix(value, "node:")); err != nil || n < 1 {
 			return "give the number of a node, for example 2"
 		}
+	case "<node|all>":
+		if value != "all" {
+			return check("<node>", value)
+		}
 	case "<shard>":
 		if n, err := strconv.Atoi(strings.TrimPrefix(value, "redis:")); err != nil || n < 1 {
 			return "give the number of a shard, for example 7"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type picture struct {
 	Statuses  map[int]api.NodeStatus `json:"nodes_status"`
 	Databases []api.Database         `json:"bdbs"`
 	Shards    []api.Shard            `json:"shards"`
+	Running   []api.Action           `json:"running_actions"`
 	connected int                    // node the session talks to
 }
 
@@ -37,6 +39,9 @@ func (s *session) picture() (p picture, err error) {
 	if p.Shards, err = s.client.Shards(s.ctx); err != nil {
 		return p, err
 	}
+	if p.Running, err = s.running(); err != nil {
+		return p, err
+	}
 	local, err := s.client.Bootstrap(s.ctx)
 	p.connected = int(local.Local.UID)
 	return p, err
@@ -47,10 +52,14 @@ func status(s *session, w words) error {
 	if err != nil || s.print(p) {
 		return err
 	}
-	if w.has("extra") {
+	if w.text("extra") == "all" {
 		s.say("CLUSTER:\n%s\n", p.headline())
 	}
-	for i, t := range []table{p.nodes(), p.databases(), p.endpoints(w), p.shards(w)} {
+	return s.showAll(w, p.nodesAs(w), p.databases(w), p.endpoints(w), p.shards(w))
+}
+
+func (s *session) showAll(w words, tables ...table) error {
+	for i, t := range tables {
 		if i > 0 {
 			s.say("")
 		}
@@ -59,6 +68,35 @@ func status(s *session, w words) error {
 		}
 	}
 	return nil
+}
+
+// statusOf shows what is on a node, or belongs to a database.
+func statusOf(s *session, w words) error {
+	p, err := s.seen(w)
+	if err == nil {
+		err = p.checkFilter(w)
+	}
+	if err != nil {
+		return err
+	}
+	p = p.only(w)
+	switch {
+	case s.print(p):
+		return nil
+	case w.has("node"):
+		return s.showAll(w, p.nodesAs(w), p.endpoints(w), p.shards(w))
+	}
+	return s.showAll(w, p.databases(w), p.endpoints(w), p.shards(w))
+}
+
+// only is the picture of one node or database.
+func (p picture) only(w words) picture {
+	shards, databases := p.Shards, p.Databases
+	p.Shards = slices.DeleteFunc(slices.Clone(shards), func(s api.Shard) bool { return !p.wantsShard(w, s) })
+	p.Databases = slices.DeleteFunc(slices.Clone(databases), func(d api.Database) bool { return !wantsDatabase(w, d) })
+	p.Nodes = slices.DeleteFunc(slices.Clone(p.Nodes), func(n api.NodeObject) bool { return !wantsNode(w, int(n.UID)) })
+	maps.DeleteFunc(p.Statuses, func(node int, _ api.NodeStatus) bool { return !wantsNode(w, node) })
+	return p
 }
 
 // seen is the picture for a status command; sort and issues_only arrange tables alone.
@@ -78,11 +116,19 @@ func (s *session) showStatus(t table, w words) error {
 	if err != nil {
 		return err
 	}
-	if w.text("extra") != "all" {
-		t = t.without(t.extra...)
-	}
+	t = t.without(slices.DeleteFunc(slices.Clone(t.extra), func(column string) bool {
+		return w.text("extra") == "all" || slices.Contains(extraColumns[w.text("extra")], column)
+	})...)
 	s.show(t)
 	return nil
+}
+
+// extraColumns are what each value of extra shows besides the usual ones.
+var extraColumns = map[string][]string{
+	"nodestats":     {"MASTERS", "SLAVES", "OVERBOOKING_DEPTH"},
+	"rack_id":       {"RACK-ID"},
+	"state_machine": {"EXEC_STATE", "EXEC_STATE_MACHINE"},
+	"watchdog":      {"WATCHDOG_STATUS"},
 }
 
 func (p picture) headline() string {
@@ -99,10 +145,15 @@ func statusNodes(s *session, w words) error {
 	if err != nil || s.print(map[string]any{"nodes": p.Nodes, "nodes_status": p.Statuses}) {
 		return err
 	}
+	return s.showStatus(p.nodesAs(w), w)
+}
+
+// nodesAs is the table of nodes that the value of extra asks for.
+func (p picture) nodesAs(w words) table {
 	if w.text("extra") == "maintenance" {
-		return s.showStatus(p.nodesOut(), w)
+		return p.nodesOut()
 	}
-	return s.showStatus(p.nodes(), w)
+	return p.nodes()
 }
 
 func statusDatabases(s *session, w words) error {
@@ -110,7 +161,7 @@ func statusDatabases(s *session, w words) error {
 	if err != nil || s.print(p.Databases) {
 		return err
 	}
-	return s.showStatus(p.databases(), w)
+	return s.showStatus(p.databases(w), w)
 }
 
 func statusEndpoints(s *session, w words) error {
@@ -291,14 +342,46 @@ func (t table) without(columns ...string) table {
 	return small
 }
 
-func (p picture) databases() table {
+func (p picture) databases(w words) table {
 	t := table{title: "DATABASES:", health: "STATUS", extra: strings.Fields("EXEC_STATE EXEC_STATE_MACHINE BACKUP_PROGRESS MISSING_BACKUP_TIME REDIS_VERSION"), columns: strings.Fields(
 		"DB:ID NAME TYPE STATUS SHARDS PLACEMENT REPLICATION PERSISTENCE ENDPOINT EXEC_STATE EXEC_STATE_MACHINE BACKUP_PROGRESS MISSING_BACKUP_TIME REDIS_VERSION")}
 	for _, d := range p.Databases {
-		t.add(fmt.Sprintf("db:%d", d.UID), d.Name, d.Type, d.Status, strconv.Itoa(d.ShardsCount), d.Placement,
-			onOff(d.Replication), d.Persistence, endpointAddress(d), "N/A", "N/A", "N/A", "N/A", "N/A")
+		if wantsDatabase(w, d) {
+			state, machine := p.execution(d)
+			t.add(fmt.Sprintf("db:%d", d.UID), d.Name, d.Type, d.Status, strconv.Itoa(d.ShardsCount), d.Placement,
+				onOff(d.Replication), d.Persistence, endpointAddress(d), state, machine, "N/A", "N/A", "N/A")
+		}
 	}
 	return t
+}
+
+// execution is what is being done to the database now, and by which action.
+func (p picture) execution(d api.Database) (state, machine string) {
+	state, machine = "N/A", "N/A"
+	for _, a := range p.Running {
+		if int(a.Database) == int(d.UID) {
+			state, machine = a.Status, a.Name
+		}
+		for _, m := range a.Moves {
+			if m.Status == string(cluster.MoveRunning) && (p.databaseOf(m) == d.UID) {
+				return m.Kind, a.Name
+			}
+		}
+	}
+	return state, machine
+}
+
+func (p picture) databaseOf(m api.Move) api.NumberID {
+	if m.Endpoint != "" {
+		id, _ := strconv.Atoi(strings.Split(m.Endpoint, ":")[0])
+		return api.NumberID(id)
+	}
+	for _, s := range p.Shards {
+		if s.UID == m.Shard {
+			return s.Database
+		}
+	}
+	return 0
 }
 
 func onOff(on bool) string {
@@ -366,14 +449,16 @@ func shardHealth(s api.Shard) string {
 
 func ended(a api.Action) bool { return cluster.ActionStatus(a.Status).Ended() }
 
-func runningActions(s *session, _ words) error {
+// running returns the actions that have not ended.
+func (s *session) running() ([]api.Action, error) {
 	actions, err := s.client.Actions(s.ctx)
-	if err != nil {
+	return slices.DeleteFunc(actions, ended), err
+}
+
+func runningActions(s *session, _ words) error {
+	running, err := s.running()
+	if err != nil || s.print(running) {
 		return err
-	}
-	running := slices.DeleteFunc(actions, ended)
-	if s.print(running) {
-		return nil
 	}
 	s.say("Got %d tasks:", len(running))
 	for i, a := range running {

@@ -29,6 +29,13 @@ func TestTables(t *testing.T) {
 		"status_databases": "db list",
 		"status_endpoints": "status endpoints node 1",
 		"status_shards":    "status shards db sessions node node:2",
+		"status_node":      "status node 2",
+		"status_db":        "status db sessions extra state_machine",
+		"status_racks":     "status nodes extra rack_id",
+		"status_watchdog":  "status endpoints extra watchdog",
+		"status_modules":   "status modules",
+		"info_db":          "info db carts",
+		"info_proxy":       "info proxy 1",
 		"info_cluster":     "info cluster",
 		"running_none":     "cluster running_actions",
 	} {
@@ -120,6 +127,33 @@ func TestRunningActions(t *testing.T) {
 	}
 }
 
+func TestExecutionState(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	d.Apply(cluster.EnqueueAction{Action: cluster.Action{ID: "a1", Name: cluster.MaintenanceOn, Node: 2, Created: apitest.Start}})
+	s := d.Begin(2, cluster.MaintenanceOn)
+	s.Checks()
+	s.Plan(moves...)
+	s.Start(2)
+	s.Start(3)
+	_, text, _ := b.run("status databases extra state_machine")
+	for i, want := range []string{"migrate maintenance_on", "rebind maintenance_on", "N/A N/A"} {
+		row := strings.Fields(strings.Split(text, "\n")[i+2])
+		if got := strings.Join(row[len(row)-2:], " "); got != want {
+			t.Errorf("%s: %q, want %q", row[0], got, want)
+		}
+	}
+}
+
+func TestInfoOfWhatIsNotThere(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	for line, want := range map[string]string{"info db nope": "there is no database nope", "info proxy 9": "there is no node:9", "status node 9": "there is no node:9", "status db nope": "there is no database nope"} {
+		if code, text, errText := b.run(line); code != exitFailed || text != "" || !strings.Contains(errText, want) {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+}
+
 func TestClusterMasterSet(t *testing.T) {
 	d := apitest.Cluster()
 	b := newBench(t, d)
@@ -142,7 +176,7 @@ func TestClusterMasterSet(t *testing.T) {
 func TestJSONEverywhere(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	for _, line := range []string{
-		"status", "status nodes", "status databases", "status endpoints", "status shards", "info node 1", "info cluster", "cluster master",
+		"status", "status node 1", "status db carts", "status modules", "info db", "info proxy all", "status nodes", "status databases", "status endpoints", "status shards", "info node 1", "info cluster", "cluster master",
 		"cluster running_actions", "cluster token", "node 1 snapshot list", "tune node 1 max_listeners 50", "tune cluster slave_ha_grace_period 60", "db list", "version",
 	} {
 		code, text, errText := b.run(line + " --json")
