@@ -72,6 +72,7 @@ func commands() []command {
 		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},
 		{pattern: "db list", help: "List the databases", run: statusDatabases},
 
+		{pattern: "completion <bash|zsh|fish>", help: "Print what teaches a shell to complete commands: source <(haulout completion bash)", run: completion, offline: true},
 		{pattern: "version", help: "Show the version of this program", run: version, offline: true},
 		{pattern: "help", help: "Show this list, or the options of what is named: help node", offline: true,
 			run: func(s *session, _ words) error { return s.helpAbout(nil) }},

@@ -11,6 +11,8 @@ type flags struct {
 	json, yes, help           bool
 }
 
+var allFlags = []string{"--socket", "--url", "--user", "--ca-cert", "--json", "--yes", "--help"}
+
 const flagsHelp = `  --socket PATH    the daemon's socket (or $HAULOUT_SOCKET)
   --url URL        a daemon elsewhere: https://HOST:9443, with
   --user EMAIL     the login; the password is asked for, or read from $HAULOUT_PASSWORD_FILE
@@ -41,8 +43,7 @@ func (f *flags) parse(args []string) ([]string, error) {
 		case f.toggle(arg) != nil:
 			*f.toggle(arg) = true
 		case len(arg) > 1 && strings.HasPrefix(arg, "-"):
-			all := []string{"--socket", "--url", "--user", "--ca-cert", "--json", "--yes", "--help"}
-			return nil, misuse(didYouMean(name, all), nil, "there is no flag %s", name)
+			return nil, misuse(didYouMean(name, allFlags), nil, "there is no flag %s", name)
 		default:
 			words = append(words, arg)
 		}

@@ -243,6 +243,8 @@ func check(kind, value string) string {
 		if _, err := api.ParseDuration(value); err != nil {
 			return "give a duration, for example 90s, 30m, 2h or 3d"
 		}
+	case "<bash|zsh|fish>":
+		return check(strings.Trim(kind, "<>"), value)
 	default:
 		if value == "" {
 			return "give something"

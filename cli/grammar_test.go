@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -152,6 +153,34 @@ func FuzzWords(f *testing.F) {
 		}
 		if err == nil && (c.run == nil || w == nil) {
 			t.Fatalf("%q: no command", line)
+		}
+		for _, offered := range expected(list, text) {
+			if isValue(offered) || strings.Contains(offered, "|") || slices.Contains(text, offered) || text[0] == "help" {
+				continue
+			}
+			_, _, err := parse(list, append(slices.Clone(text), offered))
+			if err != nil && strings.Contains(err.Error(), fmt.Sprintf("the word %q does not fit", offered)) {
+				t.Fatalf("%q is offered behind %q: %v", offered, line, err)
+			}
+		}
+	})
+}
+
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{"", "node 2", `reason "bad fan"`, "'", "a'b\"c'd", "\xff\x00", "\t \t"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := splitLine(line)
+		if err != nil {
+			return
+		}
+		for i := range words {
+			words[i] = "'" + strings.ReplaceAll(words[i], "'", `'"'"'`) + "'"
+		}
+		again, err := splitLine(strings.Join(words, " "))
+		if err != nil || len(again) != len(words) {
+			t.Errorf("%q: %q, and quoted %q, %v", line, words, again, err)
 		}
 	})
 }

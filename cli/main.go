@@ -59,9 +59,14 @@ type session struct {
 
 	flags  flags
 	client *api.Client
+	inside bool // the interactive shell
 }
 
 func (s *session) run(args []string) int {
+	if len(args) > 0 && args[0] == completeWord {
+		s.complete(args[1:])
+		return exitDone
+	}
 	text, err := s.flags.parse(args)
 	if err != nil {
 		return s.fail(err)
@@ -70,13 +75,17 @@ func (s *session) run(args []string) int {
 	case s.flags.help:
 		return s.fail(s.helpAbout(text))
 	case len(text) == 0:
+		if c, ok := s.onTerminal(); ok && !s.inside {
+			signal.Reset(syscall.SIGTERM) // ends the shell; an interrupt does not
+			return s.shell(c)
+		}
 		s.help(s.err, nil)
 		return exitUsage
 	case text[0] == "help":
 		return s.fail(s.helpAbout(text[1:]))
 	}
 	c, w, err := parse(commands(), text)
-	if err == nil && !c.offline {
+	if err == nil && !c.offline && s.client == nil {
 		err = s.connect()
 	}
 	if err == nil {
