@@ -80,7 +80,7 @@ func readLine(t *term.Terminal, c console) (string, error) {
 		return "", err
 	}
 	defer cooked()
-	if width, height, err := c.size(); err == nil {
+	if width, height, err := c.size(); err == nil && width > 0 {
 		_ = t.SetSize(width, height) // what it can not draw it does not show
 	}
 	return t.ReadLine()
@@ -119,7 +119,10 @@ func (s *session) tab(to io.Writer, line string, pos int, key rune) (string, int
 	if key != '\t' && !(key == '?' && atWord) {
 		return "", 0, false
 	}
-	args := strings.Fields(before)
+	args, err := splitLine(before)
+	if err != nil {
+		return line, pos, true // inside quotes anything goes
+	}
 	if atWord {
 		args = append(args, "")
 	}

@@ -57,6 +57,10 @@ func TestShell(t *testing.T) {
 	if _, _, _, k = b.typed("node ?\x03cluster master ?"); !strings.Contains(k.String(), "  1\r\n  2\r\n  3\r\n") || !strings.Contains(k.String(), "  set\r\n") {
 		t.Errorf("shown %q", k.String())
 	}
+	// Words in quotes are one word; inside of them there is nothing to complete.
+	if _, _, errText, k = b.typed("node 9 maintenance_mode on reason 'bad \tfan' dr\t\r"); !strings.Contains(k.String(), "dry_run") || !strings.Contains(errText, "there is no node:9") {
+		t.Errorf("%q shown %q", errText, k.String())
+	}
 	// Flags alone do not begin a shell in the shell.
 	if code, _, errText, _ := b.typed("--json\r"); code != exitDone || !strings.HasPrefix(errText, "usage:") {
 		t.Errorf("%d %q", code, errText)
