@@ -77,6 +77,9 @@ func (s *session) candidates(text []string) []string {
 		}
 	}
 	if len(before) == 0 {
+		if s.inside {
+			found["exit"] = true
+		}
 		for name := range s.extra {
 			found[name] = true
 		}
