@@ -20,8 +20,13 @@ var update = flag.Bool("update", false, "write what scenarios print into their f
 
 // TestScenarios plays the files in testdata: a line that begins with "$ " is a
 // command, what follows is what it prints. Lines with # are remarks.
-func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+func TestScenarios(t *testing.T) { playAll(t, "testdata/*.txt") }
+
+// TestBugs plays what went wrong elsewhere, each under the name it has there.
+func TestBugs(t *testing.T) { playAll(t, "testdata/bugs/*.txt") }
+
+func playAll(t *testing.T, pattern string) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatal("no scenarios", err)
 	}
@@ -157,7 +162,11 @@ func (s *scenario) run(line string) string {
 		return s.together(line)
 	case "begin":
 		node := 0
-		if w.bare[1] != "failover" {
+		switch w.bare[1] {
+		case "failover":
+		case "migrate":
+			node = w.int("to", 0)
+		default:
 			node = w.number(2)
 		}
 		s.begun = s.enqueue(action(w.bare[1]), node, options(w), w.with["by"])
@@ -203,6 +212,12 @@ func (s *scenario) run(line string) string {
 		return lines("  ", s.trace) + result(a)
 	case "dry":
 		return s.dry(w)
+	case "snapshots":
+		var list []string
+		for _, snapshot := range s.board.SnapshotsOf(w.number(1)) {
+			list = append(list, snapshot.ID.Name)
+		}
+		return lines("  ", list)
 	case "explain":
 		return s.explain(w)
 	case "status":
@@ -238,6 +253,10 @@ func (s *scenario) disturb(w words) string {
 		s.wedged[w.number(1)] = true
 	case "unwedge":
 		s.wedged[w.number(1)] = false
+	case "lose":
+		for _, snapshot := range s.board.SnapshotsOf(w.number(2)) {
+			s.board = s.board.With(s.board.Revision+1, cluster.Change{Delete: []cluster.Key{snapshot.Key()}})
+		}
 	case "deafen":
 		s.deaf[w.number(1)] = true
 	case "refuse":
@@ -350,6 +369,8 @@ func action(name string) cluster.ActionName {
 		return cluster.ShardFailover
 	case "enslave":
 		return cluster.EnslaveNode
+	case "migrate":
+		return cluster.MigrateShards
 	}
 	return cluster.ActionName("maintenance_" + name)
 }
