@@ -14,8 +14,7 @@ func explainShard(s *session, w words) error {
 		return err
 	}
 	s.tellReasons(e)
-	s.say("WHERE IT COULD GO (it needs %s):", sizeText(e.Shards[0].Needs))
-	t := table{columns: strings.Fields("NODE:ID RESULT SHARDS FREE_RAM CODE WHY")}
+	t := table{title: fmt.Sprintf("WHERE IT COULD GO (it needs %s):", sizeText(e.Shards[0].Needs)), columns: strings.Fields("NODE:ID RESULT SHARDS FREE_RAM CODE WHY")}
 	for _, p := range e.Shards[0].Places {
 		if p.Fits {
 			t.add(placeRow(p, "fits", &cluster.Error{})...)
@@ -39,14 +38,15 @@ func explainNode(s *session, w words) error {
 		return err
 	}
 	s.tellReasons(e)
-	s.say("WHERE ITS SHARDS COULD GO:")
-	t := table{columns: strings.Fields("ID ROLE NEEDS COULD_GO_TO CODE WHY_NOT")}
+	t := table{title: "WHERE ITS SHARDS COULD GO:", columns: strings.Fields("ID ROLE NEEDS COULD_GO_TO CODE WHY_NOT")}
 	for _, shard := range e.Shards {
 		for _, row := range shardRows(shard) {
 			t.add(row...)
 		}
 	}
-	s.show(t)
+	if len(t.rows) > 0 {
+		s.show(t)
+	}
 	s.say("NEXT STEP: %s", e.Next)
 	return nil
 }

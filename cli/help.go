@@ -34,7 +34,7 @@ func (s *session) about(text []string) []command {
 func (s *session) help(to io.Writer, text []string) {
 	if len(text) > 0 {
 		for _, c := range s.about(text) {
-			fmt.Fprintf(to, "%s\n    %s\n", c.usage(), c.help)
+			fmt.Fprintf(to, "%s\n    %s\n", strings.Join(c.wrapped(), "\n        "), c.help)
 		}
 		return
 	}
@@ -50,6 +50,22 @@ func (s *session) help(to io.Writer, text []string) {
 		fmt.Fprintf(to, "  %-*s   %s\n", width, name, extraHelp[name])
 	}
 	fmt.Fprintf(to, "\n%s help WORDS shows the options of a command.\n\nflags:\n%s", s.program, flagsHelp)
+}
+
+const helpWidth = 100
+
+// wrapped is the usage cut into lines, the options behind the first.
+func (c command) wrapped() []string {
+	rest := c.usage()
+	var lines []string
+	for len(rest) > helpWidth {
+		cut := strings.LastIndex(rest[:helpWidth], " [")
+		if cut < 0 {
+			break // one option is longer than a line
+		}
+		lines, rest = append(lines, rest[:cut]), rest[cut+1:]
+	}
+	return append(lines, rest)
 }
 
 func version(s *session, _ words) error {
