@@ -17,10 +17,10 @@ type Explanation struct {
 	Summary string
 	// Of a node: what its shards may grow to, and what it offers them, in bytes.
 	Promised, Memory int64
-	Because cluster.Refusals // why it is where, or as, it is
-	Waits   cluster.Refusals // what it waits for
-	Shards  []Seated         // the shard, or those of the node, and where each could go
-	Next    string           // what to do now
+	Because          cluster.Refusals // why it is where, or as, it is
+	Waits            cluster.Refusals // what it waits for
+	Shards           []Seated         // the shard, or those of the node, and where each could go
+	Next             string           // what to do now
 }
 
 // Seated is a shard and every other node as a place for it.
