@@ -98,8 +98,8 @@ type Move struct {
 	After    []int      `json:"after,omitempty"`   // moves that must be done first
 	Bytes    int64      `json:"bytes,omitempty"`   // expected to be copied
 	// OverrideRack is the action's waiver of the zone rule.
-	OverrideRack bool `json:"override_rack_policy,omitempty"`
-	Reason   string     `json:"reason"`
+	OverrideRack bool   `json:"override_rack_policy,omitempty"`
+	Reason       string `json:"reason"`
 
 	Status  MoveStatus `json:"status"`
 	Attempt int        `json:"attempt,omitempty"`
