@@ -123,9 +123,7 @@ func (e *Explanation) whatItLacks(v cluster.View, s cluster.Shard) {
 	case r.Handover != nil:
 		e.waits(CodeInProgress, "", "its slots are being handed over from redis:%d to redis:%d", r.Handover.From.Shard, r.Handover.To.Shard)
 	case v.RoleOf(s) == cluster.Master:
-		for _, err := range (preflight{View: v}).serves(s) {
-			e.Waits = append(e.Waits, err)
-		}
+		e.Waits = append(e.Waits, preflight{View: v}.serves(s)...)
 	case !v.Alive[i.Node]:
 		e.waits(cluster.CodeNodeDown, untilRebuilt(v, i.Node), "node:%d is down", i.Node)
 	default:
