@@ -46,10 +46,10 @@ func followAction(s *session, w words) error {
 
 func (s *session) tellerOf(a api.Action) (teller, error) {
 	name := cluster.ActionName(a.Name)
-	switch name {
-	case cluster.ShardFailover:
+	switch {
+	case name == cluster.ShardFailover:
 		return &executing{session: s, task: a.TaskID, told: map[int]bool{}}, nil
-	case cluster.MigrateShards:
+	case name == cluster.MigrateShards, a.Database != 0:
 		var shards []int
 		for _, m := range a.Moves {
 			if m.Kind == string(cluster.Migrate) {
@@ -58,7 +58,7 @@ func (s *session) tellerOf(a api.Action) (teller, error) {
 		}
 		groups, err := s.byDatabase(shards)
 		return &monitor{session: s, task: a.TaskID, name: name, groups: groups}, err
-	case cluster.SnapshotRestore:
+	case name == cluster.SnapshotRestore:
 		return s.scheduled(int(a.Node), a.TaskID, len(a.Moves)), nil
 	}
 	return &transcript{session: s, name: spoken(name), node: int(a.Node), task: a.TaskID, quiet: s.flags.json, moves: map[int]string{}}, nil
