@@ -36,6 +36,7 @@ func proxyCommand(args []string) int {
 	flags := flag.NewFlagSet("haulout proxy", flag.ContinueOnError)
 	socket := flags.String("socket", "", "`path` on which the daemon of this host feeds the proxy")
 	loops := flags.Int("loops", 1, "`number` of event loops")
+	profile := flags.String("cpuprofile", "", "`file` for a processor profile, from start to end")
 	if err := flags.Parse(args); err != nil {
 		return usage(err)
 	}
@@ -43,7 +44,7 @@ func proxyCommand(args []string) int {
 		return usage(errors.New("usage: haulout proxy --socket PATH; the daemon starts it by itself"))
 	}
 	cfg := proxy.Config{Socket: *socket, Loops: *loops, Logger: logger(slog.LevelInfo)}
-	return untilSignal(func(ctx context.Context) error { return proxy.Run(ctx, cfg) })
+	return untilSignal(profiled(*profile, func(ctx context.Context) error { return proxy.Run(ctx, cfg) }))
 }
 
 func usage(err error) int {

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/haulout/haulout/cluster"
+	engines "github.com/haulout/haulout/engine"
+	"github.com/haulout/haulout/proxy"
+)
+
+// The subjects of the rows about endpoints.
+const (
+	haulout    = "haulout"
+	nutcracker = "nutcracker"
+	haproxy    = "haproxy"
+	bare       = "bare shard"
+)
+
+// engineOptions are those of the reference, as far as they matter without
+// replication; the same behind every proxy.
+var engineOptions = []string{"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--tcp-backlog", "511"}
+
+// engine starts an engine without data.
+func (b *bench) engine(ctx context.Context, more ...string) (*server, error) {
+	program, err := engines.Find("")
+	if err != nil {
+		return nil, err
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(address)
+	args := append([]string{program.Path, "--port", port}, engineOptions...)
+	return b.serve(ctx, "engine", address, append(args, more...)...)
+}
+
+func (b *bench) shards(ctx context.Context, n int) ([]*server, error) {
+	var list []*server
+	for range n {
+		s, err := b.engine(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// endpoint starts the subject in front of the shards. The bare shard is its own.
+func (b *bench) endpoint(ctx context.Context, subject string, shards []*server) (*server, error) {
+	switch subject {
+	case haulout:
+		return b.haulout(ctx, shards)
+	case nutcracker:
+		return b.nutcracker(ctx, shards)
+	case haproxy:
+		return b.haproxy(ctx, shards)
+	}
+	return shards[0], nil
+}
+
+// haulout starts the proxy as a daemon does, and feeds it the routes.
+func (b *bench) haulout(ctx context.Context, shards []*server, more ...string) (*server, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(b.folder, "socket-")
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(folder, "proxy.sock")
+	s, err := b.start(haulout, address, append([]string{b.binary, "proxy", "--socket", socket}, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	client := proxy.NewClient(socket)
+	defer client.Close()
+	err = await(ctx, "the proxy takes its routes", ready, func(ctx context.Context) error {
+		if err := client.Apply(ctx, routes(s, shards)); err != nil {
+			return err
+		}
+		return client.ServeUntil(ctx, math.MaxInt64)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.awaitListening(ctx)
+}
+
+// routes split the slots evenly among the shards.
+func routes(s *server, shards []*server) proxy.Routes {
+	port, _ := strconv.Atoi(s.port())
+	e := proxy.EndpointRoute{
+		ID: cluster.EndpointID{Database: 1, Index: 1}, Database: "bench", Address: "127.0.0.1", Port: port, Listen: true,
+	}
+	for i, shard := range shards {
+		e.Ranges = append(e.Ranges, proxy.RangeRoute{
+			ID: cluster.RangeID{Database: 1, Index: i}, Generation: 1, Address: shard.address,
+			First: i * cluster.Slots / len(shards), Last: (i+1)*cluster.Slots/len(shards) - 1,
+		})
+	}
+	return proxy.Routes{Revision: 1, Endpoints: []proxy.EndpointRoute{e}}
+}
+
+// nutcracker is one thread by design. All but the addresses are its defaults.
+func (b *bench) nutcracker(ctx context.Context, shards []*server) (*server, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	statistics, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("bench:\n  listen: %s\n  redis: true\n  hash: fnv1a_64\n  distribution: modula\n  preconnect: true\n  servers:\n", address)
+	for _, s := range shards {
+		text += fmt.Sprintf("   - %s:1\n", s.address)
+	}
+	file, err := b.write("nutcracker.yml", text)
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(statistics)
+	return b.serve(ctx, nutcracker, address, "nutcracker", "-c", file, "-a", "127.0.0.1", "-s", port, "-v", "2")
+}
+
+// haproxy only copies bytes, to one shard: the floor of what a proxy can cost.
+func (b *bench) haproxy(ctx context.Context, shards []*server) (*server, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	file, err := b.write("haproxy.cfg", fmt.Sprintf("global\n  nbthread 1\n  maxconn 9000\ndefaults\n  mode tcp\n"+
+		"  timeout connect 5s\n  timeout client 10m\n  timeout server 10m\nlisten bench\n  bind %s\n  server shard %s\n", address, shards[0].address))
+	if err != nil {
+		return nil, err
+	}
+	return b.serve(ctx, haproxy, address, "haproxy", "-db", "-f", file)
+}
+
+// write makes a file in a folder of its own.
+func (b *bench) write(name, text string) (string, error) {
+	folder, err := os.MkdirTemp(b.folder, "config-")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(folder, name)
+	return file, os.WriteFile(file, []byte(text), 0o600)
+}
