@@ -34,6 +34,7 @@ type bench struct {
 type server struct {
 	name    string
 	address string // where clients connect
+	bus     string // the port for other nodes of a Redis Cluster
 	cmd     *exec.Cmd
 	ended   chan struct{}
 }
@@ -64,8 +65,14 @@ func allowFiles() error {
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
 }
 
-// end ends every server, by its number, and removes the folder.
+// end ends every server and removes the folder.
 func (b *bench) end() error {
+	b.endServers()
+	return os.RemoveAll(b.folder)
+}
+
+// endServers ends every server, by its number.
+func (b *bench) endServers() {
 	b.mu.Lock()
 	list := b.servers
 	b.servers = nil
@@ -73,7 +80,6 @@ func (b *bench) end() error {
 	for _, s := range list {
 		s.end()
 	}
-	return os.RemoveAll(b.folder)
 }
 
 // start starts a program, which dies with this one.

@@ -52,8 +52,22 @@ func (c *Cluster) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.Out, "\n=== "+format+"\n", args...) // nobody may be listening
 }
 
-// Create starts the hosts, makes a cluster of them and creates the databases.
+// Create forms a cluster and creates the databases.
 func (c *Cluster) Create(ctx context.Context) error {
+	if err := c.Form(ctx); err != nil {
+		return err
+	}
+	c.say("creating databases over the REST API")
+	for _, d := range databases {
+		if _, err := c.CreateDatabase(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Form starts the hosts and makes a cluster of them.
+func (c *Cluster) Form(ctx context.Context) error {
 	c.say("starting %d hosts: %s to %s", Nodes, c.Address(1), c.Address(Nodes))
 	for n := 1; n <= Nodes; n++ {
 		if err := c.Start(ctx, n); err != nil {
@@ -61,16 +75,7 @@ func (c *Cluster) Create(ctx context.Context) error {
 		}
 	}
 	c.say("creating the cluster on node 1, joining the others over TLS")
-	if err := c.join(ctx); err != nil {
-		return err
-	}
-	c.say("creating databases over the REST API")
-	for _, d := range databases {
-		if err := c.createDatabase(ctx, d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.join(ctx)
 }
 
 func (c *Cluster) join(ctx context.Context) (err error) {
@@ -119,20 +124,20 @@ func (c *Cluster) token(ctx context.Context) (string, error) {
 	return words[len(words)-1], nil
 }
 
-func (c *Cluster) createDatabase(ctx context.Context, d api.CreateDatabase) error {
-	var made api.Database
+// CreateDatabase creates one and waits until it is active.
+func (c *Cluster) CreateDatabase(ctx context.Context, d api.CreateDatabase) (made api.Database, err error) {
 	if err := c.REST.Post(ctx, "/v1/bdbs", d, &made); err != nil {
-		return err
+		return made, err
 	}
-	err := await(ctx, d.Name+" is active", readyDeadline, func(ctx context.Context) (bool, error) {
+	err = await(ctx, d.Name+" is active", readyDeadline, func(ctx context.Context) (bool, error) {
 		err := c.REST.Get(ctx, fmt.Sprintf("/v1/bdbs/%d", made.UID), &made)
 		return made.Status == "active", err
 	})
 	if err != nil {
-		return err
+		return made, err
 	}
 	_, err = fmt.Fprintf(c.Out, "db:%d %s is active at %s:%d\n", made.UID, d.Name, strings.Join(made.Endpoints[0].Addresses, ","), made.Port)
-	return err
+	return made, err
 }
 
 func (c *Cluster) nodes(ctx context.Context) (list []api.NodeObject, err error) {
