@@ -66,45 +66,61 @@ func (b *bench) endpoint(ctx context.Context, subject string, shards []*server) 
 	return shards[0], nil
 }
 
-// haulout starts the proxy as a daemon does, and feeds it the routes.
+// haulout starts the proxy in front of the shards.
 func (b *bench) haulout(ctx context.Context, shards []*server, more ...string) (*server, error) {
+	var addresses []string
+	for _, s := range shards {
+		addresses = append(addresses, s.address)
+	}
+	s, client, err := b.proxy(ctx, addresses, "", more...)
+	if err == nil {
+		client.Close()
+	}
+	return s, err
+}
+
+// proxy starts a proxy as a daemon does, and feeds it the routes to the masters.
+func (b *bench) proxy(ctx context.Context, masters []string, password string, more ...string) (*server, *proxy.Client, error) {
 	address, err := freeAddress()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	folder, err := os.MkdirTemp(b.folder, "socket-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socket := filepath.Join(folder, "proxy.sock")
 	s, err := b.start(haulout, address, append([]string{b.binary, "proxy", "--socket", socket}, more...)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	client := proxy.NewClient(socket)
-	defer client.Close()
 	err = await(ctx, "the proxy takes its routes", ready, func(ctx context.Context) error {
-		if err := client.Apply(ctx, routes(s, shards)); err != nil {
+		if err := client.Apply(ctx, routes(s, masters, password)); err != nil {
 			return err
 		}
 		return client.ServeUntil(ctx, math.MaxInt64)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.awaitListening(ctx)
 	}
-	return s, s.awaitListening(ctx)
+	if err != nil {
+		client.Close()
+	}
+	return s, client, err
 }
 
-// routes split the slots evenly among the shards.
-func routes(s *server, shards []*server) proxy.Routes {
+// routes split the slots evenly among the masters.
+func routes(s *server, masters []string, password string) proxy.Routes {
 	port, _ := strconv.Atoi(s.port())
 	e := proxy.EndpointRoute{
 		ID: cluster.EndpointID{Database: 1, Index: 1}, Database: "bench", Address: "127.0.0.1", Port: port, Listen: true,
+		ProxyPassword: password,
 	}
-	for i, shard := range shards {
+	for i, master := range masters {
 		e.Ranges = append(e.Ranges, proxy.RangeRoute{
-			ID: cluster.RangeID{Database: 1, Index: i}, Generation: 1, Address: shard.address,
-			First: i * cluster.Slots / len(shards), Last: (i+1)*cluster.Slots/len(shards) - 1,
+			ID: cluster.RangeID{Database: 1, Index: i}, Generation: 1, Address: master,
+			First: i * cluster.Slots / len(masters), Last: (i+1)*cluster.Slots/len(masters) - 1,
 		})
 	}
 	return proxy.Routes{Revision: 1, Endpoints: []proxy.EndpointRoute{e}}

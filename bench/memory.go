@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,8 +15,9 @@ const (
 	settleFor     = 3 * time.Second
 )
 
-// memory opens connections, lets each do one operation, and looks at what the
-// process has while they idle. Each round has processes of its own.
+// memory opens connections, lets each do one operation, first one after the
+// other and then all at once, and looks each time at what the process has while
+// they idle. Each round has processes of its own.
 func memory(ctx context.Context, b *bench, r *report) error {
 	counts := []int{1000, 10_000}
 	if b.short {
@@ -30,17 +32,15 @@ func memory(ctx context.Context, b *bench, r *report) error {
 			}
 		}
 	}
-	for _, n := range counts {
-		of := idleCase(n)
+	for _, of := range r.cases(perConnection) {
 		r.aim(target{What: "memory per idle connection, " + of, Against: nutcracker, Value: r.ratio(of, perConnection, haulout, nutcracker), Limit: 1, Unit: "x"})
 		r.aim(target{What: "memory of the process, " + of, Against: nutcracker, Value: r.ratio(of, inAll, haulout, nutcracker), Limit: 1, Unit: "x"})
 	}
 	return nil
 }
 
-func idleCase(n int) string { return fmt.Sprintf("%d connections", n) }
-
 func (b *bench) idle(ctx context.Context, r *report, subject string, n int) error {
+	defer b.endServers()
 	shards, err := b.shards(ctx, 1)
 	if err != nil {
 		return err
@@ -49,8 +49,6 @@ func (b *bench) idle(ctx context.Context, r *report, subject string, n int) erro
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	defer shards[0].end()
 	before, err := s.resident()
 	if err != nil {
 		return err
@@ -61,39 +59,48 @@ func (b *bench) idle(ctx context.Context, r *report, subject string, n int) erro
 			c.Close()
 		}
 	}()
+	look := func(used string) error {
+		if err := sleep(ctx, settleFor); err != nil {
+			return err
+		}
+		after, err := s.resident()
+		of := fmt.Sprintf("%d connections, used %s", n, used)
+		r.add(of, subject, perConnection, float64(after-before)/float64(n)/1024)
+		r.add(of, subject, inAll, float64(after)/(1<<20))
+		return err
+	}
+	var d net.Dialer
 	for range n {
-		c, err := useOnce(ctx, s.address)
+		c, err := d.DialContext(ctx, "tcp", s.address)
 		if err != nil {
 			return err
 		}
 		open = append(open, c)
+		if err := errors.Join(question(c), answer(c)); err != nil {
+			return err
+		}
 	}
-	if err := sleep(ctx, settleFor); err != nil {
+	if err := look("in turn"); err != nil {
 		return err
 	}
-	after, err := s.resident()
-	if err != nil {
-		return err
+	for _, step := range []func(net.Conn) error{question, answer} {
+		for _, c := range open {
+			if err := step(c); err != nil {
+				return err
+			}
+		}
 	}
-	r.add(idleCase(n), subject, perConnection, float64(after-before)/float64(n)/1024)
-	r.add(idleCase(n), subject, inAll, float64(after)/(1<<20))
-	return nil
+	return look("at once")
 }
 
-// useOnce connects and reads a key that is not there.
-func useOnce(ctx context.Context, address string) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	const question, answer = "*2\r\n$3\r\nGET\r\n$4\r\nidle\r\n", "$-1\r\n"
-	if _, err = c.Write([]byte(question)); err == nil {
-		_, err = io.ReadFull(c, make([]byte, len(answer)))
-	}
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
+// question asks for a key that is not there.
+func question(c net.Conn) error {
+	_, err := io.WriteString(c, "*2\r\n$3\r\nGET\r\n$4\r\nidle\r\n")
+	return err
+}
+
+func answer(c net.Conn) error {
+	const none = "$-1\r\n"
+	_, err := io.ReadFull(c, make([]byte, len(none)))
+	return err
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 // hosts are addresses that nothing else of this project uses.
 const hosts = "127.0.90."
 
-// cluster is three whole nodes of Haulout with one database.
+// ourCluster is three whole nodes of Haulout with one database.
 type ourCluster struct {
 	*e2e.Cluster
 	database api.Database
@@ -73,6 +72,3 @@ func (c *ourCluster) master(ctx context.Context) (api.TextID, error) {
 	}
 	return 0, errors.New("no shard is master")
 }
-
-var _ = filepath.Join
-var _ = fmt.Sprint

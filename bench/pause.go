@@ -19,10 +19,11 @@ const (
 type pair struct {
 	tag       string   // of the writers' keys, for those who care for slots
 	addresses []string // for clients, the master's first
-	// swap hands over once. It returns when the former master follows the new
-	// one, ready for the next.
+	// swap hands over once; what it costs clients is over when it returns.
 	swap func(ctx context.Context) error
-	end  func() error // if more is to be ended than servers
+	// settle, if there is one, waits until the next can be done.
+	settle func(ctx context.Context) error
+	end    func() error // if more is to be ended than servers
 	// follow, if there is one, tells the writers who is master until ctx ends.
 	follow func(ctx context.Context, w *writers)
 	rest   time.Duration // needed between two
@@ -39,6 +40,7 @@ const (
 	redisFailover   = "Redis FAILOVER"
 	clusterFailover = "CLUSTER FAILOVER"
 	sentinel        = "SENTINEL FAILOVER"
+	executor        = "haulout, the hand-over alone"
 )
 
 var ways = []way{
@@ -46,6 +48,7 @@ var ways = []way{
 	{redisFailover, (*bench).failoverPair},
 	{clusterFailover, (*bench).clusterPair},
 	{sentinel, (*bench).sentinelPair},
+	{executor, (*bench).executorPair},
 	{haulout, (*bench).ourPair},
 }
 
@@ -95,6 +98,11 @@ func (b *bench) handOver(ctx context.Context, r *report, w way, times int) (err 
 			return err
 		}
 		r.add(of, w.name, pauseOf, microseconds(longest)/1000)
+		if p.settle != nil {
+			if err := p.settle(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	all.end()
 	if err := all.verify(ctx, *all.master.Load()); err != nil {
@@ -129,7 +137,7 @@ func judgePause(r *report) {
 	r.aim(target{What: "acknowledged writes lost or doubled", Value: sum(haulout, lostOf), Limit: 0, Unit: "writes"})
 	r.aim(target{What: "errors seen by clients", Value: sum(haulout, errorsOf), Limit: 0, Unit: "errors"})
 	for _, w := range ways {
-		fmt.Printf("%-18s p50 %s  p90 %s  max %s ms; lost or doubled %s, errors and redirections %s\n", w.name,
+		fmt.Printf("%-28s p50 %s  p90 %s  max %s ms; lost or doubled %s, errors and redirections %s\n", w.name,
 			number(at(w.name, 0.5)), number(at(w.name, 0.9)), number(at(w.name, 1)), number(sum(w.name, lostOf)), number(sum(w.name, errorsOf)))
 	}
 }

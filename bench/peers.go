@@ -50,6 +50,17 @@ func awaitFollowing(ctx context.Context, replica, master string) error {
 	})
 }
 
+// awaitMaster waits until the replica has become master.
+func awaitMaster(ctx context.Context, address string) error {
+	return await(ctx, address+" is master", 60*time.Second, func(ctx context.Context) error {
+		role, err := info(ctx, address, "replication", "role")
+		if err == nil && role != "master" {
+			err = errors.New(role)
+		}
+		return err
+	})
+}
+
 // idlePair changes nothing.
 func (b *bench) idlePair(ctx context.Context) (*pair, error) {
 	master, _, err := b.couple(ctx)
@@ -74,8 +85,9 @@ func (b *bench) failoverPair(ctx context.Context) (*pair, error) {
 			return err
 		}
 		master, replica = replica, master
-		return awaitFollowing(ctx, replica, master)
+		return awaitMaster(ctx, master)
 	}
+	p.settle = func(ctx context.Context) error { return awaitFollowing(ctx, replica, master) }
 	return p, nil
 }
 
@@ -117,8 +129,9 @@ func (b *bench) clusterPair(ctx context.Context) (*pair, error) {
 			return err
 		}
 		master, replica = replica, master
-		return awaitFollowing(ctx, replica, master)
+		return awaitMaster(ctx, master)
 	}
+	p.settle = func(ctx context.Context) error { return awaitFollowing(ctx, replica, master) }
 	return p, awaitFollowing(ctx, replica, master)
 }
 
@@ -192,7 +205,8 @@ func (b *bench) sentinelPair(ctx context.Context) (*pair, error) {
 	master, replica := m.address, r.address
 	p := &pair{addresses: []string{master, replica}, follow: func(ctx context.Context, w *writers) { followSwitches(ctx, s.address, w) }}
 	p.swap = func(ctx context.Context) error {
-		// It has to have noticed the replica, and to be done with the last one.
+		// It has to have noticed the replica, and to be done with the last one. The
+		// former master takes writes until it is told to follow, so all of that counts.
 		err := await(ctx, "SENTINEL FAILOVER is accepted", 60*time.Second, func(ctx context.Context) error {
 			_, err := ask(ctx, s.address, "SENTINEL", "FAILOVER", "bench")
 			return err
