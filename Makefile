@@ -39,7 +39,12 @@ lint: ## format, vet and the linters
 	git ls-files -co --exclude-standard | xargs go run $(MISSPELL) -error
 
 .PHONY: bench
-bench: ## benchmarks of the hot paths: the codec and the proxy
+bench: ## side by side with others; about an hour; a part: BENCH='-row throughput -rounds 3 -short'
+	@scripts/setup bench
+	go run ./bench $(BENCH)
+
+.PHONY: microbench
+microbench: ## benchmarks of the hot paths: the codec and the proxy
 	@scripts/setup
 	go test -run '^$$' -bench . -benchmem ./resp ./proxy
 
@@ -50,6 +55,6 @@ e2e: ## the whole story once more, as a test
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .DEFAULT_GOAL := help

@@ -42,7 +42,7 @@ func (b *bench) profile(ctx context.Context, m mix, base string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := redisBenchmark(ctx, s, m, 2*m.operations(b.short)); err != nil {
+	if _, err := redisBenchmark(ctx, s, m, 4*m.operations(b.short)); err != nil {
 		return err
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
