@@ -91,6 +91,13 @@ func (b *bench) executorPair(ctx context.Context) (p *pair, err error) {
 	h := handOver{from: open[0], to: open[1], client: client, generation: 1}
 	p = &pair{addresses: []string{s.address}, swap: h.swap, settle: h.settle}
 	p.end = func() error { client.Close(); return end() }
+	if err := h.settle(ctx); err != nil {
+		return nil, err
+	}
+	// Only a write tells a replica that gets them from one that is just linked.
+	if _, err := ask(ctx, s.address, "SET", "begin", "1"); err != nil {
+		return nil, err
+	}
 	return p, h.settle(ctx)
 }
 

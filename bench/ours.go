@@ -43,20 +43,33 @@ func (b *bench) ours(ctx context.Context, d api.CreateDatabase) (*ourCluster, er
 // ourPair is a replicated shard of a whole cluster: its clients use the
 // endpoint, and an operator fails the master over.
 func (b *bench) ourPair(ctx context.Context) (*pair, error) {
-	c, err := b.ours(ctx, api.CreateDatabase{Name: "bench", MemorySize: 1 << 30, ShardsCount: 1, Replication: true, Eviction: "noeviction"})
-	if err != nil {
-		return nil, err
-	}
-	e := c.database.Endpoints[0]
-	p := &pair{addresses: []string{net.JoinHostPort(e.Addresses[0], strconv.Itoa(e.Port))}, end: c.Down, rest: 300 * time.Millisecond}
-	p.swap = func(ctx context.Context) error {
+	return b.commandPair(ctx, func(ctx context.Context, c *ourCluster) error {
 		master, err := c.master(ctx)
 		if err != nil {
 			return err
 		}
 		return c.CLI(ctx, io.Discard, 1, "failover", "shard", fmt.Sprint(master))
+	})
+}
+
+// lookPair is the same cluster, and an operator only looks at it: what daemons
+// and commands on these processors do to clients without any hand-over.
+func (b *bench) lookPair(ctx context.Context) (*pair, error) {
+	return b.commandPair(ctx, func(ctx context.Context, c *ourCluster) error {
+		return errors.Join(c.CLI(ctx, io.Discard, 1, "status"), sleep(ctx, time.Second))
+	})
+}
+
+func (b *bench) commandPair(ctx context.Context, command func(context.Context, *ourCluster) error) (*pair, error) {
+	c, err := b.ours(ctx, api.CreateDatabase{Name: "bench", MemorySize: 1 << 30, ShardsCount: 1, Replication: true, Eviction: "noeviction"})
+	if err != nil {
+		return nil, err
 	}
-	return p, nil
+	e := c.database.Endpoints[0]
+	return &pair{
+		addresses: []string{net.JoinHostPort(e.Addresses[0], strconv.Itoa(e.Port))}, end: c.Down, rest: 300 * time.Millisecond,
+		swap: func(ctx context.Context) error { return command(ctx, c) },
+	}, nil
 }
 
 // master names the database's only master.
