@@ -34,10 +34,19 @@ func memory(ctx context.Context, b *bench, r *report) error {
 	}
 	for _, of := range r.cases(perConnection) {
 		r.aim(target{What: "memory per idle connection, " + of, Against: nutcracker, Value: r.ratio(of, perConnection, haulout, nutcracker), Limit: 1, Unit: "x"})
+	}
+	most := counts[len(counts)-1]
+	for _, used := range uses {
+		of := idleCase(most, used)
 		r.aim(target{What: "memory of the process, " + of, Against: nutcracker, Value: r.ratio(of, inAll, haulout, nutcracker), Limit: 1, Unit: "x"})
 	}
 	return nil
 }
+
+// uses are how connections are used before they idle.
+var uses = []string{"in turn", "at once"}
+
+func idleCase(n int, used string) string { return fmt.Sprintf("%d connections, used %s", n, used) }
 
 func (b *bench) idle(ctx context.Context, r *report, subject string, n int) error {
 	defer b.endServers()
@@ -64,7 +73,7 @@ func (b *bench) idle(ctx context.Context, r *report, subject string, n int) erro
 			return err
 		}
 		after, err := s.resident()
-		of := fmt.Sprintf("%d connections, used %s", n, used)
+		of := idleCase(n, used)
 		r.add(of, subject, perConnection, float64(after-before)/float64(n)/1024)
 		r.add(of, subject, inAll, float64(after)/(1<<20))
 		return err
@@ -80,7 +89,7 @@ func (b *bench) idle(ctx context.Context, r *report, subject string, n int) erro
 			return err
 		}
 	}
-	if err := look("in turn"); err != nil {
+	if err := look(uses[0]); err != nil {
 		return err
 	}
 	for _, step := range []func(net.Conn) error{question, answer} {
@@ -90,7 +99,7 @@ func (b *bench) idle(ctx context.Context, r *report, subject string, n int) erro
 			}
 		}
 	}
-	return look("at once")
+	return look(uses[1])
 }
 
 // question asks for a key that is not there.

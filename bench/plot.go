@@ -10,7 +10,7 @@ import (
 // The measures of a drawing, in pixels.
 const (
 	plotWidth  = 900
-	labelWidth = 330 // left of the bars
+	labelWidth = 380 // left of the bars
 	barHeight  = 14
 	barGap     = 3
 	groupGap   = 10
