@@ -23,7 +23,11 @@ type mix struct {
 }
 
 func (m mix) String() string {
-	return fmt.Sprintf("-P %d, %d connections, %d B, %d shards", m.pipeline, m.connections, m.value, m.shards)
+	shards := "1 shard"
+	if m.shards > 1 {
+		shards = fmt.Sprintf("%d shards", m.shards)
+	}
+	return fmt.Sprintf("-P %d, %d connections, %d B, %s", m.pipeline, m.connections, m.value, shards)
 }
 
 // operations is how many of a kind are sent: enough for about a second.
