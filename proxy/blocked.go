@@ -8,24 +8,27 @@ import (
 	"github.com/haulout/haulout/resp"
 )
 
-// blocked is a client's call that may wait in the engine. It goes over a line
-// of the client's own, when all before it is answered; the client's input waits
-// until it is answered itself.
+// blocked is a client's call over a line of the client's own: one that may wait
+// in the engine, or that belongs to what was watched on that line. It goes when
+// all before it is answered; the client's input waits until it is answered itself.
 type blocked struct {
 	session *session
-	line    *line // kept between calls
+	line    *line  // kept between calls, for a while
+	used    int64  // when it was last
+	watch   *watch // what is watched over it; nil: it is for calls that wait
 
 	active bool
 	turn   uint32
 	shard  *shard
 	raw    []byte
-	marks  callMark
-	skip   int // replies that come before the one that counts
+	ask    []byte // commands that go in front
+	asked  uint32 // replies that come before the one that counts
+	call   call   // its marks, and the count of those
 	limit  limit
 	begun  int64
+	last   *lastEntries // of the streams that the call waits for
 
 	sent    bool
-	skipped int
 	waiting int64 // since when it could not be sent
 	notYet  int64
 	backoff int64
@@ -46,27 +49,45 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 		s.blocked = b
 		s.loop.waiting[b] = struct{}{}
 	}
-	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.version != s.version) {
-		b.line.close()
-		b.line = nil
-	}
-	now := s.loop.now
-	*b = blocked{session: s, line: b.line, active: true, turn: s.turn(), shard: at, raw: slices.Clone(raw),
-		marks: c.marks(), limit: limitOf(c, args), begun: now, waiting: now}
-	if c.name == "wait" {
+	b.begin(at, slices.Clone(raw), c.marks())
+	b.limit = limitOf(c, args)
+	switch c.name {
+	case "wait":
 		// WAIT asks for the writes of its own connection. Behind any other command
 		// on it, those are all that the engine has executed so far.
-		b.raw, b.skip = append(resp.AppendCommand(nil, "PING"), raw...), 1
+		b.ask, b.asked = resp.AppendCommand(nil, "PING"), 1
+	case "xread":
+		b.askForLastEntries(args)
 	}
-	s.pause(pauseBlocked)
 	b.advance()
+}
+
+// begin takes a call. It owns raw.
+func (b *blocked) begin(at *shard, raw []byte, marks callMark) {
+	s := b.session
+	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.version != s.version) {
+		b.drop()
+	}
+	*b = blocked{session: s, line: b.line, watch: b.watch, active: true, turn: s.turn(), shard: at, raw: raw,
+		call: call{marks: marks}, begun: s.loop.now, waiting: s.loop.now}
+	s.pause(pauseBlocked)
+}
+
+// drop closes the line.
+func (b *blocked) drop() {
+	b.line.close()
+	b.line = nil
 }
 
 // advance does the call's next step.
 func (b *blocked) advance() {
 	s, l := b.session, b.session.loop
 	switch {
-	case !b.active || s.head != b.turn:
+	case !b.active:
+		b.rest()
+	case s.head != b.turn:
+	case b.spent():
+		b.finish(b.spentReply())
 	case b.sent:
 		b.watchRoute()
 	case b.shard.lost:
@@ -78,10 +99,25 @@ func (b *blocked) advance() {
 			b.delay()
 		}
 	case b.line.state == linked:
-		b.sent, b.skipped, b.leaveBy = true, 0, 0
+		b.sent, b.leaveBy = true, 0
+		b.call = call{before: b.asked, marks: b.call.marks &^ attemptMarks}
+		b.line.write(b.ask)
 		b.line.write(b.limit.shorten(b.raw, l.now-b.begun))
 	default:
 		b.expire()
+	}
+}
+
+// rest closes a line that has not been used for long, and one that leads to a
+// former master.
+func (b *blocked) rest() {
+	l := b.session.loop
+	switch {
+	case b.line == nil || b.watch != nil && b.watch.on:
+	case b.line.stray() || l.now >= b.used+lineIdle:
+		b.drop()
+	default:
+		l.wake(b.used + lineIdle)
 	}
 }
 
@@ -89,8 +125,7 @@ func (b *blocked) advance() {
 func (b *blocked) mayGo() bool {
 	l := b.session.loop
 	if b.line != nil && b.line.stray() {
-		b.line.close()
-		b.line = nil
+		b.drop()
 	}
 	if l.now < b.notYet {
 		l.wake(b.notYet)
@@ -147,12 +182,23 @@ func (b *blocked) opened() { b.advance() }
 
 // replied implements lineUser.
 func (b *blocked) replied(kind byte, reply []byte) {
+	if !b.active || !b.sent || kind == resp.KindPush {
+		return
+	}
+	why, before := notRefused, b.call.got < b.call.before
+	if kind == resp.KindError {
+		why = refusalOf(reply)
+	}
 	switch {
-	case !b.active || !b.sent || kind == resp.KindPush:
-	case kind == resp.KindError && refusalOf(reply) != notRefused:
+	case before && b.watch != nil:
+		b.call.note(why)
+	case b.watch != nil:
+		b.watched(why, reply)
+	case why != notRefused:
 		b.refused(reply)
-	case b.skipped < b.skip:
-		b.skipped++
+	case before:
+		b.learn(reply)
+		b.call.got++
 	default:
 		b.finish(reply)
 	}
@@ -166,8 +212,7 @@ func (b *blocked) refused(reply []byte) {
 	}
 	b.refusal = reply
 	b.sent = false
-	b.line.close()
-	b.line = nil
+	b.drop()
 	b.session.endpoint.retried++
 	b.delay()
 	b.expire()
@@ -177,7 +222,7 @@ func (b *blocked) refused(reply []byte) {
 func (b *blocked) ended() {
 	sent := b.sent && len(b.line.out) == 0
 	b.line, b.sent = nil, false
-	if b.active && sent && b.marks&repeatable == 0 {
+	if b.active && sent && b.call.marks&repeatable == 0 {
 		b.fail(errOutcome)
 		return
 	}
@@ -187,7 +232,11 @@ func (b *blocked) ended() {
 func (b *blocked) fail(text string) { b.finish(resp.AppendError(nil, text)) }
 
 func (b *blocked) finish(reply []byte) {
-	b.active, b.raw, b.refusal = false, nil, nil
+	if b.watch != nil && b.watch.exec {
+		b.watch.on = false
+	}
+	b.active, b.raw, b.ask, b.refusal, b.last, b.used = false, nil, nil, nil, nil, b.session.loop.now
+	b.session.loop.wake(b.used + lineIdle)
 	b.session.answer(b.turn, reply)
 	b.session.unpause(pauseBlocked)
 }

@@ -162,7 +162,7 @@ func (e *endpoint) waiting() (n int) {
 		return 0
 	}
 	for s := range e.sessions {
-		if s.blocked != nil || s.subscriber != nil && !s.subscriber.idle() {
+		if s.waits() || s.subscriber != nil && !s.subscriber.idle() {
 			n++
 		}
 	}

@@ -22,8 +22,8 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"readonly":  (*session).noCluster,
 	"readwrite": (*session).noCluster,
 	"asking":    (*session).noCluster,
-	"watch":     (*session).noWatch,
-	"unwatch":   (*session).sayOK,
+	"watch":     (*session).watchKeys,
+	"unwatch":   (*session).unwatchKeys,
 	"scan":      (*session).scan,
 	"multi":     (*session).multi,
 	"exec":      (*session).noMulti,
@@ -45,6 +45,7 @@ func init() {
 	for name, f := range own {
 		find(name).own = f
 	}
+	find("unwatch").queues = true
 	for _, sub := range commands["client"].subs {
 		if sub.own == nil {
 			sub.own = (*session).noClientCommand
@@ -108,10 +109,6 @@ func (s *session) selectDatabase(_ []byte, args [][]byte) {
 
 func (s *session) noCluster([]byte, [][]byte) {
 	s.refuse("ERR This instance has cluster support disabled")
-}
-
-func (s *session) noWatch([]byte, [][]byte) {
-	s.refuse("ERR WATCH is not offered by this endpoint yet")
 }
 
 func (s *session) noClientCommand(_ []byte, args [][]byte) {

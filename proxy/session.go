@@ -42,6 +42,7 @@ type session struct {
 
 	transaction *transaction
 	blocked     *blocked
+	watching    *blocked // what is watched, and the line for it
 	subscriber  *subscriber
 	pushes      []byte // messages that wait for the end of a reply
 }
@@ -264,6 +265,9 @@ func (s *session) relax() {
 	if s.blocked != nil {
 		s.blocked.advance()
 	}
+	if s.watching != nil {
+		s.watching.advance()
+	}
 	if s.subscriber != nil {
 		s.subscriber.advance()
 	}
@@ -384,9 +388,13 @@ func (s *session) quit() {
 // resting reports whether the client can be sent away without noticing more
 // than a connection closed between two commands.
 func (s *session) resting() bool {
-	return s.head == s.tail && len(s.in) == 0 && len(s.out) == 0 && s.transaction == nil && s.paused == 0 &&
+	return s.head == s.tail && len(s.in) == 0 && len(s.out) == 0 && s.transaction == nil && !s.watches() && s.paused == 0 &&
 		(s.subscriber == nil || s.subscriber.idle()) && unread(s.fd) == 0
 }
+
+// waits reports whether the client is in a call that may take as long as it
+// likes, or watches keys.
+func (s *session) waits() bool { return s.blocked != nil && s.blocked.active || s.watches() }
 
 // leave closes in good order: the client gets everything that was sent, even
 // if it sends something itself meanwhile.
@@ -448,7 +456,10 @@ func (s *session) closeLines() {
 	if s.subscriber != nil {
 		s.subscriber.close()
 	}
-	s.blocked, s.subscriber = nil, nil
+	if s.watching != nil {
+		s.watching.close()
+	}
+	s.blocked, s.watching, s.subscriber = nil, nil, nil
 }
 
 func (s *session) release() {

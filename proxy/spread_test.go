@@ -178,7 +178,6 @@ func TestTransactions(t *testing.T) {
 			{"MULTI", "OK"}, {"NOSUCH x", "QUEUED"}, {"EXEC", "-" + errExecAborted},
 			{"MULTI", "OK"}, {"SET s x", "QUEUED"}, {"INCR s", "QUEUED"}, {"BLPOP {s}l 0", "QUEUED"},
 			{"EXEC", "[OK -ERR value is not an integer or out of range nil]"},
-			{"WATCH a", "-ERR WATCH is not offered by this endpoint yet"},
 			{"GET s", "x"},
 		}...)
 	}

@@ -20,6 +20,9 @@ const errExecAborted = "EXECABORT Transaction discarded because of previous erro
 
 func (s *session) multi([]byte, [][]byte) {
 	s.transaction = &transaction{raw: resp.AppendCommand(nil, "MULTI")}
+	if s.watches() {
+		s.transaction.shard = s.watching.shard
+	}
 	s.ok()
 }
 
@@ -54,6 +57,7 @@ func (s *session) transact(c *command, raw []byte, args [][]byte) bool {
 		s.exec()
 	case "discard":
 		s.transaction = nil
+		s.unwatch()
 		s.ok()
 	case "multi":
 		s.refuse("ERR MULTI calls can not be nested")
@@ -108,7 +112,10 @@ func (s *session) exec() {
 	}
 	switch {
 	case t.spoiled:
+		s.unwatch()
 		s.refuse(errExecAborted)
+	case s.watches():
+		s.execWatched(t)
 	case t.shard == nil:
 		s.refuse(errUncovered)
 	default:

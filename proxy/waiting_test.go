@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -183,4 +184,90 @@ func TestSubscriptionsFollowTheMaster(t *testing.T) {
 			t.Fatalf("got %v, %v", m, err)
 		}
 	}
+}
+
+// Entries that come while a reader is between two masters are not missed,
+// although it asked for what comes after now.
+func TestStreamReaderMissesNothing(t *testing.T) {
+	from, to := pair(t)
+	r := startProxy(t, from)
+	c := r.dial(2)
+	r.steps(c, [][2]string{{"XADD s 5-1 a 1", "5-1"}, {"XADD s 5-2 a 1", "5-2"}, {"XDEL s 5-2", "1"}}...)
+	reply := r.later(c, "XREAD", "BLOCK", "30000", "STREAMS", "{s}none", "s", "$", "$")
+	eventually(t, "client blocks", func() bool { return blockedClients(from) == "1" })
+	switchMaster(t, from, to)
+	to.do(t, "XADD", "s", "7-1", "a", "1")
+	r.client.Aim(r.ctx(), Aim{rangeID(0), 2, to.addr})
+	if got := reply(); got != "[[s [[7-1 [a 1]]]]]" {
+		t.Errorf("got %s", got)
+	}
+	r.steps(c, [][2]string{{"SET k v", "OK"}, {"XREAD BLOCK 1 STREAMS k $", "-WRONGTYPE Operation against a key holding the wrong kind of value"},
+		{"XREAD BLOCK 1 STREAMS s", "-ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."}}...)
+}
+
+// A call that may wait goes on over many hand-overs, and nothing pushed is lost
+// or comes twice.
+func TestQueueThroughHandovers(t *testing.T) {
+	from, to := pair(t)
+	r := startProxy(t, from)
+	const items = 600
+	got := make(chan string, items+10)
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for i := range 4 {
+		c := r.redis(2 + i%2)
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				v, err := c.BLPop(r.ctx(), 5*time.Second, "q").Result()
+				if err != nil {
+					got <- err.Error()
+					return
+				}
+				got <- v[1]
+			}
+		})
+	}
+	pushed := make(chan error, 1)
+	go func() {
+		c := r.redis(2)
+		for i := range items {
+			if err := c.RPush(r.ctx(), "q", i).Err(); err != nil {
+				pushed <- err
+				return
+			}
+		}
+		pushed <- nil
+	}()
+	seen := map[string]bool{}
+	take := func(until int) {
+		for len(seen) < until {
+			v := <-got
+			if _, err := strconv.Atoi(v); err != nil || seen[v] {
+				t.Fatalf("got %s, seen before: %v", v, seen[v])
+			}
+			seen[v] = true
+		}
+	}
+	for generation := int64(2); generation < 6; generation++ {
+		take(int(generation-1) * items / 5)
+		if generation%2 == 0 {
+			r.client.Hold(r.ctx(), Hold{rangeID(0), generation, 5 * time.Second})
+		}
+		switchMaster(t, from, to)
+		r.client.Aim(r.ctx(), Aim{rangeID(0), generation, to.addr})
+		from, to = to, from
+		eventually(t, "old master linked", func() bool { return to.info(t, "replication", "master_link_status") == "up" })
+	}
+	take(items)
+	if err := <-pushed; err != nil {
+		t.Error(err)
+	}
+	close(stop)
+	r.do(r.dial(2), "RPUSH", "q", "a", "b", "c", "d")
+	readers.Wait()
 }
