@@ -210,7 +210,7 @@ func (b *blocked) refused(reply []byte) {
 	if b.refusal == nil {
 		b.waiting = l.now
 	}
-	b.refusal = reply
+	b.refusal = slices.Clone(reply)
 	b.sent = false
 	b.drop()
 	b.session.endpoint.retried++

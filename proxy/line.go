@@ -29,7 +29,7 @@ type line struct {
 // is closed already.
 type lineUser interface {
 	opened()
-	replied(kind byte, reply []byte)
+	replied(kind byte, reply []byte) // the bytes are valid during the call only
 	ended()
 }
 
@@ -117,10 +117,12 @@ func (n *line) read() {
 			n.end()
 			return
 		}
-		n.partial = append(n.partial, p[:size]...)
-		p = p[size:]
+		whole := p[:size]
+		if p = p[size:]; !done || len(n.partial) > 0 {
+			n.partial = append(n.partial, whole...)
+			whole = n.partial
+		}
 		if done {
-			whole := n.partial
 			n.partial = nil
 			n.take(n.framer.Kind(), whole)
 		}

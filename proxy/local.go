@@ -39,6 +39,8 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|no-evict":            (*session).sayOK,
 	"client|maint_notifications": (*session).maintNotifications,
 	"role":                       (*session).role,
+
+	"pubsub|shardchannels": (*session).shardChannels,
 }
 
 func init() {

@@ -2,39 +2,48 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/haulout/haulout/resp"
 )
 
-// subscriber is a client's line for messages, on the first shard. When the
-// master changes, a second line is subscribed to the same topics before it
-// takes the place of the first.
+// subscriber is what a client is subscribed to. Messages are published on any
+// shard, by scripts and as notifications of keys, so it has a tap on each.
 type subscriber struct {
 	session *session
-	line    *line
-	next    *line
-	toCome  int // confirmations that next still has to give
-	notYet  int64
-	backoff int64
+	taps    []*tap
+	topics  map[topic]struct{}
 
-	topics map[topic]struct{}
-
-	// The command under way, if there is one: it is answered by several confirmations.
-	active   bool
-	turn     uint32
-	raw      []byte
-	expected int
-	got      int
-	sent     bool
-	since    int64
+	// The command under way, if there is one: it is answered when all taps have
+	// confirmed it. Messages wait until then.
+	active bool
+	turn   uint32
+	order  order
+	since  int64
+	held   []byte
 }
 
 // topic is a channel or pattern; kind is the command's prefix: "", "p" or "s".
 type topic struct{ kind, name string }
 
+// order is a command of the SUBSCRIBE family.
+type order struct {
+	kind  string
+	off   bool
+	names []string
+	ask   []string // the names that the engines must be told of
+}
+
+func (o order) word() string {
+	if o.off {
+		return o.kind + "unsubscribe"
+	}
+	return o.kind + "subscribe"
+}
+
 // subscribe deals with all commands of the SUBSCRIBE family.
-func (s *session) subscribe(raw []byte, args [][]byte) {
+func (s *session) subscribe(_ []byte, args [][]byte) {
 	if len(s.endpoint.shards) == 0 {
 		s.refuse(errUncovered)
 		return
@@ -45,22 +54,38 @@ func (s *session) subscribe(raw []byte, args [][]byte) {
 		s.subscriber = b
 		s.loop.waiting[b] = struct{}{}
 	}
-	b.active, b.sent, b.got, b.since = true, false, 0, s.loop.now
-	b.turn, b.raw, b.expected = s.turn(), bytes.Clone(raw), len(args)-1
-	if b.expected == 0 {
-		b.expected = max(1, b.countOf(strings.TrimSuffix(strings.ToLower(string(args[0])), "unsubscribe")))
+	b.order = b.read(args)
+	b.active, b.turn, b.since = true, s.turn(), s.loop.now
+	for _, t := range b.taps {
+		t.sent, t.got = false, 0
 	}
 	s.pause(pauseBlocked)
 	b.advance()
 }
 
-func (b *subscriber) countOf(kind string) (n int) {
-	for t := range b.topics {
-		if t.kind == kind {
-			n++
+// read takes the command apart. One that ends all subscriptions of its kind
+// names them.
+func (b *subscriber) read(args [][]byte) order {
+	word := strings.ToLower(string(args[0]))
+	rest, off := strings.CutSuffix(word, "unsubscribe")
+	o := order{kind: strings.TrimSuffix(rest, "subscribe"), off: off}
+	for _, a := range args[1:] {
+		o.names = append(o.names, string(a))
+	}
+	if off && len(o.names) == 0 {
+		for t := range b.topics {
+			if t.kind == o.kind {
+				o.names = append(o.names, t.name)
+			}
+		}
+		slices.Sort(o.names)
+	}
+	for _, name := range o.names {
+		if _, on := b.topics[topic{o.kind, name}]; on == off && !slices.Contains(o.ask, name) {
+			o.ask = append(o.ask, name)
 		}
 	}
-	return n
+	return o
 }
 
 // subscribedOnly reports whether the command is not allowed to a subscriber,
@@ -76,56 +101,89 @@ func (s *session) subscribedOnly(c *command) bool {
 	return !strings.HasSuffix(c.name, "subscribe")
 }
 
-// shard is where messages come from.
-func (b *subscriber) shard() *shard {
-	if len(b.session.endpoint.shards) == 0 {
-		return nil
-	}
-	return b.session.endpoint.shards[0]
-}
-
-// advance does the next step: get a line to the right master, then send what waits.
+// advance does the next step: see that every shard has its tap, then answer the
+// command when all have confirmed it.
 func (b *subscriber) advance() {
-	at := b.shard()
-	if at == nil || !b.active && len(b.topics) == 0 {
+	if b.active && b.session.head == b.turn && len(b.order.ask) == 0 {
+		b.confirm()
 		return
 	}
-	if b.next != nil && b.next.stray() {
-		b.next.close()
-		b.next = nil
+	if b.idle() {
+		return
 	}
-	if b.next == nil && (b.line == nil || b.line.stray()) {
-		b.connect(at)
+	b.tapShards()
+	missing := false
+	for _, t := range b.taps {
+		t.advance()
+		missing = missing || !t.confirmed()
 	}
-	if b.line != nil && b.next == nil && b.active && !b.sent && b.session.head == b.turn {
-		b.sent = true
-		b.line.write(b.raw)
-	}
-	if b.active && !b.sent {
+	switch {
+	case !b.active || b.session.head != b.turn:
+	case missing:
 		b.expire()
+	default:
+		b.confirm()
 	}
 }
 
-// connect opens the next line as soon as it may.
-func (b *subscriber) connect(at *shard) {
-	l := b.session.loop
-	switch {
-	case l.now < b.notYet:
-		l.wake(b.notYet)
-	case at.hold != nil || !at.address.IsValid() || !l.serving():
-		l.wake(l.now + lastBackoff)
-	default:
-		if b.next = l.openLine(at, b.session.version, &successor{b}); b.next == nil {
-			b.delay()
+// tapShards gives every shard of the endpoint a tap, and closes the others.
+func (b *subscriber) tapShards() {
+	shards := b.session.endpoint.shards
+	if len(shards) == len(b.taps) && !slices.ContainsFunc(b.taps, func(t *tap) bool { return !slices.Contains(shards, t.shard) }) {
+		return
+	}
+	var taps []*tap
+	for _, t := range b.taps {
+		if slices.Contains(shards, t.shard) {
+			taps = append(taps, t)
+		} else {
+			t.close()
 		}
 	}
+	for _, at := range shards {
+		if !slices.ContainsFunc(taps, func(t *tap) bool { return t.shard == at }) {
+			taps = append(taps, newTap(b, at))
+		}
+	}
+	b.taps = taps
 }
 
-func (b *subscriber) delay() {
-	l := b.session.loop
-	b.backoff = min(max(2*b.backoff, firstBackoff), lastBackoff)
-	b.notYet = l.now + b.backoff
-	l.wake(b.notYet)
+// confirm answers the command.
+func (b *subscriber) confirm() {
+	s := b.session
+	out := b.confirmations(s.loop.reply[:0])
+	s.loop.reply = out
+	s.write(out)
+	b.finish()
+}
+
+func (b *subscriber) confirmations(out []byte) []byte {
+	o, version := b.order, b.session.version
+	for _, name := range o.names {
+		if o.off {
+			delete(b.topics, topic{o.kind, name})
+		} else {
+			b.topics[topic{o.kind, name}] = struct{}{}
+		}
+		out = resp.AppendBulkString(resp.AppendPushHeader(out, version, 3), o.word())
+		out = resp.AppendInt(resp.AppendBulkString(out, name), b.countFor(o.kind))
+	}
+	if len(o.names) == 0 {
+		out = resp.AppendBulkString(resp.AppendPushHeader(out, version, 3), o.word())
+		out = resp.AppendInt(resp.AppendNull(out, version), b.countFor(o.kind))
+	}
+	return out
+}
+
+// countFor counts what the engine counts together: channels and patterns, or
+// shard channels.
+func (b *subscriber) countFor(kind string) (n int64) {
+	for t := range b.topics {
+		if (t.kind == "s") == (kind == "s") {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *subscriber) expire() {
@@ -134,37 +192,55 @@ func (b *subscriber) expire() {
 		l.wake(b.since + patience)
 		return
 	}
+	// Some taps may have followed the order: they begin anew without it.
+	b.closeTaps()
 	b.session.write(resp.AppendError(nil, errReach))
 	b.finish()
 }
 
-// replied implements lineUser for the line in use: confirmations and messages.
-func (b *subscriber) replied(kind byte, reply []byte) {
-	what, name := subject(reply)
-	t := topic{strings.TrimSuffix(strings.TrimSuffix(what, "subscribe"), "un"), name}
-	confirms := strings.HasSuffix(what, "subscribe") || kind == resp.KindError
-	switch {
-	case strings.HasSuffix(what, "unsubscribe"):
-		delete(b.topics, t)
-	case confirms && kind != resp.KindError:
-		b.topics[t] = struct{}{}
+func (b *subscriber) finish() {
+	held := b.held
+	b.active, b.order, b.held = false, order{}, nil
+	if len(b.topics) == 0 {
+		b.closeTaps()
 	}
-	b.session.push(reply)
-	if !confirms || !b.active {
-		return
-	}
-	if b.got++; b.got >= b.expected || kind == resp.KindError {
-		b.finish()
-	}
+	b.session.write(held)
+	b.session.next()
+	b.session.unpause(pauseBlocked)
 }
 
-// subject returns the first two words of a message or confirmation.
-func subject(reply []byte) (what, name string) {
+// pass gives a message to the client.
+func (b *subscriber) pass(message []byte) {
+	s := b.session
+	if s.gone {
+		return
+	}
+	from := len(b.held)
+	if b.active && s.head == b.turn {
+		b.held = append(b.held, message...)
+		if s.version == 2 {
+			b.held[from] = resp.KindArray
+		}
+		if len(b.held) > s.loop.maxOutput {
+			s.close()
+		}
+		return
+	}
+	if s.version == 2 && message[0] == resp.KindPush {
+		message = append(s.loop.text[:0], message...)
+		message[0], s.loop.text = resp.KindArray, message
+	}
+	s.push(message)
+}
+
+// subject returns the first two words of a message or confirmation, and the
+// last one.
+func subject(reply []byte) (what, name, text string) {
 	list := elements(reply)
 	if len(list) < 2 {
-		return "", ""
+		return "", "", ""
 	}
-	return content(list[0]), content(list[1])
+	return content(list[0]), content(list[1]), content(list[len(list)-1])
 }
 
 // content returns the text of a bulk string as it is written.
@@ -173,101 +249,27 @@ func content(bulk []byte) string {
 	return string(bytes.TrimSuffix(text, []byte("\r\n")))
 }
 
-func (b *subscriber) finish() {
-	b.active, b.raw = false, nil
-	b.session.next()
-	b.session.unpause(pauseBlocked)
-}
-
-// opened implements lineUser; the line in use was open when it came to be used.
-func (b *subscriber) opened() {}
-
-// ended implements lineUser: the line in use broke.
-func (b *subscriber) ended() {
-	b.line = nil
-	if b.active && b.sent {
-		b.sent, b.got = false, 0
-	}
-	b.session.loop.wake(b.session.loop.now)
-}
-
 func (b *subscriber) close() {
 	delete(b.session.loop.waiting, b)
-	for _, n := range []*line{b.line, b.next} {
-		if n != nil {
-			n.close()
-		}
+	b.closeTaps()
+}
+
+func (b *subscriber) closeTaps() {
+	for _, t := range b.taps {
+		t.close()
 	}
+	b.taps = nil
 }
 
 // idle reports whether the client would miss nothing if it left.
 func (b *subscriber) idle() bool { return !b.active && len(b.topics) == 0 }
 
-// successor is told of the line that is to be used next.
-type successor struct{ *subscriber }
-
-// opened subscribes the new line to all topics.
-func (n *successor) opened() {
-	b := n.subscriber
-	lists := map[string][]string{}
-	for t := range b.topics {
-		if lists[t.kind] == nil {
-			lists[t.kind] = []string{t.kind + "subscribe"}
-		}
-		lists[t.kind] = append(lists[t.kind], t.name)
-	}
-	var out []byte
-	for _, words := range lists {
-		out = resp.AppendCommand(out, words...)
-	}
-	b.toCome = len(b.topics)
-	if b.toCome == 0 {
-		n.takeOver()
-		return
-	}
-	b.next.write(out)
-}
-
-// replied counts the confirmations; messages in between come over the old line too.
-func (n *successor) replied(kind byte, reply []byte) {
-	b := n.subscriber
-	if kind == resp.KindError {
-		b.next.end()
-		return
-	}
-	if what, _ := subject(reply); strings.HasSuffix(what, "subscribe") {
-		if b.toCome--; b.toCome == 0 {
-			n.takeOver()
-		}
-		return
-	}
-	if b.line == nil {
-		b.session.push(reply)
-	}
-}
-
-// takeOver makes the new line the one in use.
-func (n *successor) takeOver() {
-	b := n.subscriber
-	if b.line != nil {
-		b.line.close()
-		b.ended()
-	}
-	b.line, b.next, b.backoff = b.next, nil, 0
-	b.line.user = b
-	b.advance()
-}
-
-// ended is called when the new line broke before it was used.
-func (n *successor) ended() {
-	n.next = nil
-	n.delay()
-}
-
 // push writes a message to the client, between two replies.
 func (s *session) push(message []byte) {
 	if s.streaming {
-		s.pushes = append(s.pushes, message...)
+		if s.pushes = append(s.pushes, message...); len(s.pushes) > s.loop.maxOutput {
+			s.close()
+		}
 		return
 	}
 	s.write(message)

@@ -65,7 +65,8 @@ func TestWatchInDoubtExecutesNothing(t *testing.T) {
 		c := r.dial(2)
 		r.steps(c, [][2]string{{"SET k 1", "OK"}, {"WATCH k", "OK"}, {"MULTI", "OK"}, {"INCR k", "QUEUED"}}...)
 		happen()
-		if got := r.say(c, "EXEC"); got != "nil" {
+		// A connection that broke a moment ago may look whole when EXEC is sent.
+		if got := r.say(c, "EXEC"); got != "nil" && !(name == "broken connection" && got == "-"+errOutcome) {
 			t.Errorf("%s: EXEC: %s", name, got)
 		}
 		r.steps(c, [][2]string{{"GET k", "1"}, {"WATCH k", "OK"}, {"MULTI", "OK"}, {"INCR k", "QUEUED"}, {"EXEC", "[2]"}}...)
