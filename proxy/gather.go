@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 
 	"github.com/haulout/haulout/resp"
 )
@@ -167,6 +169,52 @@ func joinAny(g *gather, b []byte) []byte {
 		}
 	}
 	return append(b, g.parts[0]...)
+}
+
+// summed are the fields of INFO that are added up over the shards.
+var summed = map[string]bool{
+	"used_memory": true, "used_memory_rss": true, "used_memory_dataset": true, "maxmemory": true, "blocked_clients": true,
+	"total_commands_processed": true, "instantaneous_ops_per_sec": true, "keyspace_hits": true, "keyspace_misses": true,
+	"expired_keys": true, "evicted_keys": true, "keys": true, "expires": true,
+}
+
+// joinInfo takes the first shard's INFO with the sums of all where sums make sense.
+func joinInfo(g *gather, b []byte) []byte {
+	sums := map[string]int64{}
+	for _, p := range g.parts {
+		eachField(content(p), func(name, value string) string {
+			n, _ := strconv.ParseInt(value, 10, 64)
+			sums[name] += n
+			return value
+		})
+	}
+	text := eachField(content(g.parts[0]), func(name, _ string) string { return strconv.FormatInt(sums[name], 10) })
+	if strings.Contains(text, "# Keyspace\r\n") && !strings.Contains(text, "\ndb0:") && sums["keys"] > 0 {
+		text += fmt.Sprintf("db0:keys=%d,expires=%d,avg_ttl=0\r\n", sums["keys"], sums["expires"])
+	}
+	return resp.AppendBulkString(b, text)
+}
+
+// eachField has f replace the value of every field of INFO that is summed.
+func eachField(info string, f func(name, value string) string) string {
+	var out strings.Builder
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		switch {
+		case summed[name]:
+			line = name + ":" + f(name, value) + "\r\n"
+		case name == "db0":
+			pairs := strings.Split(value, ",")
+			for i, p := range pairs {
+				if field, n, _ := strings.Cut(p, "="); summed[field] {
+					pairs[i] = field + "=" + f(field, n)
+				}
+			}
+			line = "db0:" + strings.Join(pairs, ",") + "\r\n"
+		}
+		out.WriteString(line)
+	}
+	return out.String()
 }
 
 // elements returns the elements of a whole aggregate reply as they are written.

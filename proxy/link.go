@@ -22,8 +22,9 @@ type link struct {
 	fd     int // -1: no connection
 	target netip.AddrPort
 	state  linkState
-	warm   bool // connect even if nothing waits
-	full   bool // the socket takes no more for now
+	stamp  uint16 // of the engine process behind the connection
+	warm   bool   // connect even if nothing waits
+	full   bool   // the socket takes no more for now
 	dirty  bool
 
 	out              []byte
@@ -51,6 +52,7 @@ const (
 	unconnected linkState = iota
 	connecting
 	greeting // logging in
+	asking   // which process it is
 	probing  // asking whether it serves us again
 	linked
 )
@@ -174,7 +176,7 @@ func (k *link) waits() bool {
 	case k.gated():
 	case k.loop.now < k.notYet:
 		k.loop.wake(k.notYet)
-	case k.suspect && k.flight > 0, k.state == connecting, k.state == greeting, k.state == probing:
+	case k.suspect && k.flight > 0, k.state == connecting, k.state == greeting, k.state == asking, k.state == probing:
 	case !k.loop.serving():
 	default:
 		return false
@@ -340,7 +342,10 @@ func (k *link) takeOwn(piece []byte, done bool) bool {
 		k.probed(kind)
 		return true
 	case k.state == greeting && kind != resp.KindError:
-		k.state, k.suspect = linked, false
+		k.state = asking
+		return true
+	case k.state == asking:
+		k.state, k.suspect, k.stamp = linked, false, stampOf(reply)
 		k.touch()
 		return true
 	}
@@ -370,7 +375,7 @@ func (k *link) greet() {
 	}
 	k.loop.watch(k.fd, unix.EPOLLIN)
 	k.state = greeting
-	k.say(greetingFor(k.version, k.shard.secret))
+	k.say(resp.AppendCommand(greetingFor(k.version, k.shard.secret), "INFO", "server"))
 }
 
 func greetingFor(version int, secret string) []byte {

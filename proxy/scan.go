@@ -8,26 +8,27 @@ import (
 )
 
 // scanning is a SCAN under way. The cursor a client sees holds, from its lowest
-// bits up, the range's place plus one, the low bits of its generation, and the
-// engine's own cursor. A cursor of another generation is of no use to the master
-// of this one, whose keys lie in another order: the range is scanned anew. So
-// keys may be seen twice, which SCAN allows, but none is missed.
+// bits up, the range's place plus one, a stamp of the engine process that gave
+// it, and the engine's own cursor. To another process, which has its keys in
+// another order, that is of no use: the range is scanned anew. So keys may be
+// seen twice, which SCAN allows, but none is missed.
 type scanning struct {
-	session    *session
-	turn       uint32
-	place      int
-	shard      *shard
-	generation int64
+	session *session
+	turn    uint32
+	place   int
+	link    *link
+	resumes bool   // the cursor is not a beginning
+	stamp   uint16 // of the process that gave it
 }
 
 const (
-	placeBits      = 10
-	generationBits = 10
-	cursorShift    = placeBits + generationBits
+	placeBits   = 10
+	stampBits   = 16
+	cursorShift = placeBits + stampBits
 )
 
-func clientCursor(place int, generation int64, cursor uint64) uint64 {
-	return cursor<<cursorShift | uint64(generation)&(1<<generationBits-1)<<placeBits | uint64(place+1)
+func clientCursor(place int, stamp uint16, cursor uint64) uint64 {
+	return cursor<<cursorShift | uint64(stamp)<<placeBits | uint64(place+1)
 }
 
 // scan sends SCAN to the shard that the cursor names.
@@ -42,15 +43,11 @@ func (s *session) scan(_ []byte, args [][]byte) {
 		s.refuse("ERR invalid cursor")
 		return
 	}
-	at := s.endpoint.shards[place]
-	own := cursor >> cursorShift
-	if cursor>>placeBits&(1<<generationBits-1) != uint64(at.generation)&(1<<generationBits-1) {
-		own = 0
-	}
+	at, own := s.endpoint.shards[place], cursor>>cursorShift
 	words := append([][]byte{}, args...)
 	words[1] = strconv.AppendUint(nil, own, 10)
 	s.loop.text = resp.AppendCommandBytes(s.loop.text[:0], words)
-	j := &scanning{session: s, turn: s.turn(), place: place, shard: at, generation: at.generation}
+	j := &scanning{session: s, turn: s.turn(), place: place, link: at.link(s.version), resumes: own != 0, stamp: uint16(cursor >> placeBits)}
 	s.send(at, s.loop.text, call{turn: j.turn, job: j, marks: repeatable})
 }
 
@@ -62,27 +59,31 @@ func (j *scanning) take(_ uint32, kind byte, reply []byte) {
 		s.answer(j.turn, reply)
 		return
 	}
-	_, text, _ := bytes.Cut(parts[0], []byte("\r\n"))
-	own, _ := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+	own, _ := strconv.ParseUint(content(parts[0]), 10, 64)
 	s.loop.reply = append(cursorReply(s.loop.reply[:0], j.next(own)), parts[1]...)
 	s.answer(j.turn, s.loop.reply)
 }
 
 // next returns the cursor with which the client goes on.
 func (j *scanning) next(own uint64) uint64 {
-	shards := j.session.endpoint.shards
 	switch {
-	case j.shard.generation != j.generation:
-		// Nobody knows which master's cursor this was.
-		return clientCursor(j.place, j.shard.generation, 0)
+	case j.resumes && j.stamp != j.link.stamp:
+		return clientCursor(j.place, j.link.stamp, 0)
 	case own != 0:
-		return clientCursor(j.place, j.shard.generation, own)
-	case j.place+1 < len(shards):
-		return clientCursor(j.place+1, shards[j.place+1].generation, 0)
+		return clientCursor(j.place, j.link.stamp, own)
+	case j.place+1 < len(j.session.endpoint.shards):
+		return clientCursor(j.place+1, 0, 0)
 	}
 	return 0
 }
 
 func cursorReply(b []byte, cursor uint64) []byte {
 	return resp.AppendBulk(resp.AppendArrayHeader(b, 2), strconv.AppendUint(nil, cursor, 10))
+}
+
+// stampOf makes a stamp of what INFO says of the process.
+func stampOf(info []byte) uint16 {
+	_, id, _ := bytes.Cut(info, []byte("run_id:"))
+	id, _, _ = bytes.Cut(id, []byte("\r"))
+	return crc16(id)
 }

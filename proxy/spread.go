@@ -1,17 +1,34 @@
 package proxy
 
+import "strings"
+
 // Commands that concern more than one shard. With one shard there is nothing to
 // join and they pass as they are.
 
 type joiner = func(*gather, []byte) []byte
+
+// aloneOnly says that the command is not for databases of several shards.
+func (c *command) aloneOnly() string {
+	return "ERR " + strings.ToUpper(strings.ReplaceAll(c.name, "|", " ")) + " is not offered for databases of several shards"
+}
 
 // joins says how the replies of all shards become one.
 var joins = map[string]joiner{
 	"dbsize": joinSum, "flushall": joinFirst, "flushdb": joinFirst, "keys": joinAll, "randomkey": joinAny,
 	"script|load": joinFirst, "script|flush": joinFirst, "script|exists": joinLeast,
 	"function|load": joinFirst, "function|delete": joinFirst, "function|flush": joinFirst, "function|restore": joinFirst,
-	"memory|purge": joinFirst,
+	"memory|purge": joinFirst, "info": joinInfo,
 }
+
+// anywhere are the commands without keys to which every shard has the same
+// answer, or to which the first one has it: messages are published there.
+var anywhere = []string{
+	"cluster", "command", "function|dump", "function|help", "function|list", "lolwut", "memory|help", "object|help", "pubsub",
+	"script|help", "time", "xgroup|help", "xinfo|help",
+}
+
+// alone are the commands that only a database of one shard can offer.
+var alone = []string{"function|stats", "memory|doctor", "memory|malloc-stats", "memory|stats"}
 
 // splits says how the replies to the parts of a command of many keys become one.
 var splits = map[string]struct {
@@ -30,6 +47,10 @@ func init() {
 	for name, how := range splits {
 		c := find(name)
 		c.spread = func(s *session, raw []byte, args [][]byte) { s.split(c, raw, args, how.step, how.join) }
+	}
+	for _, name := range alone {
+		c := find(name)
+		c.spread = func(s *session, _ []byte, _ [][]byte) { s.refuse(c.aloneOnly()) }
 	}
 	// Messages are published on the first shard, and subscribed to there.
 	for _, name := range []string{"publish", "spublish"} {

@@ -227,3 +227,37 @@ func transactions(r *rig, c *resp.Conn, key string, stop chan struct{}) error {
 		}
 	}
 }
+
+// A master that comes back on its address has its keys in another order, though
+// nothing of the route has changed.
+func TestScanThroughRestart(t *testing.T) {
+	e := startEngine(t)
+	r := startProxy(t, e)
+	c := r.dial(2)
+	fill(t, r, c, 3000)
+	port, _ := strconv.Atoi(e.addr[len("127.0.0.1:"):])
+	seen := scanAll(t, r, c, func(round int) {
+		if round == 30 {
+			e.kill()
+			startEngineOn(t, port)
+			fill(t, r, r.dial(2), 3000)
+		}
+	})
+	if len(seen) != 3000 {
+		t.Errorf("%d of 3000 keys seen", len(seen))
+	}
+}
+
+func TestInfoOfAllShards(t *testing.T) {
+	r := startProxy(t, startEngines(t, 3)...)
+	c := r.dial(3)
+	fill(t, r, c, 90)
+	if got := infoField(r.do(c, "INFO").Str, "db0"); !strings.HasPrefix(got, "keys=90,expires=0,") {
+		t.Errorf("keyspace: %q", got)
+	}
+	for _, line := range []string{"MEMORY STATS", "FUNCTION STATS", "WAIT 0 0", "SCRIPT KILL"} {
+		if got := r.say(c, line); !strings.HasSuffix(got, "is not offered for databases of several shards") {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}

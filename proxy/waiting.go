@@ -32,7 +32,7 @@ func init() {
 // blockAlone is block for commands that only a database of one shard can offer.
 func (s *session) blockAlone(c *command, raw []byte, args [][]byte) {
 	if len(s.endpoint.shards) > 1 {
-		s.refuse("ERR " + upper([]byte(c.name)) + " is not offered for databases of several shards")
+		s.refuse(c.aloneOnly())
 		return
 	}
 	s.block(c, raw, args)

@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	commandline "flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/resp"
+)
+
+var update = commandline.Bool("update", false, "write the golden files")
+
+// wayOf says what becomes of a command on a database of several shards.
+func wayOf(c *command) string {
+	parent, _, _ := strings.Cut(c.name, "|")
+	_, joined := joins[c.name]
+	_, split := splits[c.name]
+	switch {
+	case c.never:
+		return "refused"
+	case split:
+		return "split by keys"
+	case joined:
+		return "sent to all shards, joined"
+	case slices.Contains(alone, c.name) || c.flags.has(allShards) && c.own != nil && parent != "ping":
+		return "for one shard only"
+	case c.own != nil && c.queues && len(c.keys) > 0:
+		return "by its keys, over a line of its own if it waits"
+	case c.own != nil:
+		return "by the proxy"
+	case len(c.keys) > 0:
+		return "by its keys, CROSSSLOT if they are apart"
+	case c.home:
+		return "sent to the first shard"
+	case slices.Contains(anywhere, c.name) || slices.Contains(anywhere, parent):
+		return "any shard knows"
+	}
+	return ""
+}
+
+// Every command that the engine has must have its way, so that none is forgotten.
+func TestEveryCommandHasItsWay(t *testing.T) {
+	var lines []string
+	var note func(list []resp.Value)
+	note = func(list []resp.Value) {
+		for _, v := range list {
+			name := v.Array[0].Str
+			if len(v.Array) > 9 && len(v.Array[9].Array) > 0 {
+				note(v.Array[9].Array)
+				continue
+			}
+			c := find(name)
+			if c == nil {
+				t.Errorf("%s: the engine has it, the table does not", name)
+				continue
+			}
+			way := wayOf(c)
+			if way == "" {
+				t.Errorf("%s: nobody has said what becomes of it", name)
+			}
+			lines = append(lines, fmt.Sprintf("%-24s %s\n", name, way))
+		}
+	}
+	note(startEngine(t).do(t, "COMMAND").Array)
+	slices.Sort(lines)
+	golden, got := "testdata/ways.txt", strings.Join(lines, "")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, _ := os.ReadFile(golden); string(want) != got {
+		t.Errorf("%s is not what the proxy does; run go test -run Way -update and look at the difference", golden)
+	}
+}
