@@ -10,6 +10,7 @@ import (
 func (s *session) handle(raw []byte, args [][]byte) {
 	s.endpoint.commands++
 	c := lookup(args)
+	s.last, s.heard = c, s.loop.now
 	if !s.known && !forStrangers(c) {
 		s.refuse("NOAUTH Authentication required.")
 		return

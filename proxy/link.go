@@ -307,7 +307,9 @@ func (k *link) stream(c *call, piece []byte, done bool) bool {
 	if s.head != c.turn {
 		return false
 	}
-	s.write(piece)
+	if s.silent == nil || !s.mutes(c.turn) {
+		s.write(piece)
+	}
 	s.streaming = !done
 	if done {
 		k.answered(c)

@@ -36,10 +36,17 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|info":                (*session).getInfo,
 	"client|setinfo":             (*session).setInfo,
 	"client|no-touch":            (*session).sayOK,
-	"client|no-evict":            (*session).sayOK,
 	"client|maint_notifications": (*session).maintNotifications,
+	"client|help":                (*session).clientHelp,
+	"client|list":                (*session).listClients,
+	"client|kill":                (*session).killClients,
+	"client|reply":               (*session).replies,
+	"client|getredir":            (*session).getRedirection,
+	"client|tracking":            (*session).notOffered,
+	"client|caching":             (*session).notOffered,
 	"role":                       (*session).role,
 
+	"client|trackinginfo":  (*session).trackingInfo,
 	"pubsub|shardchannels": (*session).shardChannels,
 }
 
@@ -102,8 +109,12 @@ func (s *session) sayGoodbye([]byte, [][]byte) {
 }
 
 func (s *session) selectDatabase(_ []byte, args [][]byte) {
-	if n, err := strconv.Atoi(string(args[1])); err != nil || n != 0 {
-		s.refuse("ERR SELECT is not allowed: a database has index 0 only")
+	switch n, err := strconv.Atoi(string(args[1])); {
+	case err != nil:
+		s.refuse("ERR value is not an integer or out of range")
+		return
+	case n != 0: // a database has one index only
+		s.refuse("ERR DB index is out of range")
 		return
 	}
 	s.ok()
@@ -158,11 +169,6 @@ func (s *session) getName([]byte, [][]byte) {
 
 func (s *session) getID([]byte, [][]byte) { s.answerNow(resp.AppendInt(s.loop.reply[:0], s.id)) }
 
-func (s *session) getInfo([]byte, [][]byte) {
-	text := "id=" + strconv.FormatInt(s.id, 10) + " name=" + s.name + " db=0 user=default resp=" + strconv.Itoa(s.version) + "\n"
-	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], text))
-}
-
 // setInfo takes the library's name and version, which nobody asks for.
 func (s *session) setInfo(_ []byte, args [][]byte) {
 	if len(args) != 4 {
@@ -209,12 +215,12 @@ func (s *session) login(user, password []byte) bool {
 func (s *session) hello(_ []byte, args [][]byte) {
 	version := s.version
 	if len(args) > 1 {
-		switch string(args[1]) {
-		case "2":
-			version = 2
-		case "3":
-			version = 3
-		default:
+		n, err := strconv.Atoi(string(args[1]))
+		if err != nil {
+			s.refuse("ERR Protocol version is not an integer or out of range")
+			return
+		}
+		if version = n; version != 2 && version != 3 {
 			s.refuse("NOPROTO unsupported protocol version")
 			return
 		}
@@ -274,7 +280,7 @@ func (s *session) introduce() {
 // reset makes the session what it was when it was opened.
 func (s *session) reset([]byte, [][]byte) {
 	s.closeLines()
-	s.transaction, s.version, s.name, s.notices = nil, 2, "", notices{}
+	s.transaction, s.version, s.name, s.silent, s.notices = nil, 2, "", nil, notices{}
 	s.known = s.endpoint.route.Password == ""
 	s.framer.Stranger = !s.known
 	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "RESET"))

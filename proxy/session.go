@@ -40,6 +40,10 @@ type session struct {
 	leaving  bool // to be closed when everything is answered and sent
 	lingerTo int64
 
+	born, heard int64    // when it came, and when it last sent a command
+	last        *command // that it sent
+	silent      []silence
+
 	transaction *transaction
 	blocked     *blocked
 	watching    *blocked // what is watched, and the line for it
@@ -69,7 +73,7 @@ var sessionIDs atomic.Int64
 func (l *loop) open(fd int, e *endpoint) {
 	s := &session{
 		loop: l, endpoint: e, fd: fd, id: sessionIDs.Add(1), version: 2,
-		known: e.route.Password == "", interest: unix.EPOLLIN,
+		known: e.route.Password == "", interest: unix.EPOLLIN, born: l.now, heard: l.now,
 	}
 	if e.route.Notices {
 		s.notices.stayUntil = l.now + askingTime
@@ -219,6 +223,9 @@ func (s *session) refuse(text string) {
 func (s *session) answer(turn uint32, reply []byte) {
 	if s.gone {
 		return
+	}
+	if s.silent != nil && s.mutes(turn) {
+		reply = nil
 	}
 	if turn != s.head {
 		s.answerEarly(turn, reply)
