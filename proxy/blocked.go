@@ -155,9 +155,9 @@ func (b *blocked) watchRoute() {
 
 func (b *blocked) expire() {
 	l := b.session.loop
-	limit, text := patience, errReach
+	limit, text := l.patience, errReach
 	if b.shard.hold == nil && !l.serving() {
-		limit, text = fencePatience, errContact
+		limit, text = l.fencePatience, errContact
 	}
 	if l.now-b.waiting < limit {
 		l.wake(b.waiting + limit)
@@ -229,7 +229,10 @@ func (b *blocked) ended() {
 	b.delay()
 }
 
-func (b *blocked) fail(text string) { b.finish(resp.AppendError(nil, text)) }
+func (b *blocked) fail(text string) {
+	b.session.endpoint.counts.told(text)
+	b.finish(resp.AppendError(nil, text))
+}
 
 func (b *blocked) finish(reply []byte) {
 	if b.watch != nil && b.watch.exec {

@@ -51,7 +51,14 @@ func (c *call) deliver(kind byte, reply []byte) {
 	c.session.answer(c.turn, reply)
 }
 
+// callWeight is what a queued command costs besides its bytes.
+const callWeight = 96
+
+// weight is what the command adds to the queues, in bytes.
+func (c *call) weight() int { return c.size + callWeight }
+
 func (c *call) fail(l *loop, text string) {
+	c.session.endpoint.counts.told(text)
 	l.reply = resp.AppendError(l.reply[:0], text)
 	c.deliver(resp.KindError, l.reply)
 }

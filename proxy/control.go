@@ -291,6 +291,7 @@ func (e *EndpointStats) add(o EndpointStats) {
 	e.Commands += o.Commands
 	e.Held += o.Held
 	e.Retried += o.Retried
+	e.Counts.add(o.Counts)
 }
 
 // check refuses routes that cannot be followed.

@@ -26,6 +26,7 @@ type endpoint struct {
 	commands int64
 	held     int64
 	retried  int64
+	counts   Counts
 }
 
 const (
@@ -173,5 +174,6 @@ func (e *endpoint) stats() EndpointStats {
 	return EndpointStats{
 		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions), Waiting: e.waiting(),
 		Drained: e.drain.closed, Cut: e.drain.cut, Commands: e.commands, Held: e.held, Retried: e.retried,
+		Counts: e.counts,
 	}
 }

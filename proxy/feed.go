@@ -93,6 +93,7 @@ type EndpointStats struct {
 	Commands    int64              `json:"commands"`
 	Held        int64              `json:"held"`    // commands that had to wait before they were sent
 	Retried     int64              `json:"retried"` // commands sent again after a refusal
+	Counts      Counts             `json:"counts"`
 }
 
 // Report returns the part of the statistics that goes into a host's report.

@@ -138,6 +138,7 @@ func (s *session) send(at *shard, raw []byte, c call) {
 	c.session = s
 	k.queue(raw, c)
 	if s.loop.queued > s.loop.maxQueued && s.paused&pauseQueue == 0 {
+		s.endpoint.counts.QueueFull++
 		s.pause(pauseQueue)
 		s.loop.starved = append(s.loop.starved, s)
 	}

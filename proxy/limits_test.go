@@ -239,3 +239,21 @@ func TestEngineKilledUnderLoad(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The limit is for what a client leaves unread, not for the length of a value.
+func TestValueLongerThanTheLimit(t *testing.T) {
+	r := newRig(t, Config{MaxOutput: 1 << 20}, startEngine(t))
+	r.serveUntil(1 << 62)
+	r.apply()
+	c := r.dial(2)
+	big := strings.Repeat("x", 40<<20)
+	r.do(c, "SET", "big", big)
+	reply := r.later(c, "GET", "big")
+	eventually(t, "the reply waits", func() bool { return r.stats().Commands == 3 })
+	if got := r.say(r.dial(2), "STRLEN big"); got != strconv.Itoa(len(big)) {
+		t.Error(got)
+	}
+	if got := reply(); got != big {
+		t.Errorf("%d bytes", len(got))
+	}
+}

@@ -96,7 +96,7 @@ func (k *link) push(c call) {
 		k.calls, k.first = k.calls[:n], 0
 	}
 	k.calls = append(k.calls, c)
-	k.loop.queued += c.size
+	k.loop.queued += c.weight()
 	k.touch()
 }
 
@@ -104,7 +104,7 @@ func (k *link) push(c call) {
 func (k *link) pop() {
 	c := &k.calls[k.first]
 	k.base += c.size
-	k.loop.queued -= c.size
+	k.loop.queued -= c.weight()
 	k.mark, k.sent = max(k.mark, k.base), max(k.sent, k.base)
 	*c = call{}
 	k.first++
@@ -307,7 +307,11 @@ func (k *link) stream(c *call, piece []byte, done bool) bool {
 	if s.head != c.turn {
 		return false
 	}
+	if !s.streaming {
+		s.newest = 0
+	}
 	if s.silent == nil || !s.mutes(c.turn) {
+		s.newest += len(piece)
 		s.write(piece)
 	}
 	s.streaming = !done

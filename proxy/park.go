@@ -6,13 +6,6 @@ import (
 	"github.com/haulout/haulout/resp"
 )
 
-// patience is how long a command waits for a master that executes it, and how
-// long for the cluster when the fence is closed, in nanoseconds.
-const (
-	patience      = int64(10e9)
-	fencePatience = int64(5e9)
-)
-
 const (
 	errOutcome  = "ERR the connection to the shard broke after the command was sent; it may have been executed"
 	errPartly   = "ERR the master changed during the transaction; a part of it may have been executed"
@@ -55,7 +48,7 @@ func (k *link) finish(kind byte, reply []byte) {
 // waited long enough, or when it is this command that the proxy has no right to
 // send, for the engine has just said that it serves us.
 func (k *link) final(c *call, why refusal) bool {
-	return c.session.gone || k.loop.now-c.since >= patience ||
+	return c.session.gone || k.loop.now-c.since >= k.loop.patience ||
 		why == forRights && c.marks&denied != 0 && k.proven
 }
 
@@ -81,7 +74,7 @@ func (k *link) parkAgain(c *call) {
 	c.got = 0
 	k.parked = append(k.parked, *c)
 	k.parkedBytes = append(k.parkedBytes, k.out[k.base:k.base+c.size]...)
-	k.loop.queued += c.size
+	k.loop.queued += c.weight()
 	k.pop()
 }
 
@@ -109,7 +102,7 @@ func (k *link) giveUp(s *session) {
 		c, raw := &calls[i], data[:calls[i].size]
 		data = data[c.size:]
 		if c.session == s {
-			k.loop.queued -= c.size
+			k.loop.queued -= c.weight()
 			c.deliver(resp.KindError, k.lastRefusal)
 			continue
 		}
@@ -149,7 +142,7 @@ func (k *link) abandon() {
 		c := &lost[i]
 		if c.marks&repeatable != 0 && !c.halfOut() && !c.session.gone {
 			c.marks |= again
-			k.loop.queued += c.size
+			k.loop.queued += c.weight()
 			calls, kept = append(calls, *c), append(kept, data[:c.size]...)
 		}
 		data = data[c.size:]
@@ -177,12 +170,12 @@ func (k *link) expire() {
 	if k.flight > 0 {
 		return
 	}
-	limit, text := patience, errReach
+	limit, text := k.loop.patience, errReach
 	switch {
 	case !k.shard.address.IsValid():
 		text = errNoMaster
 	case k.shard.hold == nil && !k.loop.serving():
-		limit, text = fencePatience, errContact
+		limit, text = k.loop.fencePatience, errContact
 	}
 	for k.first < len(k.calls) {
 		c := &k.calls[k.first]
@@ -213,6 +206,7 @@ func (k *link) failFirst(text string) {
 	c := k.calls[k.first]
 	k.pop()
 	if c.marks&again != 0 && len(k.lastRefusal) > 0 {
+		c.session.endpoint.counts.Unreachable++
 		c.deliver(resp.KindError, k.lastRefusal)
 		return
 	}

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -21,8 +23,16 @@ type Config struct {
 	// closed; 0: 64 MiB.
 	MaxOutput int
 	// MaxQueued is the number of bytes of unanswered commands in a loop above
-	// which clients are read no more until there are fewer; 0: 64 MiB.
+	// which clients are read no more until there are fewer; each command counts
+	// some bytes more than it has. 0: 64 MiB.
 	MaxQueued int
+	// MaxInput is the number of bytes of one command after which its client is
+	// closed; 0: 1 GiB, as with the engine.
+	MaxInput int
+	// Patience is how long a command waits for a master that executes it, and
+	// FencePatience how long for the cluster when nothing may be sent; 0: 10 s
+	// and 5 s.
+	Patience, FencePatience time.Duration
 }
 
 // settings are what all loops share. Only until changes.
@@ -33,6 +43,9 @@ type settings struct {
 	sharing   bool         // several loops listen on one address
 	maxOutput int
 	maxQueued int
+	maxInput  int
+	// In nanoseconds.
+	patience, fencePatience int64
 }
 
 // Run serves until ctx ends or the proxy is told to quit, and returns when all
@@ -67,18 +80,16 @@ func Run(ctx context.Context, c Config) error {
 }
 
 func newSettings(c Config) *settings {
-	s := &settings{log: c.Logger, clock: c.Clock, sharing: c.Loops > 1, maxOutput: c.MaxOutput, maxQueued: c.MaxQueued}
+	s := &settings{
+		log: c.Logger, clock: c.Clock, sharing: c.Loops > 1,
+		maxOutput: cmp.Or(c.MaxOutput, 64<<20), maxQueued: cmp.Or(c.MaxQueued, 64<<20), maxInput: cmp.Or(c.MaxInput, 1<<30),
+		patience: int64(cmp.Or(c.Patience, 10*time.Second)), fencePatience: int64(cmp.Or(c.FencePatience, 5*time.Second)),
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.clock == nil {
 		s.clock = bootTime
-	}
-	if s.maxOutput == 0 {
-		s.maxOutput = 64 << 20
-	}
-	if s.maxQueued == 0 {
-		s.maxQueued = 64 << 20
 	}
 	return s
 }

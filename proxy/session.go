@@ -30,6 +30,7 @@ type session struct {
 
 	out     []byte
 	written int
+	newest  int  // bytes of the reply written last, as far as it has come
 	full    bool // the socket takes no more for now
 
 	paused   pause
@@ -115,6 +116,11 @@ func (s *session) read() {
 		if s.in == nil {
 			s.in = s.loop.take()
 		}
+		if len(s.in)+n > s.loop.maxInput {
+			s.endpoint.counts.LongInput++
+			s.close()
+			return
+		}
 		s.in = append(s.in, s.loop.buf[:n]...)
 		s.proceed()
 	case n == 0:
@@ -177,6 +183,7 @@ func (s *session) consume(data []byte) []byte {
 	for len(data) > 0 && s.paused == 0 && !s.gone {
 		args, n, err := s.framer.Next(data, s.loop.args[:0])
 		if err != nil {
+			s.endpoint.counts.Malformed++
 			s.answerNow(resp.AppendError(s.loop.reply[:0], err.Error()))
 			s.quit()
 			return nil
@@ -203,6 +210,7 @@ func (s *session) turn() uint32 {
 	t := s.tail
 	s.tail++
 	if s.tail-s.head >= window {
+		s.endpoint.counts.WindowFull++
 		s.pause(pauseWindow)
 	}
 	return t
@@ -231,6 +239,7 @@ func (s *session) answer(turn uint32, reply []byte) {
 		s.answerEarly(turn, reply)
 		return
 	}
+	s.newest = len(reply)
 	s.write(reply)
 	s.next()
 }
@@ -247,6 +256,7 @@ func (s *session) next() {
 		if *place == nil {
 			break
 		}
+		s.newest = len(*place)
 		s.write(*place)
 		s.loop.give(*place)
 		*place = nil
@@ -336,7 +346,9 @@ func (s *session) flush() {
 	case s.written == len(s.out):
 		s.loop.give(s.out)
 		s.out, s.written = nil, 0
-	case len(s.out)-s.written > s.loop.maxOutput:
+	case len(s.out)-s.written-s.newest > s.loop.maxOutput:
+		// A single reply may be as long as it likes.
+		s.endpoint.counts.SlowReaders++
 		s.close()
 		return
 	case s.written > len(s.out)/2:

@@ -188,12 +188,13 @@ func (b *subscriber) countFor(kind string) (n int64) {
 
 func (b *subscriber) expire() {
 	l := b.session.loop
-	if l.now-b.since < patience {
-		l.wake(b.since + patience)
+	if l.now-b.since < l.patience {
+		l.wake(b.since + l.patience)
 		return
 	}
 	// Some taps may have followed the order: they begin anew without it.
 	b.closeTaps()
+	b.session.endpoint.counts.told(errReach)
 	b.session.write(resp.AppendError(nil, errReach))
 	b.finish()
 }
@@ -222,6 +223,7 @@ func (b *subscriber) pass(message []byte) {
 			b.held[from] = resp.KindArray
 		}
 		if len(b.held) > s.loop.maxOutput {
+			s.endpoint.counts.SlowReaders++
 			s.close()
 		}
 		return
@@ -268,6 +270,7 @@ func (b *subscriber) idle() bool { return !b.active && len(b.topics) == 0 }
 func (s *session) push(message []byte) {
 	if s.streaming {
 		if s.pushes = append(s.pushes, message...); len(s.pushes) > s.loop.maxOutput {
+			s.endpoint.counts.SlowReaders++
 			s.close()
 		}
 		return
