@@ -192,7 +192,10 @@ func joinInfo(g *gather, b []byte) []byte {
 	if strings.Contains(text, "# Keyspace\r\n") && !strings.Contains(text, "\ndb0:") && sums["keys"] > 0 {
 		text += fmt.Sprintf("db0:keys=%d,expires=%d,avg_ttl=0\r\n", sums["keys"], sums["expires"])
 	}
-	return resp.AppendBulkString(b, text)
+	from := len(b)
+	b = resp.AppendBulkString(b, text)
+	b[from] = g.parts[0][0] // a verbatim string is framed in the same way
+	return b
 }
 
 // eachField has f replace the value of every field of INFO that is summed.

@@ -68,7 +68,7 @@ func (n *line) flush() {
 		n.end()
 		return
 	}
-	n.out = n.out[:copy(n.out, n.out[max(sent, 0):])]
+	n.out = n.out[max(sent, 0):]
 	if n.full = len(n.out) > 0; n.full {
 		n.loop.watch(n.fd, unix.EPOLLIN|unix.EPOLLOUT)
 	}

@@ -154,8 +154,9 @@ func (s *session) proceed() {
 	if s.gone {
 		return
 	}
-	n := copy(s.in, rest)
-	s.in = s.in[:n]
+	if len(rest) < len(s.in) {
+		s.in = s.in[:copy(s.in, rest)]
+	}
 	s.tidy()
 }
 

@@ -252,7 +252,11 @@ func TestInfoOfAllShards(t *testing.T) {
 	r := startProxy(t, startEngines(t, 3)...)
 	c := r.dial(3)
 	fill(t, r, c, 90)
-	if got := infoField(r.do(c, "INFO").Str, "db0"); !strings.HasPrefix(got, "keys=90,expires=0,") {
+	info := r.do(c, "INFO")
+	if info.Kind != resp.KindVerbatim || !strings.HasPrefix(info.Str, "# Server\r\n") {
+		t.Errorf("got %c %.20q", info.Kind, info.Str)
+	}
+	if got := infoField(info.Str, "db0"); !strings.HasPrefix(got, "keys=90,expires=0,") {
 		t.Errorf("keyspace: %q", got)
 	}
 	for _, line := range []string{"MEMORY STATS", "FUNCTION STATS", "WAIT 0 0", "SCRIPT KILL"} {
