@@ -246,7 +246,7 @@ func TestValueLongerThanTheLimit(t *testing.T) {
 	r.serveUntil(1 << 62)
 	r.apply()
 	c := r.dial(2)
-	big := strings.Repeat("x", 40<<20)
+	big := strings.Repeat("x", 8<<20)
 	r.do(c, "SET", "big", big)
 	reply := r.later(c, "GET", "big")
 	eventually(t, "the reply waits", func() bool { return r.stats().Commands == 3 })
