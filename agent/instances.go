@@ -113,9 +113,9 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		}
 		return p.observed(a.look(ctx, p)), true
 	}
-	if s := next(board, p.id, o); s.act == rest {
+	if s := Next(board, p.id, o); s.Act == Rest {
 		if o == nil {
-			p.failure = s.reason
+			p.failure = s.Reason
 		}
 	} else if time.Now().After(p.next) && p.ordered.TryLock() {
 		defer p.ordered.Unlock()
@@ -124,7 +124,7 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 			return p.observed(o), true
 		}
 		board = fresh
-		a.do(ctx, board, p, next(board, p.id, o))
+		a.do(ctx, board, p, Next(board, p.id, o))
 		o = a.look(ctx, p)
 	}
 	if _, wanted := board.Instances[p.id]; !wanted && p.engine == nil && !exists(p.dir) {
@@ -196,34 +196,34 @@ func (p *process) letGo() {
 }
 
 // do carries one act out, within its time. What failed shows in the next look.
-func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s step) {
+func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step) {
 	ctx, cancel := context.WithTimeout(ctx, actFor)
 	defer cancel()
 	var err error
-	switch s.act {
-	case rest:
-		p.failure = s.reason
+	switch s.Act {
+	case Rest:
+		p.failure = s.Reason
 		return
-	case discard:
+	case Discard:
 		err = a.discard(p)
-	case startEmpty:
+	case StartEmpty:
 		err = a.start(ctx, board, p, nil, true)
-	case startFiles:
+	case StartFiles:
 		err = a.start(ctx, board, p, nil, false)
 		if errors.Is(err, engine.ErrEnded) {
 			err = fmt.Errorf("%s: %w", cluster.NotLoaded, err)
 		}
-	case startCopy:
-		if err = a.whole(ctx, board, p, s.source); err == nil {
-			err = a.start(ctx, board, p, &s.source, true)
+	case StartCopy:
+		if err = a.whole(ctx, board, p, s.Source); err == nil {
+			err = a.start(ctx, board, p, &s.Source, true)
 		}
-	case follow:
-		err = p.engine.Follow(ctx, s.source)
-	case fenceMaster:
+	case Follow:
+		err = p.engine.Follow(ctx, s.Source)
+	case FenceMaster:
 		err = p.engine.Fence(ctx)
-	case admitClients:
+	case AdmitClients:
 		err = p.engine.Admit(ctx)
-	case reinstate:
+	case Reinstate:
 		r := board.Ranges[board.Instances[p.id].Range]
 		_, err = p.engine.ServeAfterLoss(ctx, r.LastReplID, r.PrevReplID)
 	}
@@ -234,7 +234,7 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s step
 	p.failed(err)
 	if err != nil {
 		p.failure = err.Error()
-		a.cfg.Logger.Warn("an instance could not be brought where it belongs", "instance", p.id, "act", s.act, "error", err)
+		a.cfg.Logger.Warn("an instance could not be brought where it belongs", "instance", p.id, "act", s.Act, "error", err)
 	}
 }
 

@@ -5,95 +5,95 @@ import (
 	"github.com/haulout/haulout/engine"
 )
 
-// act is what an instance needs done on this host.
-type act int
+// Act is what an instance needs done on this host.
+type Act int
 
 // The acts. At most one is done in a turn: the next turn looks again.
 const (
-	rest         act = iota
-	discard          // nothing orders it: end the process, remove the folder
-	startEmpty       // as a master that has never served
-	startFiles       // as the only copy, with the files it kept
-	startCopy        // as a replica of source
-	follow           // be a replica of source, without rights for clients
-	fenceMaster      // a master that is being replaced: take its clients' rights away
-	admitClients     // the master without rights for its clients: give them
-	reinstate        // the board's master that became a replica in a hand-over that was given up
+	Rest         Act = iota
+	Discard          // nothing orders it: end the process, remove the folder
+	StartEmpty       // as a master that has never served
+	StartFiles       // as the only copy, with the files it kept
+	StartCopy        // as a replica of source
+	Follow           // be a replica of source, without rights for clients
+	FenceMaster      // a master that is being replaced: take its clients' rights away
+	AdmitClients     // the master without rights for its clients: give them
+	Reinstate        // the board's master that became a replica in a hand-over that was given up
 )
 
-// step is an act with its source, or the reason to rest.
-type step struct {
-	act    act
-	source engine.Source
-	reason string
+// Step is an act with its source, or the reason to rest.
+type Step struct {
+	Act    Act
+	Source engine.Source
+	Reason string
 }
 
-// next decides what the instance needs, from the board and what is seen of its
+// Next decides what the instance needs, from the board and what is seen of its
 // process; o is nil while none runs. One that does not answer is left alone. It holds the rules that keep data: a
 // process is started as an empty master only if the board orders exactly this
 // incarnation and it has never served; a crashed master of a replicated shard
 // stays down until another is master; while a hand-over of the range is open,
 // its executor alone gives roles.
-func next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) step {
+func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 	i, wanted := b.Instances[id]
 	if !wanted {
-		return step{act: discard}
+		return Step{Act: Discard}
 	}
 	r := b.Ranges[i.Range]
 	if o == nil {
 		return start(b, i, r)
 	}
 	if o.State != engine.Up {
-		return step{}
+		return Step{}
 	}
 	isMaster := o.Role == engine.Master
 	if h := r.Handover; h != nil && (h.To == id || h.From == id) {
 		if h.Unplanned && h.From == id && isMaster && o.Serving {
-			return step{act: fenceMaster}
+			return Step{Act: FenceMaster}
 		}
-		return step{}
+		return Step{}
 	}
 	if r.Master == id && isMaster && !o.Serving && !r.Lost {
-		return step{act: admitClients}
+		return Step{Act: AdmitClients}
 	}
 	if r.Master == id && !isMaster && !r.Lost {
-		return step{act: reinstate}
+		return Step{Act: Reinstate}
 	}
 	if r.Master == id {
-		return step{}
+		return Step{}
 	}
 	from, known := copyFrom(b, i)
 	switch {
 	case !known:
-		return step{}
+		return Step{}
 	case isMaster || o.Source != from:
-		return step{act: follow, source: from}
+		return Step{Act: Follow, Source: from}
 	}
-	return step{}
+	return Step{}
 }
 
 // start decides about an instance whose process does not run.
-func start(b *cluster.Board, i cluster.Instance, r cluster.SlotRange) step {
+func start(b *cluster.Board, i cluster.Instance, r cluster.SlotRange) Step {
 	lonely := len(b.ShardsOf(r.ID)) == 1 || r.Lost // nobody else has the data
 	switch {
 	case r.Handover != nil && r.Handover.From == i.ID:
-		return step{reason: "its process ended while its range was being handed over"}
+		return Step{Reason: "its process ended while its range was being handed over"}
 	case r.Master == i.ID && !i.Started:
-		return step{act: startEmpty}
+		return Step{Act: StartEmpty}
 	case r.Master == i.ID && lonely && b.Databases[r.ID.Database].Persistence == "aof":
-		return step{act: startFiles}
+		return Step{Act: StartFiles}
 	case r.Master == i.ID:
-		return step{reason: "its process ended; a master is not started again in place"}
+		return Step{Reason: "its process ended; a master is not started again in place"}
 	case r.Handover != nil && r.Handover.To == i.ID:
-		return step{reason: "its process ended before it became master"}
+		return Step{Reason: "its process ended before it became master"}
 	case r.Lost:
-		return step{reason: "its range is lost until restored; its files are kept"}
+		return Step{Reason: "its range is lost until restored; its files are kept"}
 	}
 	from, known := copyFrom(b, i)
 	if !known {
-		return step{reason: "its range has no master to copy from"}
+		return Step{Reason: "its range has no master to copy from"}
 	}
-	return step{act: startCopy, source: from}
+	return Step{Act: StartCopy, Source: from}
 }
 
 // copyFrom is where a replica's data comes from: its seed during the first

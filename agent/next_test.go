@@ -46,38 +46,38 @@ func TestNext(t *testing.T) {
 		board *cluster.Board
 		id    cluster.InstanceID
 		seen  *engine.Observation
-		want  act
+		want  Act
 		from  engine.Source
 	}{
-		{"nothing orders it", twoNodes(nil), cluster.InstanceID{Shard: 9, Incarnation: 1}, nil, discard, engine.Source{}},
-		{"a new master starts empty", twoNodes(never), one, nil, startEmpty, engine.Source{}},
-		{"a new replica copies", twoNodes(never), two, nil, startCopy, toOne},
-		{"a crashed master stays down", twoNodes(nil), one, nil, rest, engine.Source{}},
-		{"a crashed replica copies anew", twoNodes(nil), two, nil, startCopy, toOne},
-		{"a crashed former master comes back as replica", twoNodes(switched), one, nil, startCopy, toTwo},
-		{"a returning former master is demoted", twoNodes(switched), one, master, follow, toTwo},
-		{"a stray master beside the board's is demoted", twoNodes(nil), two, master, follow, toOne},
-		{"the executor alone gives roles: source", twoNodes(handover(false)), one, master, rest, engine.Source{}},
-		{"the executor alone gives roles: target", twoNodes(handover(false)), two, master, rest, engine.Source{}},
-		{"a crashed target waits", twoNodes(handover(false)), two, nil, rest, engine.Source{}},
-		{"a replaced master that answers is fenced", twoNodes(handover(true)), one, master, fenceMaster, engine.Source{}},
-		{"a fenced one is left alone", twoNodes(handover(true)), one, &engine.Observation{State: engine.Up, Role: engine.Master}, rest, engine.Source{}},
-		{"a master without rights gets them", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Master}, admitClients, engine.Source{}},
-		{"a serving master is left alone", twoNodes(nil), one, master, rest, engine.Source{}},
-		{"a linked replica is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toOne}, rest, engine.Source{}},
-		{"a replica of another source is pointed", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, follow, toOne},
-		{"the board's master that became a replica is reinstated", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, reinstate, engine.Source{}},
-		{"a replica of a lost range keeps its files", twoNodes(lost), two, nil, rest, engine.Source{}},
-		{"a master that is being replaced is not started", twoNodes(handover(true)), one, nil, rest, engine.Source{}},
-		{"who does not answer is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Unresponsive}, rest, engine.Source{}},
-		{"who loads is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Loading, Role: engine.Slave}, rest, engine.Source{}},
+		{"nothing orders it", twoNodes(nil), cluster.InstanceID{Shard: 9, Incarnation: 1}, nil, Discard, engine.Source{}},
+		{"a new master starts empty", twoNodes(never), one, nil, StartEmpty, engine.Source{}},
+		{"a new replica copies", twoNodes(never), two, nil, StartCopy, toOne},
+		{"a crashed master stays down", twoNodes(nil), one, nil, Rest, engine.Source{}},
+		{"a crashed replica copies anew", twoNodes(nil), two, nil, StartCopy, toOne},
+		{"a crashed former master comes back as replica", twoNodes(switched), one, nil, StartCopy, toTwo},
+		{"a returning former master is demoted", twoNodes(switched), one, master, Follow, toTwo},
+		{"a stray master beside the board's is demoted", twoNodes(nil), two, master, Follow, toOne},
+		{"the executor alone gives roles: source", twoNodes(handover(false)), one, master, Rest, engine.Source{}},
+		{"the executor alone gives roles: target", twoNodes(handover(false)), two, master, Rest, engine.Source{}},
+		{"a crashed target waits", twoNodes(handover(false)), two, nil, Rest, engine.Source{}},
+		{"a replaced master that answers is fenced", twoNodes(handover(true)), one, master, FenceMaster, engine.Source{}},
+		{"a fenced one is left alone", twoNodes(handover(true)), one, &engine.Observation{State: engine.Up, Role: engine.Master}, Rest, engine.Source{}},
+		{"a master without rights gets them", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Master}, AdmitClients, engine.Source{}},
+		{"a serving master is left alone", twoNodes(nil), one, master, Rest, engine.Source{}},
+		{"a linked replica is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toOne}, Rest, engine.Source{}},
+		{"a replica of another source is pointed", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, Follow, toOne},
+		{"the board's master that became a replica is reinstated", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, Reinstate, engine.Source{}},
+		{"a replica of a lost range keeps its files", twoNodes(lost), two, nil, Rest, engine.Source{}},
+		{"a master that is being replaced is not started", twoNodes(handover(true)), one, nil, Rest, engine.Source{}},
+		{"who does not answer is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Unresponsive}, Rest, engine.Source{}},
+		{"who loads is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Loading, Role: engine.Slave}, Rest, engine.Source{}},
 		{"a kept copy is replicated from its seed first", twoNodes(func(_ *cluster.SlotRange, a, b *cluster.Instance, _ *cluster.Database) {
 			b.Seed = cluster.InstanceID{Shard: 2, Incarnation: 7}
-		}), two, nil, startCopy, toOne},
+		}), two, nil, StartCopy, toOne},
 	} {
-		got := next(c.board, c.id, c.seen)
-		if got.act != c.want || got.source != c.from {
-			t.Errorf("%s: act %d from %v, want %d from %v", c.name, got.act, got.source, c.want, c.from)
+		got := Next(c.board, c.id, c.seen)
+		if got.Act != c.want || got.Source != c.from {
+			t.Errorf("%s: act %d from %v, want %d from %v", c.name, got.Act, got.Source, c.want, c.from)
 		}
 	}
 }
@@ -88,22 +88,22 @@ func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
 		return b.With(2, cluster.Change{Delete: []cluster.Key{{Kind: cluster.KindShard, ID: "2"}, {Kind: cluster.KindInstance, ID: "2.1"}}})
 	}
 	one := cluster.InstanceID{Shard: 1, Incarnation: 1}
-	if got := next(alone("aof"), one, nil); got.act != startFiles {
-		t.Errorf("with files: act %d", got.act)
+	if got := Next(alone("aof"), one, nil); got.Act != StartFiles {
+		t.Errorf("with files: act %d", got.Act)
 	}
 	both := twoNodes(func(r *cluster.SlotRange, _, _ *cluster.Instance, d *cluster.Database) {
 		d.Persistence, r.Lost = "aof", true
 	})
-	if got := next(both, one, nil); got.act != startFiles {
-		t.Errorf("a replicated range without another copy: act %d", got.act)
+	if got := Next(both, one, nil); got.Act != StartFiles {
+		t.Errorf("a replicated range without another copy: act %d", got.Act)
 	}
 	b := alone("aof")
 	r := b.Ranges[cluster.RangeID{Database: 1}]
 	r.Handover = &cluster.Handover{ID: "h", From: one, To: cluster.InstanceID{Shard: 1, Incarnation: 2}, Unplanned: true}
-	if got := next(b.With(3, cluster.Change{Put: []cluster.Object{r}}), one, nil); got.act != rest || got.reason == "" {
-		t.Errorf("with files and being replaced: act %d, reason %q", got.act, got.reason)
+	if got := Next(b.With(3, cluster.Change{Put: []cluster.Object{r}}), one, nil); got.Act != Rest || got.Reason == "" {
+		t.Errorf("with files and being replaced: act %d, reason %q", got.Act, got.Reason)
 	}
-	if got := next(alone("disabled"), one, nil); got.act != rest || got.reason == "" {
-		t.Errorf("without files: act %d, reason %q", got.act, got.reason)
+	if got := Next(alone("disabled"), one, nil); got.Act != Rest || got.Reason == "" {
+		t.Errorf("without files: act %d, reason %q", got.Act, got.Reason)
 	}
 }

@@ -57,6 +57,8 @@ type Config struct {
 	// HandOn hands the office to the node; 0 lets any have it that is alive.
 	HandOn func(ctx context.Context, node int) error
 	Logger *slog.Logger
+	// Clock is nil but in a simulation.
+	Clock Clock
 }
 
 // The times of the loop.
@@ -82,6 +84,7 @@ type Controller struct {
 	cfg     Config
 	kick    chan struct{}
 	submits chan submit
+	serial  func(decide func(cluster.View) (cluster.Command, error)) error // instead of submits, when driven
 
 	mu      sync.Mutex // guards everything that follows
 	reports map[int]cluster.Report
@@ -112,7 +115,7 @@ func (c *Controller) Report(r cluster.Report) {
 	old, known := c.reports[r.Node]
 	if !known || old.BootID != r.BootID || r.Sequence > old.Sequence {
 		c.reports[r.Node] = r
-		c.heardAt[r.Node] = time.Now()
+		c.heardAt[r.Node] = c.now()
 	}
 	c.mu.Unlock()
 	c.wake()
@@ -133,7 +136,7 @@ func (c *Controller) view(b *cluster.Board) cluster.View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return cluster.View{
-		Board: b, Now: time.Now().UTC(), Alive: c.cfg.Store.Alive(),
+		Board: b, Now: c.now().UTC(), Alive: c.cfg.Store.Alive(),
 		Leader: leader, Reports: maps.Clone(c.reports), HeardAt: maps.Clone(c.heardAt), Refusing: c.refusing(),
 	}
 }
@@ -153,13 +156,16 @@ func (c *Controller) Submit(ctx context.Context, cmd cluster.Command) error {
 // Decide has a command made from the view in the serial loop, evaluated and
 // committed, so that nothing changes between the look and the act.
 func (c *Controller) Decide(ctx context.Context, decide func(cluster.View) (cluster.Command, error)) error {
+	if c.serial != nil {
+		return c.serial(decide)
+	}
 	ctx, cancel := context.WithTimeout(ctx, decideFor)
 	defer cancel()
 	s := submit{decide, make(chan error, 1)}
 	select {
 	case c.submits <- s:
 	case <-ctx.Done():
-		return cluster.Refuse(cluster.CodeNoLeader, "try again in a moment", "this node does not lead the cluster at the moment")
+		return noLeader()
 	}
 	select {
 	case err := <-s.done:
@@ -196,16 +202,12 @@ func (c *Controller) CreateDatabase(ctx context.Context, d cluster.Database, pas
 // A replica that is just catching up - after a first copy it may be behind for a
 // second - is waited for, a little, before it is a reason to refuse.
 func (c *Controller) StartAction(ctx context.Context, a cluster.Action) error {
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := c.now().Add(patience); ; {
 		err := c.startAction(ctx, a)
-		if !passing(err) || time.Now().After(deadline) {
+		if !passing(err) || c.now().After(deadline) || ctx.Err() != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(turnEvery):
-		}
+		c.sleep(ctx, turnEvery)
 	}
 }
 
@@ -259,7 +261,7 @@ func (c *Controller) Log(ctx context.Context, from, to time.Time, limit, offset 
 
 // Lead leads the control plane under the epoch until ctx ends.
 func (c *Controller) Lead(ctx context.Context, epoch int64) error {
-	t := &term{Controller: c, epoch: epoch, since: time.Now(), ctx: ctx, orders: map[string]*order{}}
+	t := c.newTerm(epoch)
 	c.setLeading(true)
 	defer c.setLeading(false)
 	defer t.wait.Wait()
@@ -290,12 +292,16 @@ func (c *Controller) Lead(ctx context.Context, epoch int64) error {
 	}
 }
 
+func (c *Controller) newTerm(epoch int64) *term {
+	return &term{Controller: c, epoch: epoch, began: c.now(), orders: map[string]*order{}}
+}
+
 func (c *Controller) setLeading(leading bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leading = leading
 	if leading {
-		c.heardAt, c.led = map[int]time.Time{}, time.Now()
+		c.heardAt, c.led = map[int]time.Time{}, c.now()
 	}
 }
 
@@ -303,7 +309,7 @@ func (c *Controller) setLeading(leading bool) {
 type term struct {
 	*Controller
 	epoch   int64
-	since   time.Time
+	began   time.Time
 	ctx     context.Context
 	orders  map[string]*order // by hand-over
 	wait    sync.WaitGroup    // for the goroutines that carry orders
@@ -315,7 +321,7 @@ type term struct {
 // heardAll reports whether every live node has reported to this leader, or has
 // had the time to, or is known to be down.
 func (t *term) heardAll(v cluster.View) bool {
-	if time.Since(t.since) > hearing {
+	if t.since(t.began) > hearing {
 		return true
 	}
 	t.mu.Lock()
@@ -394,7 +400,7 @@ func (t *term) stepDown(v cluster.View) {
 		return
 	}
 	t.leaves = true
-	t.wait.Go(func() {
+	t.beside(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, commitFor)
 		defer cancel()
 		err := t.cfg.HandOn(ctx, 0)

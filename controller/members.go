@@ -36,7 +36,7 @@ func (t *term) settleMembers(v cluster.View) {
 		return
 	}
 	t.member = true
-	t.wait.Go(func() {
+	t.beside(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, 30*time.Second)
 		defer cancel()
 		if err := t.cfg.Members.Promote(ctx, learners...); err != nil {
@@ -94,7 +94,7 @@ func (t *term) removeNodes(v cluster.View) {
 			continue
 		}
 		t.removes = true
-		t.wait.Go(func() { t.removeNode(a, v.Nodes[a.Node]) })
+		t.beside(func() { t.removeNode(a, v.Nodes[a.Node]) })
 	}
 }
 
@@ -109,15 +109,12 @@ func (t *term) removeNode(a cluster.Action, n cluster.Node) {
 	var end cluster.Command = nothing{}
 	switch {
 	case err == nil:
-		end = cluster.CompleteRemoval{At: time.Now().UTC(), Action: a.ID}
+		end = cluster.CompleteRemoval{At: t.now().UTC(), Action: a.ID}
 	case cluster.CodeOf(err) == cluster.CodeQuorumWouldBeLost:
-		end = cluster.FailAction{At: time.Now().UTC(), Action: a.ID, Status: cluster.ActionFailed, Error: refused}
+		end = cluster.FailAction{At: t.now().UTC(), Action: a.ID, Status: cluster.ActionFailed, Error: refused}
 	default:
 		t.cfg.Logger.Warn("the quorum did not let the node go yet", "node", n.ID, "error", err)
-		select {
-		case <-t.ctx.Done():
-		case <-time.After(removeEvery):
-		}
+		t.sleep(t.ctx, removeEvery)
 	}
 	err = t.Decide(t.ctx, func(cluster.View) (cluster.Command, error) { t.removes = false; return end, nil })
 	if err != nil && t.ctx.Err() == nil {

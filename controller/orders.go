@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
@@ -32,18 +34,15 @@ type order struct {
 // the serial loop, so that outcomes are committed like anything else.
 func (t *term) sendOrders(v cluster.View) {
 	open := map[string]bool{}
-	for _, r := range v.Ranges {
-		if r.Handover == nil {
-			continue
-		}
+	for _, r := range handovers(v) {
 		open[r.Handover.ID] = true
 		o := t.orders[r.Handover.ID]
 		if o == nil {
-			o = &order{first: time.Now(), since: v.Revision}
+			o = &order{first: t.now(), since: v.Revision}
 			t.orders[r.Handover.ID] = o
 		}
 		// An outcome that did not reach the loop is asked for again: executors keep it.
-		if lost := time.Since(o.sent) > orderTTL+orderLost; lost || !o.inFlight && time.Since(o.sent) > orderAgain {
+		if lost := t.since(o.sent) > orderTTL+orderLost; lost || !o.inFlight && t.since(o.sent) > orderAgain {
 			t.carry(v, r, o)
 		}
 	}
@@ -52,6 +51,20 @@ func (t *term) sendOrders(v cluster.View) {
 			delete(t.orders, id)
 		}
 	}
+}
+
+// handovers returns the ranges with an open one, in the order of their ids.
+func handovers(v cluster.View) []cluster.SlotRange {
+	var list []cluster.SlotRange
+	for _, r := range v.Ranges {
+		if r.Handover != nil {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b cluster.SlotRange) int {
+		return cmp.Or(cmp.Compare(a.ID.Database, b.ID.Database), cmp.Compare(a.ID.Index, b.ID.Index))
+	})
+	return list
 }
 
 // carry sends one order, when it may be sent.
@@ -65,7 +78,7 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 			return
 		}
 	}
-	switch old := time.Since(o.first) > orderTTL; {
+	switch old := t.since(o.first) > orderTTL; {
 	case !v.Alive[executor]:
 		t.orphaned(v, r, h)
 		return
@@ -78,12 +91,12 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its host is gone"})
 		return
 	}
-	o.inFlight, o.sent = true, time.Now()
+	o.inFlight, o.sent = true, t.now()
 	msg := cluster.Order{
 		ID: h.ID, Epoch: t.epoch, Range: r.ID, From: h.From, To: h.To,
 		Generation: h.Generation, Unplanned: h.Unplanned, TTL: orderTTL,
 	}
-	t.wait.Go(func() {
+	t.beside(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, orderTTL+time.Second)
 		outcome, err := t.cfg.Executor.Handover(ctx, executor, msg)
 		cancel()
@@ -126,7 +139,7 @@ func targetGone(v cluster.View, h cluster.Handover) bool {
 // time of every order that may have been sent is over: then nothing can be added
 // to what the other side shows.
 func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
-	if o := t.orders[h.ID]; time.Since(o.first) < orderTTL || time.Since(o.sent) < orderTTL {
+	if o := t.orders[h.ID]; t.since(o.first) < orderTTL || t.since(o.sent) < orderTTL {
 		return
 	}
 	to, seen := v.Observed(h.To)

@@ -21,7 +21,7 @@ func (c *Controller) refusing() map[int][]int {
 	}
 	witnesses, ports := map[int]int{}, map[int]map[int]int{}
 	for from, r := range c.reports {
-		if time.Since(c.heardAt[from]) > recent {
+		if c.since(c.heardAt[from]) > recent {
 			continue
 		}
 		for node, refused := range r.Refused {
@@ -62,5 +62,5 @@ func (c *Controller) silent(node int) bool {
 	if last.Before(c.led) {
 		last = c.led
 	}
-	return time.Since(last) > silence
+	return c.since(last) > silence
 }
