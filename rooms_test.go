@@ -33,6 +33,7 @@ var mayImport = map[string]string{
 	"daemon":      everything,
 	"cmd/haulout": "cli daemon",
 	"e2e":         everything,
+	"sim":         everything,
 	"bench":       everything,
 }
 

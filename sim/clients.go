@@ -1,0 +1,116 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// ledger is what the clients of a range know.
+type ledger struct {
+	acked   []int // acknowledged writes, in order
+	crown   int   // of the master that acknowledged the last
+	process *process
+	excused bool // a serving master was taken away: what it had not passed on is lost
+	served  int  // acknowledged since somebody looked
+}
+
+// write lets a client of every range write once by each proxy that listens.
+func (w *World) write() {
+	for _, h := range w.sorted() {
+		p := h.proxy
+		if p == nil || !h.on || !w.now.Before(p.serveUntil) || w.now.Before(p.stopped) {
+			continue
+		}
+		for _, id := range ranges(w.quorum.board) {
+			w.send(h, p, id)
+		}
+	}
+}
+
+func ranges(b *cluster.Board) []cluster.RangeID {
+	list := make([]cluster.RangeID, 0, len(b.Ranges))
+	for id := range b.Ranges {
+		list = append(list, id)
+	}
+	slices.SortFunc(list, func(x, y cluster.RangeID) int {
+		if x.Database != y.Database {
+			return x.Database - y.Database
+		}
+		return x.Index - y.Index
+	})
+	return list
+}
+
+// send tries one write by the proxy. An engine that is no master, or has taken
+// its clients' rights away, refuses and the proxy keeps it.
+func (w *World) send(h *host, p *door, id cluster.RangeID) {
+	route, ok := p.routes[id]
+	if !ok || route.Address == "" || route.Lost || w.now.Before(p.held[id].until) {
+		return
+	}
+	to := w.listening(route.Address)
+	if to == nil || to.of != id || !w.reaches(h.id, to.node) || !to.master || !to.serving || w.now.Before(to.pause) {
+		return
+	}
+	write := w.next()
+	to.data = append(to.data, write)
+	w.acknowledged(id, to, write)
+}
+
+// acknowledged holds an acknowledgement against all earlier ones: nobody that was
+// replaced acknowledges any more, and who replaced it has everything.
+func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
+	l := w.ledgers[id]
+	if l == nil {
+		l = &ledger{}
+		w.ledgers[id] = l
+	}
+	if p.crown < l.crown {
+		w.fail("two masters of %s acknowledge: %s did after %s", id, p.name(), l.process.name())
+	}
+	if p.crown > l.crown {
+		w.inherits(id, l, p)
+	}
+	l.crown, l.process = p.crown, p
+	l.acked = append(l.acked, write)
+	l.served++
+}
+
+// inherits sees that a new master has every acknowledged write.
+func (w *World) inherits(id cluster.RangeID, l *ledger, p *process) {
+	has := p.data
+	kept := l.acked[:0:0]
+	for _, a := range l.acked {
+		for len(has) > 0 && has[0] < a {
+			has = has[1:]
+		}
+		if len(has) > 0 && has[0] == a {
+			kept = append(kept, a)
+		}
+	}
+	missing := len(l.acked) - len(kept)
+	switch {
+	case missing > 0 && !l.excused:
+		w.fail("%d of %d acknowledged writes of %s are lost: %s does not have them", missing, len(l.acked), id, p.name())
+	case missing > 0 && len(kept) == 0:
+		w.fail("%s of %s is served empty: %d acknowledged writes were there", p.name(), id, missing)
+	}
+	w.lost += missing
+	l.acked, l.excused = kept, false
+}
+
+// listening returns the process at an address that a route names.
+func (w *World) listening(to string) *process {
+	for _, h := range w.sorted() {
+		if !h.on {
+			continue
+		}
+		for _, p := range h.engines {
+			if p.at().String() == to {
+				return p
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// Fault is one thing that goes wrong: of a kind, on a node (0: the leader's), for
+// a time.
+type Fault struct {
+	Kind string
+	Node int
+	For  time.Duration
+}
+
+func (f Fault) String() string {
+	node := strconv.Itoa(f.Node)
+	if f.Node == 0 {
+		node = "leader"
+	}
+	return fmt.Sprintf("%s %s %s", f.Kind, node, f.For)
+}
+
+func parseFault(words []string) (Fault, error) {
+	if len(words) != 3 || !slices.Contains(Kinds, words[0]) {
+		return Fault{}, fmt.Errorf("%q is no fault: KIND NODE|leader DURATION", strings.Join(words, " "))
+	}
+	node, err := strconv.Atoi(words[1])
+	if words[1] == "leader" {
+		node, err = 0, nil
+	}
+	if err != nil {
+		return Fault{}, err
+	}
+	d, err := time.ParseDuration(words[2])
+	return Fault{words[0], node, d}, err
+}
+
+// Kinds are what may go wrong. Only the last four may cost acknowledged writes:
+// they take a serving master away.
+var Kinds = []string{
+	"daemon",   // the daemon ends, and is started again
+	"freeze",   // the daemon stands still, and goes on
+	"proxy",    // the proxy ends
+	"stuck",    // the proxy stands still, and goes on
+	"replicas", // the engines that serve nobody end
+	"muffle",   // reports are lost
+	"slow",     // copies to the node make no progress
+	"stall",    // replicas on the node get nothing
+	"masters",  // the engines that serve end
+	"power",    // the machine is off, and comes back
+	"reset",    // every process ends and the machine runs on: its ports refuse
+	"cut",      // packets from and to the host are lost
+	"deaf",     // packets to the host are lost
+	"mute",     // packets from the host are lost
+}
+
+// Costly reports whether the fault may cost acknowledged writes.
+func (f Fault) Costly() bool {
+	return slices.Contains([]string{"masters", "power", "reset", "cut", "deaf", "mute"}, f.Kind)
+}
+
+// strike lets the fault happen now.
+func (w *World) strike(f Fault) {
+	node := f.Node
+	if node == 0 {
+		node = w.quorum.leader
+	}
+	h := w.hosts[node]
+	if h == nil || h.removed {
+		return
+	}
+	w.tell("! %s (node:%d)", f, node)
+	w.lively = w.now
+	until := w.now.Add(f.For)
+	switch f.Kind {
+	case "daemon":
+		h.killDaemon()
+		w.after(f.For, h.recover)
+	case "freeze":
+		if h.daemon != nil {
+			h.daemon.stopped = until
+		}
+	case "proxy":
+		h.proxy = nil
+	case "stuck":
+		if h.proxy != nil {
+			h.proxy.stopped = until
+		}
+	case "replicas", "masters":
+		for _, p := range h.processes() {
+			if (f.Kind == "masters") == w.serves(p) {
+				h.kill(p)
+			}
+		}
+	case "power", "reset":
+		h.on = f.Kind == "reset"
+		h.killDaemon()
+		h.proxy = nil
+		for _, p := range h.processes() {
+			h.kill(p)
+		}
+		w.after(f.For, h.recover)
+	case "muffle":
+		w.muffled[node] = until
+	case "slow":
+		w.slow[node] = until
+	case "stall":
+		for _, p := range h.processes() {
+			if !p.master {
+				w.stalled[p.id] = until
+			}
+		}
+	default:
+		w.cut(f.Kind, h, until)
+	}
+	if f.For > 0 {
+		w.after(f.For, func() {})
+	}
+}
+
+func (w *World) cut(kind string, h *host, until time.Time) {
+	for _, o := range w.sorted() {
+		if o.id == h.id {
+			continue
+		}
+		if kind != "deaf" {
+			w.cuts[[2]int{h.id, o.id}] = until
+		}
+		if kind != "mute" {
+			w.cuts[[2]int{o.id, h.id}] = until
+		}
+	}
+	for _, p := range h.processes() {
+		if w.serves(p) {
+			w.excuse(p.of)
+		}
+	}
+}
+
+// recover brings back what runs on the host, but for its engines.
+func (h *host) recover() {
+	if h.removed {
+		return
+	}
+	h.on = true
+	if h.daemon == nil {
+		h.w.tell("node:%d is back", h.id)
+		h.startDaemon()
+	}
+}
+
+// kill ends the process; what it appended to files stays.
+func (h *host) kill(p *process) {
+	if h.w.serves(p) {
+		h.w.excuse(p.of)
+	}
+	if h.w.quorum.board.Databases[p.of.Database].Persistence == "aof" {
+		h.files[p.id] = p.data
+	}
+	delete(h.engines, p.id)
+}
+
+// serves reports whether killing the process may cost acknowledged writes.
+func (w *World) serves(p *process) bool {
+	if p.master && p.serving {
+		return true
+	}
+	if w.quorum.board.Ranges[p.of].Master != p.id {
+		return false
+	}
+	for _, h := range w.sorted() {
+		for _, o := range h.processes() {
+			if o.of == p.of && o.master && o.serving {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// heal takes back every fault.
+func (w *World) heal() {
+	clear(w.armed)
+	clear(w.cuts)
+	clear(w.muffled)
+	clear(w.slow)
+	clear(w.stalled)
+	w.later = nil
+	for _, h := range w.sorted() {
+		h.recover()
+		if h.daemon != nil {
+			h.daemon.stopped = time.Time{}
+		}
+		if h.proxy != nil {
+			h.proxy.stopped = time.Time{}
+		}
+	}
+	w.lively = w.now
+}
+
+func (w *World) excuse(r cluster.RangeID) {
+	if l := w.ledgers[r]; l != nil {
+		l.excused = true
+	}
+}

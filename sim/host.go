@@ -1,0 +1,257 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/haulout/haulout/agent"
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/controller"
+	"github.com/haulout/haulout/engine"
+)
+
+// host is a machine with what runs on it. Engines and the proxy outlive the daemon.
+type host struct {
+	w       *World
+	id      int
+	on      bool // has power
+	removed bool // left the cluster for good
+	daemon  *daemon
+	proxy   *door
+	engines map[cluster.InstanceID]*process
+	files   map[cluster.InstanceID][]int // of processes that ended, what was appended to their files
+}
+
+func (h *host) processes() []*process {
+	return slices.SortedFunc(maps.Values(h.engines), func(a, b *process) int {
+		return cmp.Or(cmp.Compare(a.id.Shard, b.id.Shard), cmp.Compare(a.id.Incarnation, b.id.Incarnation))
+	})
+}
+
+// daemon is one life of a host's daemon.
+type daemon struct {
+	w          *World
+	node       int
+	started    time.Time
+	ctx        context.Context
+	die        context.CancelFunc
+	stopped    time.Time // it stands still until then
+	board      *cluster.Board
+	serveUntil time.Time // its own reckoning of its lease
+	fed        time.Time // what the proxy was told
+	silent     time.Time // since when the proxy does not answer
+	sequence   int64
+	boot       string
+
+	controller *controller.Controller
+	term       *controller.Term
+	epoch      int64 // highest seen in an order
+	orders     map[string]*order
+	held       map[cluster.InstanceID]bool // by a hand-over order
+}
+
+func (h *host) startDaemon() {
+	w := h.w
+	ctx, die := context.WithCancel(context.Background())
+	d := &daemon{
+		w: w, node: h.id, started: w.now, ctx: ctx, die: die, board: &cluster.Board{}, boot: w.now.String(),
+		orders: map[string]*order{}, held: map[cluster.InstanceID]bool{},
+	}
+	d.controller = controller.New(controller.Config{
+		Node: h.id, Store: d, Executor: d, Members: d, HandOn: d.handOn, Logger: w.log, Clock: d,
+	})
+	h.daemon = d
+}
+
+func (h *host) killDaemon() {
+	if h.daemon != nil {
+		h.daemon.die()
+		h.daemon = nil
+	}
+}
+
+func (d *daemon) lives() bool  { return d.w.hosts[d.node].daemon == d }
+func (d *daemon) frozen() bool { return d.w.now.Before(d.stopped) }
+
+func (d *daemon) takeOffice() {
+	t := d.controller.Drive(d.ctx, d.w.quorum.epoch)
+	d.board = d.w.quorum.board
+	d.term = &t
+}
+
+// lead lets the daemon do what it does as leader, or as one that believes it is.
+func (d *daemon) lead() {
+	if d.term == nil {
+		return
+	}
+	if d.board.Revision < d.w.quorum.board.Revision && d.w.inQuorum(d.node) {
+		d.board = d.w.quorum.board
+	}
+	err := d.term.Look()
+	if err != nil && strings.Contains(err.Error(), "at rest") {
+		d.w.fail("the leader does not come to rest")
+	}
+	if d.lives() && (cluster.CodeOf(err) == cluster.CodeStale || d.w.quorum.leader != d.node && d.w.inQuorum(d.node)) {
+		d.term.Resign()
+		d.term = nil
+	}
+}
+
+// turn is the agent's: converge, then report.
+func (d *daemon) turn() {
+	w, h, board := d.w, d.w.hosts[d.node], d.board
+	if _, member := board.Nodes[d.node]; !member {
+		return
+	}
+	state := d.keepProxy(h, board)
+	ids := map[cluster.InstanceID]bool{}
+	for _, i := range board.InstancesOn(d.node) {
+		ids[i.ID] = true
+	}
+	for id := range h.engines {
+		ids[id] = true
+	}
+	reasons := map[cluster.InstanceID]string{}
+	for _, id := range slices.SortedFunc(maps.Keys(ids), byID) {
+		reasons[id] = d.converge(h, board, id)
+		if !d.lives() {
+			return
+		}
+	}
+	d.feed(h)
+	d.sequence++
+	r := cluster.Report{
+		Node: d.node, Sequence: d.sequence, Revision: board.Revision, BootID: d.boot, Proxy: state,
+		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node),
+	}
+	for _, i := range board.InstancesOn(d.node) {
+		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: reasons[i.ID]}
+	}
+	for id, p := range h.engines {
+		r.Instances[id] = w.observed(p)
+	}
+	if l := w.hosts[w.quorum.leader]; l != nil && l.daemon != nil && w.sends(d.node, l.id) && !w.now.Before(w.muffled[d.node]) {
+		l.daemon.controller.Report(r)
+	}
+}
+
+func byID(a, b cluster.InstanceID) int {
+	return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Incarnation, b.Incarnation))
+}
+
+// converge does what one instance needs, on a board read anew, and returns why
+// no process of it runs.
+func (d *daemon) converge(h *host, board *cluster.Board, id cluster.InstanceID) string {
+	w := d.w
+	look := func() *engine.Observation {
+		if p := h.engines[id]; p != nil {
+			return w.observe(p)
+		}
+		return nil
+	}
+	s := agent.Next(board, id, look())
+	if s.Act == agent.Rest {
+		return s.Reason
+	}
+	if d.held[id] || !w.inQuorum(d.node) {
+		return ""
+	}
+	board = w.quorum.board
+	if s = agent.Next(board, id, look()); s.Act == agent.Rest {
+		return s.Reason
+	}
+	w.boundary("act")
+	if !d.lives() || d.frozen() {
+		return ""
+	}
+	reason := d.act(h, board, id, s)
+	w.boundary("acted")
+	return reason
+}
+
+// act carries one act out, as Agent.do does.
+func (d *daemon) act(h *host, board *cluster.Board, id cluster.InstanceID, s agent.Step) string {
+	w, p, i := d.w, h.engines[id], board.Instances[id]
+	r := board.Ranges[i.Range]
+	fresh := &process{id: id, of: i.Range, node: d.node, port: i.Port}
+	switch s.Act {
+	case agent.Discard:
+		delete(h.engines, id)
+		delete(h.files, id)
+	case agent.StartEmpty:
+		delete(h.files, id)
+		fresh.master, fresh.replid = true, w.replid()
+		h.engines[id] = fresh
+		w.admit(fresh)
+	case agent.StartFiles:
+		fresh.master, fresh.replid, fresh.data = true, w.replid(), h.files[id]
+		h.engines[id] = fresh
+		w.admit(fresh)
+	case agent.StartCopy:
+		from := w.at(s.Source)
+		if from == nil || !w.reaches(d.node, from.node) || !from.master && !from.copied {
+			return "its source has nothing to copy yet"
+		}
+		delete(h.files, id)
+		fresh.source = s.Source
+		h.engines[id] = fresh
+	case agent.Follow:
+		p.follow(s.Source)
+	case agent.FenceMaster:
+		p.serving = false
+	case agent.AdmitClients:
+		if p.master {
+			w.admit(p)
+		}
+	case agent.Reinstate:
+		w.serveAfterLoss(p, r)
+	}
+	return ""
+}
+
+// serveAfterLoss is engine.Instance.ServeAfterLoss: it promotes what is eligible.
+func (w *World) serveAfterLoss(p *process, r cluster.SlotRange) bool {
+	known := func(id string) bool { return id != "" && (id == r.LastReplID || id == r.PrevReplID) }
+	switch {
+	case p.master && p.serving:
+		return true
+	case !p.master && (p.syncing || !p.copied), !known(p.replid) && !known(p.replid2):
+		return false
+	}
+	w.promote(p)
+	return true
+}
+
+// refused lists the ports of other hosts, whose machine answers and whose daemon
+// is gone, that refuse this one.
+func (w *World) refused(node int) map[int][]int {
+	var list map[int][]int
+	for _, h := range w.sorted() {
+		if h.id == node || h.daemon != nil || h.removed || !w.reaches(node, h.id) {
+			continue
+		}
+		ports := []int{}
+		for _, i := range w.quorum.board.InstancesOn(h.id) {
+			if h.engines[i.ID] == nil {
+				ports = append(ports, i.Port)
+			}
+		}
+		for _, e := range w.quorum.board.Endpoints {
+			if h.proxy == nil || h.proxy.endpoints[e.ID] == nil {
+				ports = append(ports, e.Port)
+			}
+		}
+		if list == nil {
+			list = map[int][]int{}
+		}
+		list[h.id] = ports
+	}
+	return list
+}
+
+var discard = slog.New(slog.DiscardHandler)

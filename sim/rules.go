@@ -1,0 +1,227 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
+)
+
+// written holds the board against the rules that hold after every commit.
+func (w *World) written(before *cluster.Board, c cluster.Change) {
+	b := w.quorum.board
+	for _, e := range c.Log {
+		w.tell("%s", e.Text)
+	}
+	for id, i := range b.Instances {
+		if _, old := before.Instances[id]; old {
+			continue
+		}
+		w.mayArrive(b, i)
+		for _, o := range b.Instances {
+			if o.Range != i.Range || o.ID.Shard == id.Shard {
+				continue
+			}
+			if o.Node == i.Node {
+				w.fail("two copies of %s on node:%d", i.Range, i.Node)
+			}
+			if d := b.Databases[i.Range.Database]; d.RackAware && b.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID {
+				w.fail("two copies of %s in zone %s", i.Range, b.Nodes[i.Node].RackID)
+			}
+		}
+		w.fits(b, b.Nodes[i.Node])
+	}
+	for id, e := range b.Endpoints {
+		if len(e.Nodes) == 0 {
+			w.fail("endpoint %s is nowhere", id)
+		}
+	}
+	for id, r := range b.Ranges {
+		if was, old := before.Ranges[id]; old && (r.Generation < was.Generation || r.Generation == was.Generation && r.Master != was.Master) {
+			w.fail("the master of %s was %s and is %s under generation %d", id, was.Master, r.Master, r.Generation)
+		}
+		if _, there := b.Instances[r.Master]; !there && !r.Master.IsZero() {
+			w.fail("the master of %s, %s, is not on the board", id, r.Master)
+		}
+	}
+}
+
+// mayArrive sees that nothing is placed on a closed node, but for what comes home.
+func (w *World) mayArrive(b *cluster.Board, i cluster.Instance) {
+	n := b.Nodes[i.Node]
+	if !n.Closed() {
+		return
+	}
+	if m := n.Maintenance; m != nil && m.Returning != "" && !n.QuorumOnly {
+		s := b.Snapshots[cluster.SnapshotID{Node: n.ID, Name: b.Actions[m.Returning].Snapshot}]
+		if slices.ContainsFunc(s.Shards, func(p cluster.Placed) bool { return p.Shard == i.ID.Shard }) {
+			return
+		}
+	}
+	w.fail("instance %s was placed on node:%d, which is closed", i.ID, n.ID)
+}
+
+func (w *World) fits(b *cluster.Board, n cluster.Node) {
+	var memory int64
+	shards := b.InstancesOn(n.ID)
+	for _, i := range shards {
+		memory += b.Databases[i.Range.Database].ShardMemory()
+	}
+	if memory > n.TotalMemory || len(shards) > n.MaxShards {
+		w.fail("node:%d has %d of %d bytes, %d of %d shards", n.ID, memory, n.TotalMemory, len(shards), n.MaxShards)
+	}
+}
+
+// check holds what is seen against the rules that hold in every turn.
+func (w *World) check() {
+	d := w.leader()
+	if d == nil || w.now.Sub(d.started) < 2*tick {
+		return
+	}
+	v := d.controller.View()
+	for _, a := range v.ActionsByAge() {
+		if a.Status.Ended() {
+			continue
+		}
+		p := maintenance.ProgressOf(v, a)
+		if p.Percent < 0 || p.Percent > 100 || p.BytesDone > p.BytesTotal || p.BytesDone < 0 {
+			w.fail("progress of %s: %+v", a.ID, p)
+		}
+		if p.Waiting == "" && len(maintenance.Next(v, a, func() string { return "x" })) == 0 {
+			w.fail("%s of %s neither acts nor says what it waits for", a.Name, a.Subject())
+		}
+		if age := w.now.Sub(a.Created); age > longest {
+			w.fail("%s of %s has no end after %s: %s", a.Name, a.Subject(), age, p.Waiting)
+		}
+	}
+}
+
+// longest is how long an action may take, whatever goes wrong.
+const longest = time.Hour
+
+// busy says what has not come to rest, or "".
+func (w *World) busy() string {
+	b := w.quorum.board
+	switch d := w.leader(); {
+	case d == nil:
+		return "nobody leads"
+	case len(w.routines) > 0:
+		return "an order is under way"
+	}
+	for _, a := range b.ActionsByAge() {
+		if !a.Status.Ended() {
+			return string(a.Name) + " of " + a.Subject() + " runs"
+		}
+	}
+	for _, id := range ranges(b) {
+		if why := w.unsettled(b, b.Ranges[id]); why != "" {
+			return why
+		}
+	}
+	for _, e := range b.Endpoints {
+		if len(e.Opening)+len(e.Draining) > 0 || e.Announced != 0 && e.Announced != e.Nodes[0] {
+			return "endpoint " + e.ID.String() + " is on its way"
+		}
+	}
+	for _, n := range b.Nodes {
+		if n.Removing != "" || !n.DownSince.IsZero() || n.Maintenance != nil && n.Maintenance.Returning != "" {
+			return "node:" + address(n.ID) + " is marked"
+		}
+	}
+	return w.strangers(b)
+}
+
+// unsettled says what of a range is not as it shall be, or "".
+func (w *World) unsettled(b *cluster.Board, r cluster.SlotRange) string {
+	if r.Handover != nil {
+		return "range " + r.ID.String() + " is being handed over"
+	}
+	for _, i := range cluster.Sorted(b.Nodes) {
+		for _, i := range b.InstancesOn(i.ID) {
+			p := w.hosts[i.Node].engines[i.ID]
+			switch {
+			case i.Range != r.ID:
+			case b.Shards[i.ID.Shard].Instance != i.ID:
+				return "redis:" + i.ID.String() + " is a second instance"
+			case r.Lost:
+			case p == nil:
+				return "redis:" + i.ID.String() + " does not run"
+			case r.Master == i.ID && !(p.master && p.serving):
+				return "redis:" + i.ID.String() + " does not serve"
+			case r.Master != i.ID && (p.master || !p.linked || p.serving):
+				return "redis:" + i.ID.String() + " does not follow its master"
+			}
+		}
+	}
+	if l := w.ledgers[r.ID]; !r.Lost && l != nil && l.served == 0 {
+		return "range " + r.ID.String() + " takes no writes"
+	}
+	return ""
+}
+
+// strangers says what runs or listens without an order, or "".
+func (w *World) strangers(b *cluster.Board) string {
+	for _, h := range w.sorted() {
+		for id := range h.engines {
+			if i, ordered := b.Instances[id]; !h.removed && (!ordered || i.Node != h.id) {
+				return "redis:" + id.String() + " runs without an order"
+			}
+		}
+		if h.proxy == nil {
+			continue
+		}
+		for id := range h.proxy.endpoints {
+			if !b.Endpoints[id].ServedBy(h.id) {
+				return "endpoint " + id.String() + " is open without an order"
+			}
+		}
+	}
+	return ""
+}
+
+// rest heals everything, waits until nothing moves any more, and checks that
+// nothing was forgotten.
+func (w *World) rest() {
+	w.heal()
+	end, still := w.now.Add(4*time.Hour), 0
+	for still < 4 {
+		for _, l := range w.ledgers {
+			l.served = 0
+		}
+		w.turn()
+		if why := w.busy(); why == "" {
+			still++
+		} else if still = 0; w.now.After(end) {
+			w.fail("never at rest: %s", why)
+		}
+	}
+	w.settled()
+}
+
+// settled checks a cluster that rests.
+func (w *World) settled() {
+	b := w.quorum.board
+	for _, a := range b.ActionsByAge() {
+		for _, m := range a.Moves {
+			if m.Status == cluster.MoveRunning {
+				w.fail("%s of %s has ended, and its move %s is running", a.Name, a.Subject(), m.Text())
+			}
+		}
+	}
+	for id, r := range b.Ranges {
+		l := w.ledgers[id]
+		if l == nil || r.Lost && l.excused {
+			continue
+		}
+		if r.Lost {
+			w.fail("range %s is lost, and no serving master was taken away", id)
+		}
+		if p := w.hosts[b.Instances[r.Master].Node].engines[r.Master]; p != nil {
+			w.inherits(id, l, p)
+		}
+	}
+	if w.strict && w.lost > 0 {
+		w.fail("%d acknowledged writes are lost", w.lost)
+	}
+}
