@@ -65,8 +65,8 @@ const (
 	// Moved: the target was seen as master with rights, and has every write
 	// that the source acknowledged.
 	Moved Result = "moved"
-	// Unmoved: the source was seen as master with rights, and no promotion of
-	// the target can happen any more.
+	// Unmoved: the source was seen as master with rights, or its process was seen
+	// gone, and no promotion of the target can happen any more.
 	Unmoved Result = "unmoved"
 	// Unknown: neither could be established. Run again, by this executor or
 	// another, settles it once both engines answer.

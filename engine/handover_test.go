@@ -117,7 +117,7 @@ func TestHandoverBlockers(t *testing.T) {
 		"a replica of another":     {brisk(a.Instance, c.Instance), Unmoved, "replicates from"},
 		"master of another":        {brisk(a.Instance, lone.Instance), Unknown, "another history"},
 		"nobody there":             {brisk(a.Instance, Instance{"1.9", testAddress, freePort(t), "x"}), Unmoved, "is absent"},
-		"no source":                {brisk(Instance{"1.9", testAddress, freePort(t), "x"}, b.Instance), Unknown, "does not answer"},
+		"no source":                {brisk(Instance{"1.9", testAddress, freePort(t), "x"}, b.Instance), Unmoved, "has ended"},
 		"both replicas of another": {brisk(b.Instance, c.Instance), Unknown, "replicates from"},
 	} {
 		out := x.h.Run(bounded(t))
@@ -151,9 +151,13 @@ func TestHandoverBlockedLiftsFence(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Step = nil
-	// The target might have been promoted and have served before it ended.
-	if out := h.Run(bounded(t)); out.Result != Unknown {
+	// The target might have been promoted and have served before it ended: that
+	// would have been the loss of a serving master. Nobody else can serve now.
+	if out := h.Run(bounded(t)); out.Result != Unmoved || !a.Observe(bounded(t)).Serving {
 		t.Errorf("outcome %+v", out)
+	}
+	if err := a.Fence(bounded(t)); err != nil {
+		t.Fatal(err)
 	}
 	c := startReplica(t, "1.3", a)
 	if err := b.Remove(); err != nil {

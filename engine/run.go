@@ -47,10 +47,17 @@ func (r *run) decide() {
 		r.stop(err)
 	case t.answered() && t.Role == Master:
 		r.finish(s, t)
+	case s.State == Absent && (t.answered() || t.State == Absent):
+		// Nobody was promoted, and nobody will be by this order: what the target is
+		// good for is decided anew.
+		r.unmoved(fmt.Sprintf("the process of source %s has ended", r.Source.Name))
 	case !s.answered():
 		r.unknown("source %s does not answer: %s", r.Source.Name, s.Reason)
 	case s.Role == Master:
 		r.start(s, t)
+	case t.State == Absent:
+		r.demoted = true
+		r.back(fmt.Errorf("the process of target %s has ended", r.Target.Name))
 	case !t.answered():
 		r.unknown("target %s does not answer: %s", r.Target.Name, t.Reason)
 	default:
@@ -65,7 +72,7 @@ func (r *run) start(s, t Observation) {
 		r.swap()
 	case s.Serving:
 		r.unmoved(why)
-	case t.answered():
+	case t.answered(), t.State == Absent:
 		// An earlier executor left the source fenced.
 		r.back(errors.New(why))
 	default:
@@ -216,14 +223,14 @@ func (r *run) finish(s, t Observation) {
 		r.unknown("target %s is master of another history than source %s", r.Target.Name, r.Source.Name)
 		return
 	}
-	if !t.Serving && !s.answered() {
+	if !t.Serving && !s.answered() && s.State != Absent {
 		r.unknown("target %s is fenced and source %s does not answer: %s", r.Target.Name, r.Source.Name, s.Reason)
 		return
 	}
 	if r.Release != nil {
 		defer r.release()
 	}
-	if s.Role != Slave || s.Source != r.Target.source() || s.Serving {
+	if s.State != Absent && (s.Role != Slave || s.Source != r.Target.source() || s.Serving) {
 		if err := r.demote(); err != nil {
 			r.unknown("source %s: %v", r.Source.Name, err)
 			return

@@ -177,10 +177,15 @@ func (x *executor) run() cluster.Outcome {
 	switch {
 	case t != nil && t.master:
 		return x.finish(s, t)
+	case s == nil && x.engineGone(x.from) && (t != nil || x.engineGone(x.to)):
+		return cluster.Outcome{Result: cluster.Unmoved, Reason: "the source's process has ended"}
 	case s == nil:
 		return unknown("the source does not answer")
 	case s.master:
 		return x.start(s, t)
+	case t == nil && x.engineGone(x.to):
+		x.demoted = true
+		return x.back("the target's process has ended")
 	case t == nil:
 		return unknown("the target does not answer")
 	}
@@ -201,7 +206,7 @@ func (x *executor) start(s, t *process) cluster.Outcome {
 		if s.serving {
 			return cluster.Outcome{Result: cluster.Unmoved, Reason: "the target is not ready"}
 		}
-		if t == nil {
+		if t == nil && !x.engineGone(x.to) {
 			return unknown("the source is fenced and the target does not answer")
 		}
 		return x.back("the target is not ready")
@@ -311,7 +316,7 @@ func (x *executor) finish(s, t *process) cluster.Outcome {
 	switch {
 	case !continues:
 		return unknown("the target is master of another history")
-	case !t.serving && s == nil:
+	case !t.serving && s == nil && !x.engineGone(x.from):
 		return unknown("the target is fenced and the source does not answer")
 	case s != nil && (s.master || s.source != x.to || s.serving):
 		if !x.begin("demote") {

@@ -166,8 +166,8 @@ func (d *daemon) converge(h *host, board *cluster.Board, id cluster.InstanceID) 
 		return s.Reason
 	}
 	w.boundary("act")
-	if !d.lives() || d.frozen() {
-		return ""
+	if s = agent.Next(board, id, look()); !d.lives() || d.frozen() || s.Act == agent.Rest {
+		return s.Reason
 	}
 	reason := d.act(h, board, id, s)
 	w.boundary("acted")

@@ -71,7 +71,7 @@ func (w *World) keepLeases() {
 // elect sees that somebody leads: with a new epoch, after a while without.
 func (w *World) elect() {
 	q := &w.quorum
-	if w.inQuorum(q.leader) && q.wanted == 0 {
+	if w.leader() != nil && q.wanted == 0 {
 		q.leaderSeen = w.now
 		return
 	}
