@@ -22,7 +22,7 @@ func (t *turn) endOn() step {
 	if err := t.failure(); err != nil {
 		return t.fail(err, append(left, t.unmoved(moves)...))
 	}
-	if len(moves) > 0 {
+	if len(moves) > 0 || len(left) == 0 && t.outdated() {
 		return t.attach(moves, left)
 	}
 	if len(left) > 0 {
@@ -49,7 +49,7 @@ func (t *turn) endOff() step {
 	switch {
 	case err != nil:
 		return t.fail(joined(err), nil)
-	case len(moves) > 0:
+	case len(moves) > 0, t.outdated():
 		return t.attach(moves, nil)
 	}
 	proof := Compare(t.View, s)
@@ -58,6 +58,10 @@ func (t *turn) endOff() step {
 	}
 	return t.conclude(unsettled(t.View, t.a.Node), cluster.CompleteOff{At: t.Now, Action: t.a.ID, Proof: proof})
 }
+
+// outdated reports whether moves wait that have nothing left to do: somebody else
+// brought their shards where they belong.
+func (t *turn) outdated() bool { return len(t.waiting()) > 0 }
 
 // entangled returns another running action that has yet to move a range of the
 // snapshot: what the node looks like now is not what it will be. What waits in a

@@ -150,6 +150,9 @@ func (r *restoration) endpoint(b cluster.Bound) {
 	if home && len(e.Opening)+len(e.Draining) == 0 || rebinding(r.v, e.ID, r.node) {
 		return
 	}
+	if home && len(e.Opening) > 0 && !r.v.Serving(r.node) {
+		return // the node is gone, and recovery takes it elsewhere
+	}
 	if !home {
 		if why := r.againstListener(r.node, true); why != "" {
 			r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, wayOut,

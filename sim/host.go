@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -253,5 +252,3 @@ func (w *World) refused(node int) map[int][]int {
 	}
 	return list
 }
-
-var discard = slog.New(slog.DiscardHandler)

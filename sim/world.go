@@ -57,12 +57,14 @@ func (v Violation) Error() string { return v.Text }
 var began = time.Date(2026, 3, 14, 9, 50, 59, 0, time.UTC)
 
 func newWorld() *World {
-	return &World{
-		now: began, hosts: map[int]*host{}, log: discard,
+	w := &World{
+		now: began, hosts: map[int]*host{},
 		quorum: quorum{board: &cluster.Board{}, leases: map[int]time.Time{}, leaderSeen: began},
 		cuts:   map[[2]int]time.Time{}, muffled: map[int]time.Time{}, slow: map[int]time.Time{},
 		stalled: map[cluster.InstanceID]time.Time{}, ledgers: map[cluster.RangeID]*ledger{}, armed: map[int][]Fault{},
 	}
+	w.log = slog.New(teller{w, new(string)})
+	return w
 }
 
 // next is a number that was never given before.

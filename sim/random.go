@@ -1,0 +1,80 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Random is the history of a seed: a cluster of any shape, an operator who asks for
+// anything, and whatever goes wrong meanwhile.
+func Random(seed uint64) Script {
+	r := rand.New(rand.NewPCG(seed, 1))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	nodes := 3 + r.IntN(3)
+	s := Script{fmt.Sprintf("nodes %d", nodes)}
+	zoned := nodes >= 4 && r.IntN(4) == 0
+	if zoned {
+		s[0] += pick(" zones a b", " zones a b c", " zones a a b")
+	}
+	if r.IntN(3) == 0 {
+		s = append(s, fmt.Sprintf("grace %d", 20+r.IntN(60)))
+	}
+	shards := 0
+	for i := range 1 + r.IntN(3) {
+		n := 1 + r.IntN(2)
+		line := fmt.Sprintf("database db%d %d", i, n)
+		if r.IntN(5) == 0 {
+			line += pick(" lone", " lone aof")
+		} else {
+			line += pick("", "", " aof")
+			n *= 2
+			if zoned {
+				line += pick("", " aware")
+			}
+		}
+		shards += n
+		s = append(s, line)
+	}
+	calm := r.IntN(3) == 0 // nothing that costs acknowledged writes
+	for range 3 + r.IntN(10) {
+		switch node := 1 + r.IntN(nodes); r.IntN(8) {
+		case 0, 1:
+			s = append(s, fmt.Sprintf("%s maintenance_on %d%s", pick("do", "ask"), node, pick("", "", " keep_slave_shards", " demote_node", " keep_slave_shards evict_dbs=1")))
+		case 2, 3:
+			s = append(s, fmt.Sprintf("%s maintenance_off %d%s", pick("do", "ask"), node, pick("", "", "", " skip_shards_restore")))
+		case 4:
+			s = append(s, pick(
+				fmt.Sprintf("do shard_failover %d", 1+r.IntN(shards)), fmt.Sprintf("ask migrate_shards %d %d", node, 1+r.IntN(shards)),
+				fmt.Sprintf("do migrate_shards %d %d preserve_roles", node, 1+r.IntN(shards)), fmt.Sprintf("do remove_node %d", node), "cancel",
+			))
+		case 5:
+			s = append(s, fmt.Sprintf("wait %ds", 1+r.IntN(30)))
+		default:
+			f := Fault{Kind: Kinds[r.IntN(len(Kinds))], Node: r.IntN(nodes + 1)}
+			for calm && f.Costly() {
+				f.Kind = Kinds[r.IntN(len(Kinds))]
+			}
+			if f.For = usual(f.Kind); f.For > 0 {
+				f.For = time.Duration(1+r.IntN(40)) * time.Second
+			}
+			s = append(s, pick("now "+f.String(), fmt.Sprintf("at %d %s", 1+r.IntN(60), f), fmt.Sprintf("at %d %s", 1+r.IntN(60), f)))
+		}
+	}
+	return s
+}
+
+// Shorten leaves out of a history that fails every line without which it fails
+// in the same way.
+func Shorten(s Script, same func(Outcome) bool) Script {
+	for again := true; again; {
+		again = false
+		for i := len(s) - 1; i > 0; i-- {
+			shorter := append(append(Script{}, s[:i]...), s[i+1:]...)
+			if same(Run(shorter)) {
+				s, again = shorter, true
+			}
+		}
+	}
+	return s
+}
