@@ -48,6 +48,10 @@ microbench: ## benchmarks of the hot paths: the codec and the proxy
 	@scripts/setup
 	go test -run '^$$' -bench . -benchmem ./resp ./proxy
 
+.PHONY: sim
+sim: ## simulated histories, as many as you like: make sim SEED=1 COUNT=20000, MATRIX=full
+	SEED=$(SEED) COUNT=$(COUNT) MATRIX=$(MATRIX) go test -count=1 -timeout 24h -v ./sim
+
 .PHONY: e2e
 e2e: ## the whole story once more, as a test
 	@scripts/setup race

@@ -86,9 +86,7 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended"})
 		return
 	case !h.Unplanned && old && !v.Alive[v.Instances[h.To].Node]:
-		// No executor can have reached it for as long as an order lasts, and no
-		// proxy was aimed at it: the old master serves again.
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its host is gone"})
+		t.deserted(v, r, h)
 		return
 	}
 	o.inFlight, o.sent = true, t.now()
@@ -133,6 +131,21 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome) {
 func targetGone(v cluster.View, h cluster.Handover) bool {
 	to, seen := v.Observed(h.To)
 	return v.Heard(v.Instances[h.To].Node) && (!seen || to.State == cluster.Absent)
+}
+
+// deserted decides about a planned hand-over whose target's host is gone, once the
+// time of every order is over. A source that is still master was never replaced
+// and serves again. One that was demoted may have been: then the target is master
+// as far as anybody knows, proxies may have been aimed at it, and recovery
+// takes the range back from it as from any master whose host is gone.
+func (t *term) deserted(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
+	from, seen := v.Observed(h.From)
+	if t.since(t.orders[h.ID].sent) < orderTTL || !v.Heard(v.Instances[h.From].Node) || !seen {
+		return
+	}
+	// A copy of the same shard would take the place of what is left of it.
+	replaced := from.State == cluster.Up && from.Role == cluster.Slave && h.From.Shard != h.To.Shard
+	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: replaced, Reason: "its host is gone"})
 }
 
 // orphaned decides about a hand-over whose executor's host is gone, once the

@@ -114,7 +114,6 @@ func (w *World) strike(f Fault) {
 		for _, p := range h.processes() {
 			if !p.master {
 				w.stalled[p.id] = until
-				w.excuse(p.of) // KNOWN
 			}
 		}
 	default:

@@ -32,6 +32,7 @@ type Script []string
 type Outcome struct {
 	Boundaries int // after the databases were ready
 	Lost       int // acknowledged writes that killed masters took with them
+	Stale      int // promotions of copies that did not follow any more
 	Ends       []string
 	Places     string
 	Simulated  time.Duration
@@ -56,7 +57,8 @@ func Run(s Script) (o Outcome) {
 			r.stopped = true
 			r.stop()
 		}
-		o.Boundaries, o.Lost, o.Ends, o.Places, o.Trace, o.Simulated = w.boundaries-p.from, w.lost, p.ends(), w.places(), w.trace, w.now.Sub(began)
+		o.Boundaries, o.Lost, o.Stale, o.Simulated = w.boundaries-p.from, w.lost, w.stale, w.now.Sub(began)
+		o.Ends, o.Places, o.Trace = p.ends(), w.places(), w.trace
 	}()
 	for n, line := range s {
 		words := strings.Fields(line)

@@ -40,7 +40,7 @@ var Stories = map[string]Script{
 	},
 	"two nodes at once": {
 		"nodes 5", "database orders 2", "database carts 1",
-		"ask maintenance_on 1", "do maintenance_on 2", "ask maintenance_off 1", "do maintenance_off 2",
+		"ask maintenance_on 1", "do maintenance_on 2", "wait 20s", "ask maintenance_off 1", "do maintenance_off 2",
 	},
 	"zones": {
 		"nodes 4 zones a b", "database orders 1 aware", "database carts 1 aware",

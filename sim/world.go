@@ -39,8 +39,8 @@ type World struct {
 	lively     time.Time       // when something last happened
 	seen       int64           // revision at the last turn
 	trace      []string
-	lost       int  // acknowledged writes that a killed master took with it
-	strict     bool // nothing may be lost at all
+	lost       int // acknowledged writes that a killed master took with it
+	stale      int // promotions of copies that did not follow any more
 }
 
 type event struct {
