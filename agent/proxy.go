@@ -63,7 +63,7 @@ func (a *Agent) proxySilent(err error) cluster.ProxyReport {
 		a.silentSince = time.Now()
 		a.cfg.Logger.Warn("the proxy does not answer", "error", err)
 	}
-	return cluster.ProxyReport{Up: true}
+	return cluster.ProxyReport{Up: true, Silent: true}
 }
 
 // proxyGone starts the proxy. None lives: its lock is free.

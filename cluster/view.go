@@ -81,6 +81,9 @@ type Observed struct {
 // ProxyReport is what an agent knows of its host's proxy process.
 type ProxyReport struct {
 	Up bool `json:"up"`
+	// Silent says that the proxy lives and does not answer: what it listens for and
+	// whom it serves is not known.
+	Silent bool `json:"silent,omitempty"`
 	// Revision is the newest board revision whose routes the proxy applied: from
 	// then on it sends nothing by older ones.
 	Revision  int64                        `json:"revision"`

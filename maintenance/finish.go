@@ -195,6 +195,8 @@ func unseen(v cluster.View, node int) string {
 		return fmt.Sprintf("node:%d does not answer", node)
 	case !v.Heard(node):
 		return awaitedReport(node)
+	case v.Reports[node].Proxy.Silent:
+		return fmt.Sprintf("the proxy of node:%d does not answer", node)
 	}
 	return ""
 }

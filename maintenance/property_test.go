@@ -143,61 +143,6 @@ func sorted(list []int) []int {
 	return list
 }
 
-// The leader dies after every single command, and the next one, who knows
-// nothing but the board and the hosts, reaches the same end.
-func TestCrashAfterEveryCommand(t *testing.T) {
-	for seed := range uint64(12) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 2))
-			count, refuse := 2+r.IntN(4), r.IntN(7)
-			o := cluster.MaintenanceOptions{IgnoreChecks: []string{"quorum"}, KeepSlaveShards: r.IntN(3) == 0, MaxConcurrent: r.IntN(4)}
-			want, commands, _ := journey(t, seed, count, refuse, o, -1)
-			for k := range commands {
-				got, _, crashed := journey(t, seed, count, refuse, o, k)
-				if !crashed {
-					t.Fatalf("no crash at command %d of %d", k, commands)
-				}
-				if got != want {
-					t.Fatalf("crash after command %d:\n%s\nwithout:\n%s", k, got, want)
-				}
-			}
-		})
-	}
-}
-
-// journey takes node 1 of a cluster out and back. The leader crashes once,
-// after so many commands; negative: never.
-func journey(t fataler, seed uint64, count, refuse int, o cluster.MaintenanceOptions, crash int) (end string, commands int, crashed bool) {
-	r := rand.New(rand.NewPCG(seed, 1))
-	w := newWorld(t)
-	for range count {
-		w.addNode(400*mega, "", cluster.Voter)
-	}
-	w.tick()
-	for i := range 3 {
-		d := cluster.Database{Name: fmt.Sprint("db", i), MemorySize: 100 * mega, ShardsCount: 1 + r.IntN(2), Replication: r.IntN(3) > 0}
-		if p, err := plan.Place(w.view(), d); err == nil {
-			w.addDatabase(d, p)
-		}
-	}
-	w.refuse[1+r.IntN(4)] = refuse
-	w.quota = 1 << 30
-	if crash >= 0 {
-		w.quota = crash
-	}
-	left := w.quota
-	for _, name := range []cluster.ActionName{cluster.MaintenanceOn, cluster.MaintenanceOff, cluster.MaintenanceOff} {
-		if name == cluster.MaintenanceOff && w.board.Nodes[1].Maintenance == nil {
-			continue
-		}
-		id := w.enqueue(name, 1, cluster.MaintenanceOptions{IgnoreChecks: o.IgnoreChecks, KeepSlaveShards: o.KeepSlaveShards && name == cluster.MaintenanceOn, MaxConcurrent: o.MaxConcurrent}, "")
-		w.carry()
-		a := w.board.Actions[id]
-		end += fmt.Sprintf("%s %s %v\n", a.Name, a.Status, a.Error) + w.place()
-	}
-	return end, left - w.quota, w.crashes > 0
-}
-
 // The same view gives the same answers, in whatever order its maps are walked.
 func TestSameViewSameAnswers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -94,7 +94,7 @@ func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
 func (t *turn) connections(e cluster.Endpoint) (left, waiting, moved, cut int, known bool) {
 	known = true
 	for _, n := range e.Draining {
-		known = known && (t.Heard(n) || !t.Alive[n])
+		known = known && (t.Heard(n) && !t.Reports[n].Proxy.Silent || !t.Alive[n])
 		if s := t.state(e, n); t.Alive[n] {
 			left, waiting, moved, cut = left+s.Connections, waiting+s.Waiting, moved+s.Drained, cut+s.Cut
 		}
@@ -105,7 +105,7 @@ func (t *turn) connections(e cluster.Endpoint) (left, waiting, moved, cut int, k
 // closed waits until the old listener has been seen gone.
 func (t *turn) closed(m cluster.Move, e cluster.Endpoint) step {
 	switch {
-	case !t.Alive[m.From], t.Heard(m.From) && !t.state(e, m.From).Listening:
+	case !t.Alive[m.From], t.Heard(m.From) && !t.Reports[m.From].Proxy.Silent && !t.state(e, m.From).Listening:
 		return t.done(m)
 	case t.past(m, opening+draining+counting+closing):
 		return t.failed(m, cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s still listens on node:%d", e.ID, m.From))

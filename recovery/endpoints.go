@@ -115,5 +115,6 @@ func occupied(v cluster.View, e cluster.Endpoint, node int) bool {
 	if serverless(v, []int{node}) {
 		return false
 	}
-	return !v.Heard(node) || v.Reports[node].Proxy.Endpoints[e.ID].Connections > 0
+	r := v.Reports[node].Proxy
+	return !v.Heard(node) || r.Silent || r.Endpoints[e.ID].Connections > 0
 }

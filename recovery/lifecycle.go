@@ -121,7 +121,7 @@ func forgotten(v cluster.View, d cluster.Database) bool {
 		if !v.Alive[n.ID] {
 			continue
 		}
-		if !v.Heard(n.ID) || strangers(v, n.ID, d.ID) {
+		if !v.Heard(n.ID) || v.Reports[n.ID].Proxy.Silent || strangers(v, n.ID, d.ID) {
 			return false
 		}
 	}

@@ -44,7 +44,7 @@ func (d *daemon) keepProxy(h *host, board *cluster.Board) cluster.ProxyReport {
 			h.proxy, d.silent = nil, time.Time{}
 			return cluster.ProxyReport{}
 		}
-		return cluster.ProxyReport{Up: true}
+		return cluster.ProxyReport{Up: true, Silent: true}
 	}
 	d.silent = time.Time{}
 	if p.revision != board.Revision {

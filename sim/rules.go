@@ -37,6 +37,11 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 			w.fail("endpoint %s is nowhere", id)
 		}
 	}
+	for id, a := range b.Actions {
+		if a.Status == cluster.ActionCompleted && before.Actions[id].Status == cluster.ActionRunning {
+			w.done(b, a)
+		}
+	}
 	for id, r := range b.Ranges {
 		if was, old := before.Ranges[id]; old && (r.Generation < was.Generation || r.Generation == was.Generation && r.Master != was.Master) {
 			w.fail("the master of %s was %s and is %s under generation %d", id, was.Master, r.Master, r.Generation)
@@ -70,6 +75,30 @@ func (w *World) fits(b *cluster.Board, n cluster.Node) {
 	}
 	if memory > n.TotalMemory || len(shards) > n.MaxShards {
 		w.fail("node:%d has %d of %d bytes, %d of %d shards", n.ID, memory, n.TotalMemory, len(shards), n.MaxShards)
+	}
+}
+
+// done sees that what an action says it did is so on the hosts themselves.
+func (w *World) done(b *cluster.Board, a cluster.Action) {
+	h := w.hosts[a.Node]
+	switch {
+	case a.Name == cluster.MaintenanceOn && h.daemon != nil:
+		for _, p := range h.processes() {
+			if _, ordered := b.Instances[p.id]; p.master || !ordered || !a.Options.KeepsSlaves(p.of.Database) {
+				w.fail("node:%d is said to be in maintenance mode, and redis:%s runs on it", a.Node, p.id)
+			}
+		}
+		if h.proxy != nil && len(h.proxy.endpoints) > 0 {
+			w.fail("node:%d is said to be in maintenance mode, and its proxy listens", a.Node)
+		}
+	case a.Name == cluster.MaintenanceOff && a.Proof != nil && a.Proof.Exact:
+		s := b.Snapshots[cluster.SnapshotID{Node: a.Node, Name: a.Snapshot}]
+		for _, p := range s.Shards {
+			shard, there := b.Shards[p.Shard]
+			if there && !slices.Contains(s.VisitorShards, p.Shard) && (b.NodeOf(shard) != a.Node || b.RoleOf(shard) != p.Role) {
+				w.fail("node:%d is said to be restored exactly, and redis:%d is %s on node:%d", a.Node, p.Shard, b.RoleOf(shard), b.NodeOf(shard))
+			}
+		}
 	}
 }
 
