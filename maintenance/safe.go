@@ -36,6 +36,8 @@ func Safe(v cluster.View, node int) []string {
 	missing = append(missing, ordered(v, node)...)
 	switch {
 	case !v.Alive[node]: // it is down already
+	case v.Fresh(node, fresh) && unseen(v, node) != "":
+		missing = append(missing, unseen(v, node))
 	case v.Fresh(node, fresh):
 		missing = append(missing, lingering(v, node)...)
 		missing = append(missing, connected(v, node)...)
