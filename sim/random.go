@@ -55,6 +55,9 @@ func Random(seed uint64) Script {
 			for calm && f.Costly() {
 				f.Kind = Kinds[r.IntN(len(Kinds))]
 			}
+			if r.IntN(4) == 0 {
+				f.Node = 0
+			}
 			if f.For = usual(f.Kind); f.For > 0 {
 				f.For = time.Duration(1+r.IntN(40)) * time.Second
 			}

@@ -38,6 +38,7 @@ type World struct {
 	armed      map[int][]Fault // by boundary
 	lively     time.Time       // when something last happened
 	seen       int64           // revision at the last turn
+	checked    time.Time
 	trace      []string
 	lost       int // acknowledged writes that a killed master took with it
 	stale      int // promotions of copies that did not follow any more
@@ -148,10 +149,13 @@ func (w *World) turn() {
 			d.lead()
 		}
 	}
+	if w.quorum.board.Revision != w.seen || w.now.Sub(w.checked) > calm {
+		w.check()
+		w.checked = w.now
+	}
 	if w.quorum.board.Revision != w.seen {
 		w.seen, w.lively = w.quorum.board.Revision, w.now
 	}
-	w.check()
 }
 
 func (w *World) events() {
