@@ -41,7 +41,7 @@ func parseFault(words []string) (Fault, error) {
 	return Fault{words[0], node, d}, err
 }
 
-// Kinds are what may go wrong. Only the last four may cost acknowledged writes:
+// Kinds are what may go wrong. Only the last six may cost acknowledged writes:
 // they take a serving master away.
 var Kinds = []string{
 	"daemon",   // the daemon ends, and is started again
@@ -50,6 +50,7 @@ var Kinds = []string{
 	"stuck",    // the proxy stands still, and goes on
 	"replicas", // the engines that serve nobody end
 	"muffle",   // reports are lost
+	"lag",      // the node's copy of the board stays behind
 	"slow",     // copies to the node make no progress
 	"stall",    // replicas on the node get nothing
 	"masters",  // the engines that serve end
@@ -108,6 +109,8 @@ func (w *World) strike(f Fault) {
 		w.after(f.For, h.recover)
 	case "muffle":
 		w.muffled[node] = until
+	case "lag":
+		w.lagging[node] = until
 	case "slow":
 		w.slow[node] = until
 	case "stall":
@@ -189,6 +192,7 @@ func (w *World) heal() {
 	clear(w.armed)
 	clear(w.cuts)
 	clear(w.muffled)
+	clear(w.lagging)
 	clear(w.slow)
 	clear(w.stalled)
 	w.later = nil

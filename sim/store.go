@@ -62,7 +62,9 @@ func (w *World) keepLeases() {
 			continue
 		}
 		d := h.daemon
-		d.board = w.quorum.board
+		if !w.now.Before(w.lagging[h.id]) {
+			d.board = w.quorum.board
+		}
 		w.quorum.leases[h.id] = w.now.Add(leaseTTL)
 		d.serveUntil = w.now.Add(leaseTTL - leaseMargin)
 	}

@@ -30,6 +30,7 @@ type World struct {
 
 	cuts    map[[2]int]time.Time // from, to: packets are lost until then
 	muffled map[int]time.Time    // reports of the node are lost until then
+	lagging map[int]time.Time    // the node sees nothing new of the board until then
 	slow    map[int]time.Time    // copies to the node make no progress until then
 	stalled map[cluster.InstanceID]time.Time
 	ledgers map[cluster.RangeID]*ledger
@@ -61,7 +62,7 @@ func newWorld() *World {
 	w := &World{
 		now: began, hosts: map[int]*host{},
 		quorum: quorum{board: &cluster.Board{}, leases: map[int]time.Time{}, leaderSeen: began},
-		cuts:   map[[2]int]time.Time{}, muffled: map[int]time.Time{}, slow: map[int]time.Time{},
+		cuts:   map[[2]int]time.Time{}, muffled: map[int]time.Time{}, lagging: map[int]time.Time{}, slow: map[int]time.Time{},
 		stalled: map[cluster.InstanceID]time.Time{}, ledgers: map[cluster.RangeID]*ledger{}, armed: map[int][]Fault{},
 	}
 	w.log = slog.New(teller{w, new(string)})
