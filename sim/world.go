@@ -24,7 +24,6 @@ type World struct {
 	routines []*routine
 	current  *routine
 	ids      int
-	crowns   int
 	later    []event
 	log      *slog.Logger
 
