@@ -279,7 +279,7 @@ func deleteActionByTask(c *call) (any, error) {
 // end cancels the action, or forgets one that has ended.
 func (c *call) end(a cluster.Action) (any, error) {
 	if a.Status.Ended() {
-		return nil, c.leader.Submit(c.Context(), forget{a.ID})
+		return Queued{Status: string(a.Status), TaskID: a.ID}, c.leader.Submit(c.Context(), forget{a.ID})
 	}
 	cancel := cluster.CancelAction{At: c.view.Now, Action: a.ID, By: c.id.Name}
 	if err := c.leader.Submit(c.Context(), cancel); err != nil {

@@ -64,7 +64,10 @@ type Node interface {
 // Identity is who asks: the result of a login, or the operator at the socket.
 type Identity struct {
 	Name string `json:"name"` // e-mail, or the operator's user name on the host
-	Role string `json:"role"` // see cluster.User; empty may do what needs no login
+	Role string `json:"role"` // a management of the cluster room; empty may do what needs no login
+	User int    `json:"uid"`  // 0: no user, an operator at the socket
+	// ByToken says that the user showed a token and not the password.
+	ByToken bool `json:"by_token,omitempty"`
 }
 
 // Bootstrap is a daemon's way into a cluster.

@@ -37,10 +37,10 @@ func TestMalformedBodies(t *testing.T) {
 func TestContentType(t *testing.T) {
 	h := server(apitest.Cluster()).Public()
 	for kind, want := range map[string]int{
-		"":                                  http.StatusOK,
+		"":                                  http.StatusUnsupportedMediaType,
 		"application/json; charset=utf-8":   http.StatusOK,
-		"application/x-www-form-urlencoded": http.StatusBadRequest,
-		"text/":                             http.StatusBadRequest,
+		"application/x-www-form-urlencoded": http.StatusUnsupportedMediaType,
+		"text/":                             http.StatusUnsupportedMediaType,
 	} {
 		r := httptest.NewRequest("PUT", "/v1/nodes/1", strings.NewReader(`{"max_listeners":50}`))
 		r.SetBasicAuth(apitest.Admin, apitest.Password)
@@ -217,13 +217,14 @@ func TestTuneCluster(t *testing.T) {
 	if p, err := c.Policy(ctx); err != nil || p.ReplicaGrace != 600 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if err := c.TuneCluster(ctx, api.ClusterPolicy{ReplicaGrace: 30}); err != nil {
+	grace, none := 30, 0
+	if err := c.TuneCluster(ctx, api.ChangePolicy{ReplicaGrace: &grace}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := c.Policy(ctx); err != nil || p.ReplicaGrace != 30 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if err := c.TuneCluster(ctx, api.ClusterPolicy{}); cluster.CodeOf(err) != cluster.CodeBadRequest {
+	if err := c.TuneCluster(ctx, api.ChangePolicy{ReplicaGrace: &none}); cluster.CodeOf(err) != cluster.CodeBadRequest {
 		t.Errorf("0 seconds: %v", err)
 	}
 }

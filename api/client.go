@@ -215,7 +215,7 @@ func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
 
 // ChangeMaster hands the lead of the cluster to the node; Cluster shows when it has it.
 func (c *Client) ChangeMaster(ctx context.Context, node int) error {
-	return c.Do(ctx, http.MethodPost, "/v1/cluster/actions/change_master", map[string]string{"node_uid": fmt.Sprint(node)}, nil)
+	return c.Do(ctx, http.MethodPost, "/v1/cluster/actions/change_master", ChangeMaster{TextID(node)}, nil)
 }
 
 // Nodes lists the nodes by uid.
@@ -234,7 +234,7 @@ func (c *Client) Policy(ctx context.Context) (ClusterPolicy, error) {
 }
 
 // TuneCluster changes the settings of the cluster as a whole.
-func (c *Client) TuneCluster(ctx context.Context, p ClusterPolicy) error {
+func (c *Client) TuneCluster(ctx context.Context, p ChangePolicy) error {
 	return c.Do(ctx, http.MethodPut, "/v1/cluster/policy", p, nil)
 }
 
@@ -261,7 +261,7 @@ func (c *Client) Snapshots(ctx context.Context, node int) ([]SnapshotItem, error
 // CreateSnapshot writes down what stands on the node.
 func (c *Client) CreateSnapshot(ctx context.Context, node int, name string) (SnapshotItem, error) {
 	var out SnapshotItem
-	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/snapshots", node), map[string]string{"name": name}, &out)
+	return out, c.Do(ctx, http.MethodPost, fmt.Sprintf("/v1/nodes/%d/snapshots", node), SnapshotRequest{name}, &out)
 }
 
 // DeleteSnapshot deletes a snapshot that was made by hand.
@@ -338,7 +338,7 @@ func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
 // FailOver makes the replicas of these masters of one database masters; Action shows how far it is.
 func (c *Client) FailOver(ctx context.Context, shards []int) (Triggered, error) {
 	var out Triggered
-	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/failover", map[string]any{"shard_uids": textIDs(shards)}, &out)
+	return out, c.Do(ctx, http.MethodPost, "/v1/shards/actions/failover", FailoverRequest{Shards: textIDs(shards)}, &out)
 }
 
 // Migrate brings the shards to the node; Action shows how far it is.
@@ -358,6 +358,17 @@ func textIDs(ids []int) []TextID {
 // Users lists the users by uid.
 func (c *Client) Users(ctx context.Context) ([]User, error) {
 	return get[[]User](ctx, c, "/v1/users")
+}
+
+// User returns one user.
+func (c *Client) User(ctx context.Context, uid int) (User, error) {
+	return get[User](ctx, c, fmt.Sprintf("/v1/users/%d", uid))
+}
+
+// ChangeUser changes a user.
+func (c *Client) ChangeUser(ctx context.Context, uid int, change ChangeUser) (User, error) {
+	var out User
+	return out, c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/users/%d", uid), change, &out)
 }
 
 // LogQuery selects lines of the activity. Zero values select all, oldest first.

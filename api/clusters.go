@@ -11,39 +11,6 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-func getCluster(c *call) (any, error) {
-	state := c.view.Cluster
-	o := Cluster{
-		Name: state.Name, Created: state.Created, RackAware: state.RackAware,
-		ConcurrentMoves: state.ConcurrentMoves, ID: state.ID, Master: NumberID(c.view.Leader),
-	}
-	if hash, err := CAHash(c.view.Authority.CertificatePEM); err == nil {
-		o.CAHash = hash
-	}
-	return o, nil
-}
-
-func getPolicy(c *call) (any, error) {
-	return ClusterPolicy{ReplicaGrace: int(c.view.Cluster.Grace().Seconds())}, nil
-}
-
-func putPolicy(c *call) (any, error) {
-	o, err := readObject(c.Request)
-	if err != nil {
-		return nil, err
-	}
-	var grace int
-	given := o.number("slave_ha_grace_period", &grace)
-	o.rest()
-	if err := o.err(); err != nil {
-		return nil, err
-	}
-	if !given {
-		return nil, badRequest("give slave_ha_grace_period", "nothing to change was given")
-	}
-	return nil, c.leader.Submit(c.Context(), cluster.TuneCluster{At: c.view.Now, ReplicaGrace: &grace, By: c.id.Name})
-}
-
 const defaultTokenTTL, maxTokenTTL = time.Hour, 24 * time.Hour
 
 func postToken(c *call) (any, error) {
@@ -98,9 +65,11 @@ func (c *call) joiner() (string, error) {
 	}
 	id := c.id
 	if email, password, ok := c.BasicAuth(); ok {
-		if id, ok = c.server.logins.check(c.Context(), c.view, email, password); !ok {
-			return "", errLogin()
+		u, _, err := c.server.logins.check(c.Context(), c.view, email, password)
+		if err != nil {
+			return "", err
 		}
+		id = userIdentity(c.view, u)
 	}
 	switch {
 	case id.Role == "":
@@ -109,14 +78,6 @@ func (c *call) joiner() (string, error) {
 		return "", cluster.Refuse(cluster.CodeForbidden, "ask an admin", "the role %s of %s does not allow this", id.Role, id.Name)
 	}
 	return id.Name, nil
-}
-
-func getUsers(c *call) (any, error) {
-	list := []User{}
-	for _, u := range cluster.Sorted(c.view.Users) {
-		list = append(list, User{UID: NumberID(u.ID), Email: u.Email, Name: u.Name, Role: u.Role, AuthMethod: "regular", Status: "active"})
-	}
-	return list, nil
 }
 
 func getLogs(c *call) (any, error) {

@@ -35,14 +35,13 @@ func badRequest(hint, format string, args ...any) *cluster.Error {
 
 // readObject reads the request's body as one JSON object; no body is an empty one.
 func readObject(r *http.Request) (*object, error) {
-	if t := r.Header.Get("Content-Type"); t != "" {
-		if kind, _, err := mime.ParseMediaType(t); err != nil || kind != "application/json" {
-			return nil, badRequest("send the header Content-Type: application/json", "the content type %q is not JSON", t)
-		}
-	}
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
+	}
+	t := r.Header.Get("Content-Type")
+	if kind, _, err := mime.ParseMediaType(t); (err != nil || kind != "application/json") && (t != "" || len(data) > 0) {
+		return nil, cluster.Refuse(CodeMediaType, "send the header Content-Type: application/json", "the content type %q is not JSON", t)
 	}
 	return parseObject(data)
 }

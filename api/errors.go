@@ -13,6 +13,8 @@ const (
 	CodeNotFound         cluster.Code = "not_found"
 	CodeMethodNotAllowed cluster.Code = "method_not_allowed"
 	CodeShardsRequired   cluster.Code = "shard_uids_required"
+	CodeMediaType        cluster.Code = "unsupported_media_type"
+	CodeNoSchema         cluster.Code = "schema_not_exist"
 )
 
 // statuses is the one table code -> HTTP status. 406 is the contract's answer to
@@ -20,6 +22,8 @@ const (
 var statuses = map[cluster.Code]int{
 	CodeMethodNotAllowed:              http.StatusMethodNotAllowed,
 	CodeShardsRequired:                http.StatusNotFound,
+	CodeNoSchema:                      http.StatusNotAcceptable,
+	CodeMediaType:                     http.StatusUnsupportedMediaType,
 	CodeNotFound:                      http.StatusNotFound,
 	"node_already_populated":          http.StatusNotAcceptable,
 	cluster.CodeCancelled:             http.StatusConflict,
@@ -74,6 +78,18 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeStale:                 http.StatusConflict,
 	cluster.CodeTooLarge:              http.StatusRequestEntityTooLarge,
 	cluster.CodeUIDExists:             http.StatusConflict,
+	cluster.CodeUserNotFound:          http.StatusNotFound,
+	cluster.CodeRoleNotFound:          http.StatusNotFound,
+	cluster.CodeEmailTaken:            http.StatusConflict,
+	cluster.CodeLastAdmin:             http.StatusNotAcceptable,
+	cluster.CodeRoleProtected:         http.StatusForbidden,
+	cluster.CodeRoleInUse:             http.StatusNotAcceptable,
+	cluster.CodeLoginLocked:           http.StatusUnauthorized,
+	cluster.CodePasswordSimple:        http.StatusBadRequest,
+	cluster.CodePasswordSame:          http.StatusBadRequest,
+	cluster.CodeLastPassword:          http.StatusNotAcceptable,
+	cluster.CodeTooManyPasswords:      http.StatusNotAcceptable,
+	cluster.CodeNotYours:              http.StatusForbidden,
 	cluster.CodeUnauthorized:          http.StatusUnauthorized,
 	cluster.CodeUnsupported:           http.StatusNotImplemented,
 }

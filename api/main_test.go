@@ -32,7 +32,7 @@ func server(d *apitest.Daemon) *api.Server {
 // public serves the daemon over TLS and returns a client of the user's.
 func public(t *testing.T, d *apitest.Daemon, email string) (*api.Client, *httptest.Server) {
 	t.Helper()
-	s := httptest.NewTLSServer(server(d).Public())
+	s := httptest.NewTLSServer(checked(t, server(d).Public()))
 	t.Cleanup(s.Close)
 	return client(t, s, api.Login{Email: email, Password: apitest.Password}), s
 }
@@ -56,7 +56,7 @@ func send(t *testing.T, h http.Handler, method, path, body string) (int, string)
 		r.Header.Set("Content-Type", "application/json")
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	checked(t, h).ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }
 

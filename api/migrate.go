@@ -8,11 +8,12 @@ import (
 
 // MigrateRequest is the body of POST /v1/shards/actions/migrate.
 type MigrateRequest struct {
-	Shards        []TextID `json:"shard_uids"`
+	Shards        []TextID `json:"shard_uids,omitempty"`
 	Node          NumberID `json:"target_node_uid"`
 	PreserveRoles bool     `json:"preserve_roles,omitempty"`
 	OverrideRack  bool     `json:"override_rack_policy,omitempty"`
 	MaxConcurrent int      `json:"max_concurrent_actions,omitempty"` // copies at a time
+	DryRun        bool     `json:"dry_run,omitempty"`                // false
 }
 
 // migrate starts the action that brings the shards to the node.

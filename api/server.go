@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,14 +22,15 @@ type Config struct {
 
 // Server makes the handlers of one daemon.
 type Server struct {
-	node   Node
-	log    *slog.Logger
-	logins *logins
+	node     Node
+	log      *slog.Logger
+	logins   *logins
+	document json.RawMessage // OpenAPI
 }
 
 // New returns a Server; it starts nothing.
 func New(c Config) *Server {
-	return &Server{node: c.Node, log: c.Log, logins: newLogins(time.Now)}
+	return &Server{node: c.Node, log: c.Log, logins: newLogins(time.Now), document: mustDocument()}
 }
 
 // Public returns the handler for the TLS listener: callers log in with e-mail
@@ -55,23 +57,6 @@ type listener struct {
 	last     bool // requests are not passed on
 }
 
-// place is where a route is carried out.
-type place int
-
-const (
-	here     place = iota // on this daemon
-	atLeader              // on the leader, or not at all
-	reading               // on the leader, or from the local board while there is none
-)
-
-type route struct {
-	pattern string // method and path
-	may     permission
-	at      place
-	handle  func(*call) (any, error)
-	query   []string // parameters it understands
-}
-
 // call is one request on its way through a handler.
 type call struct {
 	*http.Request
@@ -81,70 +66,27 @@ type call struct {
 	leader Leader // nil where the route does not run on the leader
 }
 
-func (s *Server) routes() []route {
-	return []route{
-		{"GET /v1/bootstrap", seeBootstrap, here, getBootstrap, nil},
-		{"POST /v1/bootstrap/create_cluster", bootstrapper, here, postCreateCluster, nil},
-		{"POST /v1/bootstrap/join_cluster", bootstrapper, here, postJoinCluster, nil},
-		{"POST /v1/join", joiner, atLeader, postJoin, nil},
-
-		{"GET /v1/cluster", see, reading, getCluster, nil},
-		{"GET /v1/cluster/policy", see, reading, getPolicy, nil},
-		{"PUT /v1/cluster/policy", administer, atLeader, putPolicy, nil},
-		{"POST /v1/cluster/actions/change_master", administer, atLeader, postChangeMaster, nil},
-		{"POST /v1/cluster/tokens", administer, atLeader, postToken, nil},
-		{"GET /v1/logs", seeLogs, atLeader, getLogs, []string{"stime", "etime", "order", "limit", "offset"}},
-		{"GET /v1/users", manageUsers, reading, getUsers, nil},
-
-		{"GET /v1/nodes", see, reading, getNodes, nil},
-		{"GET /v1/nodes/{uid}", see, reading, getNode, nil},
-		{"PUT /v1/nodes/{uid}", administer, atLeader, putNode, nil},
-		{"GET /v1/nodes/status", see, reading, getNodeStatuses, nil},
-		{"GET /v1/nodes/{uid}/status", see, reading, getNodeStatus, nil},
-		{"GET /v1/nodes/{uid}/snapshots", see, reading, getSnapshots, nil},
-		{"POST /v1/nodes/{uid}/snapshots", administer, atLeader, postSnapshot, nil},
-		{"DELETE /v1/nodes/{uid}/snapshots/{name}", administer, atLeader, deleteSnapshot, nil},
-		{"GET /v1/nodes/{uid}/maintenance/verify", see, atLeader, getVerify, nil},
-		{"GET /v1/nodes/{uid}/explain", see, atLeader, explainNode, nil},
-
-		{"GET /v1/actions", see, reading, getActions, nil},
-		{"GET /v1/actions/{task}", see, reading, getActionByTask, nil},
-		{"GET /v1/nodes/actions", see, reading, getActions, nil},
-		{"GET /v1/nodes/{uid}/actions", see, reading, getNodeActions, nil},
-		{"GET /v1/nodes/{uid}/actions/{action}", see, reading, getAction, nil},
-		{"POST /v1/nodes/{uid}/actions/{action}", administer, atLeader, postAction, []string{"dry_run"}},
-		{"DELETE /v1/actions/{task}", administer, atLeader, deleteActionByTask, nil},
-		{"DELETE /v1/nodes/{uid}/actions/{action}", administer, atLeader, deleteAction, nil},
-
-		{"GET /v1/bdbs", see, reading, getDatabases, []string{"fields"}},
-		{"POST /v1/bdbs", changeDatabase, atLeader, postDatabase, nil},
-		{"GET /v1/bdbs/{uid}", see, reading, getDatabase, []string{"fields"}},
-		{"DELETE /v1/bdbs/{uid}", changeDatabase, atLeader, deleteDatabase, nil},
-		{"GET /v1/bdbs/{uid}/shards", see, reading, getDatabaseShards, nil},
-		{"GET /v1/shards", see, reading, getShards, nil},
-		{"GET /v1/shards/{uid}", see, reading, getShard, nil},
-		{"GET /v1/shards/{uid}/explain", see, atLeader, explainShard, nil},
-		{"POST /v1/shards/{uid}/actions/failover", changeDatabase, atLeader, onShard((*call).failover), nil},
-		{"POST /v1/shards/{uid}/actions/migrate", changeDatabase, atLeader, onShard((*call).migrate), nil},
-		{"POST /v1/shards/actions/migrate", changeDatabase, atLeader, onShards((*call).migrate), nil},
-		{"POST /v1/shards/actions/failover", changeDatabase, atLeader, onShards((*call).failover), nil},
-	}
-}
-
 func (s *Server) handler(l listener) http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.routes() {
+	for _, r := range routes() {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(w, req, l, r) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { s.fail(w, s.noRoute(w, req)) })
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		// The mux would answer with a redirect, and no JSON.
+		if clean := path.Clean("/" + req.URL.Path); req.URL.Path != clean {
+			s.fail(w, cluster.Refuse(CodeNotFound, "use "+clean, "there is nothing at %s", req.URL.Path))
+			return
+		}
+		mux.ServeHTTP(w, req)
+	})
 }
 
 // noRoute refuses a path that nothing is at, or not yet, or a method it does not have.
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
 	var methods []string
-	for _, route := range s.routes() {
-		if method, path, _ := strings.Cut(route.pattern, " "); matches(path, r.URL.Path) {
+	for _, route := range routes() {
+		if method, pattern, _ := strings.Cut(route.pattern, " "); matches(pattern, r.URL.Path) {
 			methods = append(methods, method)
 		}
 	}
@@ -218,7 +160,7 @@ func bootstrapped(v cluster.View) bool { return v.Board != nil && v.Cluster.ID !
 
 func (s *Server) allow(r *http.Request, l listener, p permission, id Identity) error {
 	switch p {
-	case joiner:
+	case anyone:
 		return nil
 	case bootstrapper:
 		if l.local || s.hasSecret(r) {
@@ -230,6 +172,18 @@ func (s *Server) allow(r *http.Request, l listener, p permission, id Identity) e
 			return nil
 		}
 		p = see
+	case ownUser:
+		if id.User != 0 && r.PathValue("uid") == strconv.Itoa(id.User) {
+			return nil
+		}
+		p = manageUsers
+	case anyUser:
+		if id.User != 0 {
+			return nil
+		}
+		if id.Role != "" {
+			return cluster.Refuse(cluster.CodeForbidden, "log in with e-mail and password", "%s is the operator of the node and no user", id.Name)
+		}
 	}
 	if id.Role == "" {
 		return cluster.Refuse(cluster.CodeUnauthorized, "log in with e-mail and password", "this needs a login")

@@ -11,26 +11,29 @@ import (
 // refused by name, so that nobody takes a missing answer for an empty one. A
 // star stands for one segment, three dots for any rest.
 var unsupportedPaths = []string{
-	"/v1/actions/bdb/*",
 	"/v1/bdbs/*",
 	"/v1/bdbs/*/actions/...",
 	"/v1/bdbs/*/availability",
 	"/v1/bdbs/*/flush",
 	"/v1/bdbs/*/passwords",
 	"/v1/bdbs/*/reset_admin_pass",
+	"/v1/bdb_groups/...",
 	"/v1/bdbs/alerts/...",
 	"/v1/bdbs/stats/...",
 	"/v1/bootstrap/recover_cluster",
 	"/v1/bootstrap/validate/*",
-	"/v1/cluster",
 	"/v1/cluster/actions/...",
 	"/v1/cluster/alerts/...",
 	"/v1/cluster/certificates/...",
 	"/v1/cluster/check",
 	"/v1/cluster/stats/...",
+	"/v1/cm_settings/...",
+	"/v1/crdb_tasks/...",
 	"/v1/crdbs/...",
+	"/v1/debuginfo/...",
+	"/v1/diagnostics/...",
 	"/v1/endpoints/stats/...",
-	"/v1/jsonschema",
+	"/v1/job_scheduler/...",
 	"/v1/ldap_mappings/...",
 	"/v1/license",
 	"/v1/local/...",
@@ -38,14 +41,17 @@ var unsupportedPaths = []string{
 	"/v1/nodes/alerts/...",
 	"/v1/nodes/check/*",
 	"/v1/nodes/stats/...",
+	"/v1/migrations/...",
+	"/v1/ocsp/...",
 	"/v1/proxies/...",
 	"/v1/redis_acls/...",
-	"/v1/roles/...",
+	"/v1/services/...",
 	"/v1/shards/*/actions/*",
 	"/v1/shards/actions/*",
 	"/v1/shards/stats/...",
+	"/v1/suffix/...",
 	"/v1/suffixes/...",
-	"/v1/users/...",
+	"/v1/usage_report/...",
 	"/v2/...",
 	"/v4/...",
 }
@@ -55,7 +61,7 @@ func elsewhere(method, path string) error {
 	if unsupported(path) {
 		return cluster.Refuse(cluster.CodeUnsupported, "", "%s %s is not supported yet", method, path)
 	}
-	return cluster.Refuse(CodeNotFound, "paths begin with /v1", "there is nothing at %s", path)
+	return cluster.Refuse(CodeNotFound, "see /v1/openapi.json", "there is nothing at %s", path)
 }
 
 func unsupported(path string) bool {

@@ -13,8 +13,10 @@ import (
 // TextID is an id that is written as a string. It is read from either kind.
 type TextID int
 
+func (id TextID) String() string { return strconv.Itoa(int(id)) }
+
 // MarshalJSON implements json.Marshaler.
-func (id TextID) MarshalJSON() ([]byte, error) { return json.Marshal(strconv.Itoa(int(id))) }
+func (id TextID) MarshalJSON() ([]byte, error) { return json.Marshal(id.String()) }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (id *TextID) UnmarshalJSON(b []byte) error {
@@ -44,24 +46,6 @@ func (t *SnapshotTime) UnmarshalJSON(b []byte) error {
 	parsed, err := time.Parse(snapshotTime, strings.Trim(string(b), `"`))
 	t.Time = parsed
 	return err
-}
-
-// Cluster describes the cluster as a whole.
-type Cluster struct {
-	Name            string    `json:"name"`
-	Created         time.Time `json:"created_time"`
-	RackAware       bool      `json:"rack_aware"`
-	ConcurrentMoves int       `json:"default_concurrent_restore_actions"`
-	ID              string    `json:"id"`
-	Master          NumberID  `json:"master_node_uid"` // 0: there is none
-	CAHash          string    `json:"ca_hash,omitempty"`
-}
-
-// ClusterPolicy is what operators set for the cluster as a whole.
-type ClusterPolicy struct {
-	// ReplicaGrace is how many seconds a node may be down before its replicas are
-	// rebuilt on others.
-	ReplicaGrace int `json:"slave_ha_grace_period"`
 }
 
 // NodeObject is a host in the cluster.
@@ -288,6 +272,8 @@ type MaintenanceRequest struct {
 	Reason            string   `json:"reason,omitempty"`
 	EvictDatabases    []string `json:"evict_dbs,omitempty"` // ids, db:<id>, or names
 	For               string   `json:"for,omitempty"`       // see ParseDuration
+	Until             string   `json:"until,omitempty"`     // instead of for, a time: 2030-01-31T18:00:00Z
+	DryRun            bool     `json:"dry_run,omitempty"`   // tell what would happen, and do nothing
 	WaitPersistence   *bool    `json:"wait_for_persistence,omitempty"`
 	OverrideRack      bool     `json:"override_rack_policy,omitempty"`
 	EndpointsOnly     bool     `json:"endpoints_only,omitempty"`
@@ -400,16 +386,6 @@ type Event struct {
 	Cause       string    `json:"cause,omitempty"`
 	Reason      string    `json:"reason,omitempty"`
 	Description string    `json:"description"`
-}
-
-// User may log in.
-type User struct {
-	UID        NumberID `json:"uid"`
-	Email      string   `json:"email"`
-	Name       string   `json:"name"`
-	Role       string   `json:"role"`
-	AuthMethod string   `json:"auth_method"`
-	Status     string   `json:"status"`
 }
 
 // Token is the answer of POST /v1/cluster/tokens.

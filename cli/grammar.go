@@ -235,6 +235,10 @@ func check(kind, value string) string {
 		if n, err := strconv.Atoi(value); err != nil || n < 0 {
 			return "give a number from 0"
 		}
+	case "<number>|all":
+		if n, err := strconv.Atoi(value); value != "all" && (err != nil || n < 0) {
+			return "give a number from 0, or all"
+		}
 	case "<size>":
 		if _, err := parseSize(value); err != nil {
 			return "give a size, for example 100MB or 2GB"

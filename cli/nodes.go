@@ -70,7 +70,25 @@ func holdText(h api.Hold) string {
 }
 
 func tuneCluster(s *session, w words) error {
-	if err := s.client.TuneCluster(s.ctx, api.ClusterPolicy{ReplicaGrace: w.number("slave_ha_grace_period")}); err != nil {
+	number := func(name string) *int {
+		if !w.has(name) {
+			return nil
+		}
+		n := w.number(name)
+		return &n
+	}
+	change := api.ChangePolicy{
+		ReplicaGrace: number("slave_ha_grace_period"), ConcurrentMoves: number("default_concurrent_restore_actions"),
+		LockoutThreshold: number("login_lockout_threshold"), LockoutDuration: number("login_lockout_duration"),
+		LockoutForgotten: number("login_lockout_counter_reset_after"),
+	}
+	if w.text("default_concurrent_restore_actions") == "all" {
+		*change.ConcurrentMoves = 0
+	}
+	if change == (api.ChangePolicy{}) {
+		return misuse("give a setting and its value", nil, "there is nothing to change")
+	}
+	if err := s.client.TuneCluster(s.ctx, change); err != nil {
 		return err
 	}
 	if s.flags.json {

@@ -30,7 +30,7 @@ func (c CreateCluster) Apply(b *Board) (Change, error) {
 	node := c.Node
 	node.ID, node.Membership, node.Joined = 1, Voter, c.At
 	admin := c.Admin
-	admin.ID, admin.Role, admin.Created = 1, "admin", c.At
+	admin.ID, admin.Role, admin.Created, admin.PasswordIssued = 1, Admin, c.At, c.At
 	state := Cluster{
 		ID: c.ID, Name: c.Name, Created: c.At, Incarnation: 1, RackAware: c.RackAware,
 		NextNode: 2, NextDatabase: 1, NextShard: 1, NextUser: 2, ConcurrentMoves: 2,

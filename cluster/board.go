@@ -23,6 +23,7 @@ const (
 	KindAction    Kind = "action"
 	KindSnapshot  Kind = "snapshot"
 	KindUser      Kind = "user"
+	KindUserRole  Kind = "role"
 	KindToken     Kind = "token"
 )
 
@@ -66,6 +67,8 @@ func NewObject(k Kind) any {
 		return new(Snapshot)
 	case KindUser:
 		return new(User)
+	case KindUserRole:
+		return new(UserRole)
 	case KindToken:
 		return new(Token)
 	}
@@ -93,6 +96,7 @@ type Board struct {
 	Actions   map[string]Action
 	Snapshots map[SnapshotID]Snapshot
 	Users     map[int]User
+	UserRoles map[int]UserRole // those somebody made: see [Board.AllUserRoles]
 	Tokens    map[string]Token
 }
 
@@ -179,6 +183,8 @@ func (b *Board) ownMap(k Kind) {
 		b.Snapshots = clone(b.Snapshots)
 	case KindUser:
 		b.Users = clone(b.Users)
+	case KindUserRole:
+		b.UserRoles = clone(b.UserRoles)
 	case KindToken:
 		b.Tokens = clone(b.Tokens)
 	}
@@ -210,6 +216,8 @@ func (b *Board) put(o Object) {
 		b.Snapshots[o.ID] = o
 	case User:
 		b.Users[o.ID] = o
+	case UserRole:
+		b.UserRoles[o.ID] = o
 	case Token:
 		b.Tokens[o.ID] = o
 	default:
@@ -243,6 +251,8 @@ func (b *Board) remove(k Key) {
 		delete(b.Snapshots, parseSnapshotID(k.ID))
 	case KindUser:
 		delete(b.Users, atoi(k.ID))
+	case KindUserRole:
+		delete(b.UserRoles, atoi(k.ID))
 	case KindToken:
 		delete(b.Tokens, k.ID)
 	}

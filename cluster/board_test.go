@@ -25,6 +25,7 @@ func objects() []cluster.Object {
 		cluster.Action{ID: "a", Name: cluster.MaintenanceOn, Created: at, Moves: []cluster.Move{{ID: 1, Kind: cluster.Rebind, Endpoint: cluster.EndpointID{Database: 1, Index: 1}, Instance: id(1, 2)}}},
 		cluster.Snapshot{ID: cluster.SnapshotID{Node: 2, Name: "maintenance_mode_2026-03-14_09-50-59"}, Created: at, Shards: []cluster.Placed{{Shard: 1, Role: cluster.Master}}, VisitorEndpoints: []cluster.EndpointID{{Database: 1, Index: 1}}},
 		cluster.User{ID: 1, Email: "a@example", Created: at},
+		cluster.UserRole{ID: 8, Name: "dba", Management: cluster.DBMember},
 		cluster.Token{ID: "t", Hash: "h", Expires: at},
 	}
 }
@@ -52,7 +53,7 @@ func TestObjectsSurviveTheStore(t *testing.T) {
 			t.Errorf("%s came back as\n%+v, was\n%+v", text, got, o)
 		}
 	}
-	if len(kinds) != 13 {
+	if len(kinds) != 14 {
 		t.Errorf("%d kinds", len(kinds))
 	}
 	if cluster.NewObject("galley") != nil {
@@ -66,11 +67,11 @@ func TestWithPutsAndDeletes(t *testing.T) {
 	if full.Revision != 7 {
 		t.Error(full.Revision)
 	}
-	counts := func(b *cluster.Board) [12]int {
-		return [12]int{len(b.Nodes), len(b.Databases), len(b.Secrets), len(b.Ranges), len(b.Shards), len(b.Instances), len(b.Endpoints),
-			len(b.Actions), len(b.Snapshots), len(b.Users), len(b.Tokens), len(b.Cluster.ID)}
+	counts := func(b *cluster.Board) [13]int {
+		return [13]int{len(b.Nodes), len(b.Databases), len(b.Secrets), len(b.Ranges), len(b.Shards), len(b.Instances), len(b.Endpoints),
+			len(b.Actions), len(b.Snapshots), len(b.Users), len(b.UserRoles), len(b.Tokens), len(b.Cluster.ID)}
 	}
-	if got := counts(full); got != [12]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1} {
+	if got := counts(full); got != [13]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1} {
 		t.Error(got)
 	}
 	var keys []cluster.Key
@@ -80,10 +81,10 @@ func TestWithPutsAndDeletes(t *testing.T) {
 		}
 	}
 	empty := full.With(8, cluster.Change{Delete: keys})
-	if got := counts(empty); got != [12]int{} {
+	if got := counts(empty); got != [13]int{} {
 		t.Error("left after deleting all:", got)
 	}
-	if got := counts(full); got != [12]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1} {
+	if got := counts(full); got != [13]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1} {
 		t.Error("the older board changed:", got)
 	}
 }

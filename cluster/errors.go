@@ -66,6 +66,18 @@ const (
 	CodeNodeRemoved           Code = "node_removed"
 	CodeNodeClosed            Code = "node_closed"
 	CodeCopiesTogether        Code = "replication_node_violation"
+	CodeUserNotFound          Code = "user_not_exist"
+	CodeRoleNotFound          Code = "role_not_exist"
+	CodeEmailTaken            Code = "email_already_exists"
+	CodeLastAdmin             Code = "change_last_admin_role_not_allowed"
+	CodeRoleProtected         Code = "role_protected"
+	CodeRoleInUse             Code = "role_in_use"
+	CodeLoginLocked           Code = "login_locked"
+	CodePasswordSimple        Code = "password_not_complex"
+	CodePasswordSame          Code = "new_password_same_as_current"
+	CodeLastPassword          Code = "cannot_delete_last_password"
+	CodeTooManyPasswords      Code = "too_many_passwords"
+	CodeNotYours              Code = "unauthorized_action"
 )
 
 // Error is the one error type that reaches people. Message says what and

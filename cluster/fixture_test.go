@@ -27,7 +27,7 @@ func begin(t fataler, nodes int) *story {
 	for i := range nodes {
 		n := cluster.Node{Identity: fmt.Sprint("id", i), Address: fmt.Sprintf("127.0.0.%d", i+1), TotalMemory: 1 << 30, MaxShards: 100, MaxListeners: 100}
 		if i == 0 {
-			s.must(cluster.CreateCluster{At: at, ID: "c", Name: "harbour", Node: n, Admin: cluster.User{Email: "admin@example"}})
+			s.must(cluster.CreateCluster{At: at, ID: "c", Name: "harbour", Node: n, Admin: cluster.User{Email: "admin@example", Name: "admin"}})
 		} else {
 			s.must(cluster.AddNode{At: at, Node: n})
 		}

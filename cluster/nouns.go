@@ -29,6 +29,7 @@ type Cluster struct {
 	NextDatabase int `json:"next_database"`
 	NextShard    int `json:"next_shard"`
 	NextUser     int `json:"next_user"`
+	NextRole     int `json:"next_role,omitempty"` // 0: none was made yet
 
 	// ConcurrentMoves is how many moves of one action run at a time when the
 	// action does not say; 0 means as many as the hosts bear.
@@ -38,6 +39,13 @@ type Cluster struct {
 	ReplicaGrace int `json:"slave_ha_grace_period,omitempty"`
 	// NoNotices keeps proxies from telling clients of planned work.
 	NoNotices bool `json:"no_client_maint_notifications,omitempty"`
+	// Lockout is when failed logins lock a user out; nil means the default. See
+	// [Cluster.LoginLockout].
+	Lockout *LoginLockout `json:"login_lockout,omitempty"`
+	// PasswordLength is the least length of a new password in characters; 0 means
+	// the default. See [Cluster.MinPassword].
+	PasswordLength     int  `json:"password_min_length,omitempty"`
+	PasswordComplexity bool `json:"password_complexity,omitempty"`
 }
 
 // Key implements Object.
@@ -397,19 +405,6 @@ type Bound struct {
 	Database string     `json:"database"` // name at the time, for messages
 	Nodes    []int      `json:"nodes"`
 }
-
-// User may log in to the REST API.
-type User struct {
-	ID           int       `json:"uid"`
-	Email        string    `json:"email"`
-	Name         string    `json:"name"`
-	Role         string    `json:"role"` // admin, cluster_member, cluster_viewer, db_member, db_viewer, user_manager
-	PasswordHash string    `json:"password_hash"`
-	Created      time.Time `json:"created"`
-}
-
-// Key implements Object.
-func (u User) Key() Key { return Key{KindUser, strconv.Itoa(u.ID)} }
 
 // Token lets nodes join until it expires. Only its hash is stored.
 type Token struct {

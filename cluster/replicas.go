@@ -19,26 +19,6 @@ func (c Cluster) Grace() time.Duration {
 	return time.Duration(c.ReplicaGrace) * time.Second
 }
 
-// TuneCluster changes settings of the cluster as a whole. Nil leaves a setting alone.
-type TuneCluster struct {
-	At           time.Time
-	ReplicaGrace *int // seconds
-	By           string
-}
-
-// Apply implements Command.
-func (c TuneCluster) Apply(b *Board) (Change, error) {
-	state := b.Cluster
-	if c.ReplicaGrace != nil {
-		if *c.ReplicaGrace < 1 {
-			return Change{}, Refuse(CodeBadRequest, "give seconds from 1", "slave_ha_grace_period can not be %d", *c.ReplicaGrace)
-		}
-		state.ReplicaGrace = *c.ReplicaGrace
-	}
-	return Change{Put: []Object{state}, Log: []Entry{{Time: c.At, Type: "cluster_policy_updated", Severity: "INFO", By: c.By,
-		Text: fmt.Sprintf("cluster tuned: slave_ha_grace_period %.0f seconds", state.Grace().Seconds())}}}, nil
-}
-
 // NoteDown records that a node went down, or that it is back.
 type NoteDown struct {
 	At   time.Time

@@ -70,6 +70,7 @@ func emptyBoard() *cluster.Board {
 		Actions:   map[string]cluster.Action{},
 		Snapshots: map[cluster.SnapshotID]cluster.Snapshot{},
 		Users:     map[int]cluster.User{},
+		UserRoles: map[int]cluster.UserRole{},
 		Tokens:    map[string]cluster.Token{},
 	}
 }

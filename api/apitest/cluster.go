@@ -22,6 +22,7 @@ const (
 	Admin, Viewer   = "admin@example.com", "viewer@example.com"
 	Password        = "correct horse"
 	DatabaseSecret  = "battery staple" // the password of database 1
+	AuthorityKey    = "the key of the CA"
 	databaseMemory  = 400 << 20
 	nodeTotalMemory = 4 << 30
 )
@@ -32,7 +33,7 @@ const (
 func Cluster() *Daemon {
 	d := New()
 	d.Apply(cluster.CreateCluster{
-		At: d.now, ID: "c1", Name: "haulout.local", Authority: cluster.Authority{CertificatePEM: authority()},
+		At: d.now, ID: "c1", Name: "haulout.local", Authority: cluster.Authority{CertificatePEM: authority(), KeyPEM: AuthorityKey},
 		Node:  node(1, "one"),
 		Admin: cluster.User{Email: Admin, Name: "Admin", PasswordHash: hash()},
 	})
@@ -42,7 +43,8 @@ func Cluster() *Daemon {
 		d.Apply(cluster.SetMembership{Node: id, Membership: cluster.Voter, MemberID: uint64(id)})
 		d.alive[id] = true
 	}
-	d.Apply(put{cluster.User{ID: 2, Email: Viewer, Name: "Viewer", Role: "cluster_viewer", PasswordHash: hash()}})
+	viewer, _ := cluster.RoleManaging(cluster.ClusterViewer)
+	d.Apply(cluster.CreateUser{At: d.now, User: cluster.User{Email: Viewer, Name: "Viewer", PasswordHash: hash()}, Role: viewer.ID, By: Admin})
 	d.leads, d.boot.State = true, "completed"
 	d.databases()
 	return d
