@@ -115,7 +115,14 @@ func postAction(c *call) (any, error) {
 	if dry {
 		return dryRunObject(c.view, a, notes), nil
 	}
+	if same, err := c.sameRequest(a); err != nil || same.TaskID != "" {
+		return same, err
+	}
 	if err := c.leader.StartAction(c.Context(), a); err != nil {
+		c.view = c.leader.View()
+		if same, _ := c.sameRequest(a); same.TaskID != "" { // the other one came first
+			return same, nil
+		}
 		return nil, err
 	}
 	c.view = c.leader.View()
@@ -124,7 +131,7 @@ func postAction(c *call) (any, error) {
 
 var causes = []string{"hardware", "host_lost", "patching", "announced", "other"}
 
-const maxReason = 500 // bytes
+const maxReason, maxKey = 500, 200 // bytes
 
 // takeAction reads what is asked for. The notes explain what has no effect.
 func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action, notes []string) {
@@ -154,7 +161,10 @@ func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action,
 	if o.text("reason", &a.Reason) && len(a.Reason) > maxReason {
 		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
 	}
-	o.rest("idempotency_key", "retry_timeout_seconds")
+	if o.text("idempotency_key", &a.Idempotency) && (a.Idempotency == "" || len(a.Idempotency) > maxKey) {
+		o.refuse(badRequest(fmt.Sprintf("give up to %d bytes", maxKey), "the idempotency_key is empty or too long"))
+	}
+	o.rest("retry_timeout_seconds")
 	return a, notes
 }
 
@@ -285,7 +295,7 @@ func (c *call) end(a cluster.Action) (any, error) {
 	if err := c.leader.Submit(c.Context(), cancel); err != nil {
 		return nil, err
 	}
-	return Queued{Status: "cancelling", TaskID: a.ID}, nil
+	return Queued{Status: StatusCancelling, TaskID: a.ID}, nil
 }
 
 // forget removes the status that an ended action left.
@@ -303,9 +313,9 @@ func (f forget) Apply(b *cluster.Board) (cluster.Change, error) {
 func actionObject(v cluster.View, a cluster.Action) Action {
 	p := maintenance.ProgressOf(v, a)
 	o := Action{
-		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Database: TextID(a.Database), Status: string(a.Status), TaskID: a.ID,
+		ActionUID: a.ID, Name: string(a.Name), Node: TextID(a.Node), Database: TextID(a.Database), Status: wireStatus(a), TaskID: a.ID,
 		Progress: p.Percent, BytesTotal: p.BytesTotal, BytesDone: p.BytesDone, SecondsLeft: p.SecondsLeft, WaitingFor: p.Waiting,
-		Closed: a.Marked, Cancelling: a.Cancel != nil && !a.Status.Ended(), Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: checkObjects(a.Checks),
+		Closed: a.Marked, Left: append([]string{}, a.Left...), Moves: []Move{}, Checks: checkObjects(a.Checks),
 		Originator: a.By, Cause: a.Cause, Reason: a.Reason, Created: a.Created, Started: a.Started, Ended: a.Ended,
 	}
 	if a.Error != nil {

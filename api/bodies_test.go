@@ -266,18 +266,3 @@ func TestDeleteDatabase(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
-
-func FuzzBody(f *testing.F) {
-	for _, s := range []string{"", "{}", `{"name":"x","memory_size":1e9}`, `{"a":[{"b":null}]}`, `{"evict_dbs":["db:1"],"for":"1h","until":"2030-01-01T00:00:00Z"}`, `{"snapshot_name":"x"}`, "[", "\xff", `{"\u0000":1}`} {
-		f.Add(s)
-	}
-	d := apitest.Cluster()
-	h := server(d).Public()
-	f.Fuzz(func(t *testing.T, body string) {
-		for _, path := range []string{"/v1/bdbs", "/v1/nodes/2/actions/maintenance_on?dry_run=true", "/v1/nodes/2/actions/snapshot_restore?dry_run=true", "/v1/nodes/2/snapshots"} {
-			if status, answer := send(t, h, "POST", path, body); status >= 500 && status != http.StatusNotImplemented {
-				t.Errorf("%s: %d %s", path, status, answer)
-			}
-		}
-	})
-}

@@ -40,12 +40,12 @@ func TestCancelOfARunningAction(t *testing.T) {
 		}
 	}
 	c, _ := public(t, d, apitest.Admin)
-	if a, err := c.NodeAction(ctx, 2, cluster.MaintenanceOn); err != nil || a.Status != "running" || !a.Cancelling {
+	if a, err := c.NodeAction(ctx, 2, cluster.MaintenanceOn); err != nil || a.Status != api.StatusCancelling {
 		t.Errorf("%+v, %v", a, err)
 	}
 	script.EndCancel(cluster.Proof{Exact: true, Compared: 7})
 	a, err := c.NodeAction(ctx, 2, cluster.MaintenanceOn)
-	if err != nil || a.Status != "cancelled" || a.Cancelling || a.Proof == nil || !a.Proof.Exact {
+	if err != nil || a.Status != "cancelled" || a.Proof == nil || !a.Proof.Exact {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if n, err := c.Node(ctx, 2); err != nil || n.Maintenance != nil || !n.AcceptServers {

@@ -78,6 +78,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeStale:                 http.StatusConflict,
 	cluster.CodeTooLarge:              http.StatusRequestEntityTooLarge,
 	cluster.CodeUIDExists:             http.StatusConflict,
+	cluster.CodeKeyUsed:               http.StatusConflict,
 	cluster.CodeUserNotFound:          http.StatusNotFound,
 	cluster.CodeRoleNotFound:          http.StatusNotFound,
 	cluster.CodeEmailTaken:            http.StatusConflict,

@@ -49,6 +49,9 @@ func taskObject(v cluster.View, a cluster.Action) Task {
 	if a.Status == cluster.ActionCancelled {
 		t.Status = string(cluster.ActionFailed)
 	}
+	if t.Info.Error == "" && a.Cancel != nil {
+		t.Info.Error = "cancelled by " + a.Cancel.By
+	}
 	return t
 }
 

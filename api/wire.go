@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/haulout/haulout/cluster"
 )
 
 // The wire types. Names and kinds of fields are those of the contract; where it
@@ -146,7 +148,7 @@ type Action struct {
 	Name         string   `json:"name"`
 	Node         TextID   `json:"node_uid,omitempty"`
 	Database     TextID   `json:"bdb_uid,omitempty"` // of an action on a database, which has no node
-	Status       string   `json:"status"`            // queued, running, completed, failed or cancelled
+	Status       string   `json:"status"`            // queued, running, cancelling, completed, failed or cancelled
 	TaskID       string   `json:"task_id"`
 	Progress     float64  `json:"progress"` // percent
 	ErrorCode    string   `json:"error_code,omitempty"`
@@ -156,9 +158,8 @@ type Action struct {
 	BytesDone    int64    `json:"bytes_done"`
 	SecondsLeft  int      `json:"seconds_left"` // -1: not known
 	WaitingFor   string   `json:"waiting_for"`
-	Cancelling   bool     `json:"cancelling,omitempty"` // it was cancelled and is on its way to the end
-	Closed       bool     `json:"node_closed"`          // the node's mark stands, or its return has begun
-	Left         []string `json:"left"`                 // what could not be moved
+	Closed       bool     `json:"node_closed"` // the node's mark stands, or its return has begun
+	Left         []string `json:"left"`        // what could not be moved
 
 	Snapshot *ActionSnapshot `json:"snapshot,omitempty"`
 	Moves    []Move          `json:"moves"`
@@ -176,6 +177,15 @@ type Action struct {
 	Created    time.Time `json:"created"`
 	Started    time.Time `json:"started,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
+}
+
+// StatusCancelling is the status of an action that was cancelled and is on its
+// way to the end.
+const StatusCancelling = "cancelling"
+
+// Over reports whether the status is final.
+func (a Action) Over() bool {
+	return a.Status != StatusCancelling && cluster.ActionStatus(a.Status).Ended()
 }
 
 // Triggered is the answer to an accepted action on shards.
@@ -268,6 +278,7 @@ type MaintenanceRequest struct {
 	SkipShardsRestore bool     `json:"skip_shards_restore,omitempty"`
 	MaxConcurrent     int      `json:"max_concurrent_actions,omitempty"`
 	IgnoreChecks      []string `json:"ignore_check,omitempty"`
+	Idempotency       string   `json:"idempotency_key,omitempty"` // asked again with the same key, it is the same request
 	Cause             string   `json:"cause,omitempty"`
 	Reason            string   `json:"reason,omitempty"`
 	EvictDatabases    []string `json:"evict_dbs,omitempty"` // ids, db:<id>, or names

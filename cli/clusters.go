@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,19 +79,9 @@ func identity(w words) api.BootstrapNode {
 }
 
 func clusterCreate(s *session, w words) error {
-	password, err := s.password(w, "New password: ")
+	password, err := s.newPassword(w)
 	if err != nil {
 		return err
-	}
-	asked := !w.has("password") && !w.has("password_file") && s.in.file != nil
-	if asked {
-		again, err := s.askPassword("New password (again): ")
-		if err != nil {
-			return err
-		}
-		if again != password {
-			return cluster.Refuse(cluster.CodeBadRequest, "try again", "the two passwords differ")
-		}
 	}
 	r := api.BootstrapRequest{
 		Action: "create_cluster", Cluster: api.BootstrapCluster{Name: w.text("name")}, Node: identity(w),
@@ -98,6 +89,41 @@ func clusterCreate(s *session, w words) error {
 		Policy:      api.BootstrapPolicy{RackAware: w.has("rack_aware")},
 	}
 	return s.bootstrap("Creating a new cluster...", func() error { return s.client.CreateCluster(s.ctx, r) })
+}
+
+// newPassword is what the words give; whoever types it types it twice.
+func (s *session) newPassword(w words) (string, error) {
+	password, err := s.password(w, "New password: ")
+	if err != nil || w.has("password") || w.has("password_file") || s.in.file == nil {
+		return password, err
+	}
+	again, err := s.askPassword("New password (again): ")
+	if err == nil && again != password {
+		err = cluster.Refuse(cluster.CodeBadRequest, "try again", "the two passwords differ")
+	}
+	return password, err
+}
+
+func clusterResetPassword(s *session, w words) error {
+	email := w.text("email")
+	users, err := s.client.Users(s.ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(users, func(u api.User) bool { return strings.EqualFold(u.Email, email) })
+	if i < 0 {
+		return cluster.Refuse(cluster.CodeUserNotFound, "", "there is no user %s", email)
+	}
+	password, err := s.newPassword(w)
+	if err != nil {
+		return err
+	}
+	u, err := s.client.ChangeUser(s.ctx, int(users[i].UID), api.ChangeUser{Password: password})
+	if err != nil || s.print(u) {
+		return err
+	}
+	s.say("Password changed.")
+	return nil
 }
 
 func clusterJoin(s *session, w words) error {

@@ -15,10 +15,10 @@ func commands() []command {
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
 			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>]" +
-			" [override_rack_policy] [dry_run] [async]",
+			" [override_rack_policy] [dry_run] [async] [idempotency_key <text>]",
 			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
 		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
-			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
+			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async] [idempotency_key <text>]",
 			help: "Put a node back into service exactly as it was", run: maintenanceOff},
 		{pattern: "node <node> maintenance_mode verify", help: "Say whether a node may be shut down, or what is missing", run: maintenanceVerify},
 		{pattern: "node <node> maintenance_mode wait (until safe|returned) [timeout <duration>]",
@@ -60,6 +60,8 @@ func commands() []command {
 		{pattern: "cluster join (nodes <address>...) [token <token>] [username <email>] [password <password>] [password_file <file>]" +
 			" [ca_hash <hash>] [rack_id <rack>] [addr <address>] [external_addr <address>...]",
 			help: "Let this node join a cluster", run: clusterJoin},
+		{pattern: "cluster reset_password <email> [password <password>] [password_file <file>]",
+			help: "Give a user another password, and end a lockout", run: clusterResetPassword},
 		{pattern: "cluster token", help: "Make a token that lets a node join", run: clusterToken},
 		{pattern: "cluster master", help: "Show which node leads the cluster", run: clusterMaster},
 		{pattern: "cluster master set <node>", help: "Let another node lead the cluster", run: clusterMasterSet},

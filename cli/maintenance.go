@@ -13,7 +13,7 @@ func maintenanceOn(s *session, w words) error {
 	r := api.MaintenanceRequest{
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		MaxConcurrent: w.number("max_concurrent_actions"), IgnoreChecks: w["ignore_check"], Cause: w.text("cause"), Reason: w.text("reason"),
-		EvictDatabases: w["evict_dbs"], For: w.text("for"), OverrideRack: w.has("override_rack_policy"),
+		EvictDatabases: w["evict_dbs"], For: w.text("for"), OverrideRack: w.has("override_rack_policy"), Idempotency: w.text("idempotency_key"),
 	}
 	r.EvictHAReplica, r.EvictAAReplica = choice(w, "evict_ha_replica"), choice(w, "evict_active_active_replica")
 	return s.maintain(w, cluster.MaintenanceOn, r)
@@ -23,6 +23,7 @@ func maintenanceOff(s *session, w words) error {
 	return s.maintain(w, cluster.MaintenanceOff, api.MaintenanceRequest{
 		SnapshotName: w.text("snapshot_name"), SkipShardsRestore: w.has("skip_shards_restore"),
 		MaxConcurrent: w.number("max_concurrent_actions"), Cause: w.text("cause"), Reason: w.text("reason"),
+		Idempotency: w.text("idempotency_key"),
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-func ended(a api.Action) bool { return cluster.ActionStatus(a.Status).Ended() }
+func ended(a api.Action) bool { return a.Over() }
 
 // running returns the actions that have not ended.
 func (s *session) running() ([]api.Action, error) {

@@ -52,7 +52,7 @@ func (t *transcript) tell(a api.Action) {
 		t.add("node:%d will not accept any more shards", t.node)
 	}
 	t.flush(a)
-	if a.Cancelling && !t.cancel {
+	if a.Status == api.StatusCancelling && !t.cancel {
 		t.cancel = true
 		t.add("%s of node:%d is being cancelled", t.name, t.node)
 		t.flush(a)

@@ -167,12 +167,14 @@ type Action struct {
 	By       string             `json:"by"`
 	Cause    string             `json:"cause,omitempty"`
 	Reason   string             `json:"reason,omitempty"`
-	Until    time.Time          `json:"until,omitzero"` // of a maintenance_on: the planned end of its hold
-	Created  time.Time          `json:"created"`
-	Started  time.Time          `json:"started,omitzero"`
-	Ended    time.Time          `json:"ended,omitzero"`
-	Checks   []Check            `json:"checks,omitempty"`
-	Snapshot string             `json:"snapshot,omitempty"`
+	// Idempotency names the request: asked again, it is the same one.
+	Idempotency string    `json:"idempotency_key,omitempty"`
+	Until       time.Time `json:"until,omitzero"` // of a maintenance_on: the planned end of its hold
+	Created     time.Time `json:"created"`
+	Started     time.Time `json:"started,omitzero"`
+	Ended       time.Time `json:"ended,omitzero"`
+	Checks      []Check   `json:"checks,omitempty"`
+	Snapshot    string    `json:"snapshot,omitempty"`
 	// SnapshotReused says that the snapshot is an earlier one, kept.
 	SnapshotReused bool   `json:"snapshot_reused,omitempty"`
 	Marked         bool   `json:"marked,omitempty"` // the hold, the return or the removal stands on the node

@@ -150,8 +150,8 @@ func (c KeepSnapshot) Apply(b *Board) (Change, error) {
 	return Change{Put: []Object{a}}, nil
 }
 
-// Mark places the action's hold on the node and closes it. An unfinished
-// earlier request's hold is taken over.
+// Mark places the action's hold on the node and closes it. The hold of an
+// unfinished earlier request, or of one with the same idempotency key, is taken over.
 type Mark struct {
 	At     time.Time
 	Action string
@@ -171,19 +171,30 @@ func (c Mark) Apply(b *Board) (Change, error) {
 	if n.Maintenance != nil {
 		m = *n.Maintenance
 	}
-	hold := Hold{ID: a.ID, Owner: a.By, Cause: a.Cause, Reason: a.Reason, Since: c.At, Until: a.Until}
+	hold := Hold{ID: a.ID, Owner: a.By, Cause: a.Cause, Reason: a.Reason, Since: c.At, Until: a.Until, Idempotency: a.Idempotency}
 	m.Holds = slices.Clone(m.Holds)
-	if last := len(m.Holds) - 1; last >= 0 && !m.Holds[last].Complete {
-		hold.Since = m.Holds[last].Since
+	if i := a.resumes(m.Holds); i >= 0 {
+		hold.Since = m.Holds[i].Since
 		if hold.Until.IsZero() {
-			hold.Until, hold.Reported = m.Holds[last].Until, m.Holds[last].Reported
+			hold.Until, hold.Reported = m.Holds[i].Until, m.Holds[i].Reported
 		}
-		m.Holds[last] = hold
+		m.Holds[i] = hold
 	} else {
 		m.Holds = append(m.Holds, hold)
 	}
 	n.Maintenance, a.Marked = &m, true
 	return Change{Put: []Object{n, a}, Log: []Entry{a.entry(c.At, "node_closed", "INFO", fmt.Sprintf("node:%d will not accept any more shards", n.ID))}}, nil
+}
+
+// resumes returns the index of the hold that the action takes over, or -1.
+func (a Action) resumes(holds []Hold) int {
+	if i := slices.IndexFunc(holds, func(h Hold) bool { return a.Idempotency != "" && h.Idempotency == a.Idempotency }); i >= 0 {
+		return i
+	}
+	if last := len(holds) - 1; last >= 0 && !holds[last].Complete {
+		return last
+	}
+	return -1
 }
 
 // ReportOverdue tells, once, that a hold is past its planned end. It stands on.

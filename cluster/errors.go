@@ -66,6 +66,7 @@ const (
 	CodeNodeRemoved           Code = "node_removed"
 	CodeNodeClosed            Code = "node_closed"
 	CodeCopiesTogether        Code = "replication_node_violation"
+	CodeKeyUsed               Code = "idempotency_key_used"
 	CodeUserNotFound          Code = "user_not_exist"
 	CodeRoleNotFound          Code = "role_not_exist"
 	CodeEmailTaken            Code = "email_already_exists"

@@ -124,6 +124,9 @@ type Hold struct {
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"` // its planned end; it stands until it is released all the same
+	// Idempotency is the key of the action that placed it. An action with the same
+	// key takes the hold over.
+	Idempotency string `json:"idempotency_key,omitempty"`
 	// Reported says that the activity tells that it is overdue.
 	Reported bool `json:"overdue_reported,omitempty"`
 	// Complete says that the action that placed the hold completed. Without it the

@@ -1,0 +1,70 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+func health(t *testing.T, h http.Handler, path string) api.ClusterHealth {
+	t.Helper()
+	status, body := send(t, h, "GET", path, "")
+	var out api.ClusterHealth
+	if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	return out
+}
+
+func TestHealth(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	_, body := send(t, h, "GET", "/v4/cluster/health", "")
+	golden(t, "health", body)
+	if well := health(t, h, "/v4/cluster/health?issues_only"); well.Status != "ok" || len(well.Nodes)+len(well.Databases) != 0 {
+		t.Errorf("%+v", well)
+	}
+
+	send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", `{"for":"1h"}`)
+	script := d.Begin(2, cluster.MaintenanceOn)
+	script.Checks()
+	script.Snapshot("s")
+	script.Close()
+	out := health(t, h, "/v4/cluster/health")
+	if n := out.Nodes[1]; !n.InMaintenance || !n.QuorumOnly || n.Status != "active" || out.Status != "ok" {
+		t.Errorf("planned work is no fault: %s %+v", out.Status, n)
+	}
+	d.Pass(2 * time.Hour)
+	if out := health(t, h, "/v4/cluster/health"); out.Nodes[1].Status != "warning" || out.Status != "warning" {
+		t.Errorf("past its end: %+v", out)
+	}
+
+	d.SetAlive(3, false)
+	out = health(t, h, "/v4/cluster/health?issues_only=true")
+	if out.Status != "error" || len(out.Nodes) != 2 || out.Nodes[1].Status != "down" || out.Nodes[1].Detailed != "down" {
+		t.Errorf("%+v", out)
+	}
+	i := slices.IndexFunc(out.Databases, func(b api.DatabaseHealth) bool { return b.Name == "sessions" })
+	if b := out.Databases[i]; b.Status != "down" || b.Availability != "down" || !slices.Contains(b.Errors, "shard_unreachable") || b.Replication.Status != "down" {
+		t.Errorf("%+v", b)
+	}
+	for path, want := range map[string]int{"/v4/db/1/health": 200, "/v4/bdb/1/health?issues_only": 200, "/v4/db/9/health": 404, "/v4/db/1/health?fields=x": 501} {
+		if status, body := send(t, h, "GET", path, ""); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	d.Forward(nil)
+	if status, body := send(t, h, "GET", "/v4/cluster/health", ""); status != 503 || code(t, body) != cluster.CodeNoLeader {
+		t.Errorf("without a leader: %d %s", status, body)
+	}
+	if status, body := send(t, h, "GET", "/v1/local/node/master_healthcheck", ""); status != 200 || !strings.Contains(body, "inactive") {
+		t.Errorf("%d %s", status, body)
+	}
+}
