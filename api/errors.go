@@ -15,6 +15,8 @@ const (
 	CodeShardsRequired   cluster.Code = "shard_uids_required"
 	CodeMediaType        cluster.Code = "unsupported_media_type"
 	CodeNoSchema         cluster.Code = "schema_not_exist"
+	CodeShardUnreachable cluster.Code = "bdb_unavailable_shard_unreachable"
+	CodePortUnbound      cluster.Code = "bdb_unavailable_port_unbound"
 )
 
 // statuses is the one table code -> HTTP status. 406 is the contract's answer to
@@ -22,6 +24,8 @@ const (
 var statuses = map[cluster.Code]int{
 	CodeMethodNotAllowed:              http.StatusMethodNotAllowed,
 	CodeShardsRequired:                http.StatusNotFound,
+	CodeShardUnreachable:              http.StatusServiceUnavailable,
+	CodePortUnbound:                   http.StatusServiceUnavailable,
 	CodeNoSchema:                      http.StatusNotAcceptable,
 	CodeMediaType:                     http.StatusUnsupportedMediaType,
 	CodeNotFound:                      http.StatusNotFound,

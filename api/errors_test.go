@@ -132,4 +132,10 @@ func TestOversizedBody(t *testing.T) {
 	if status != http.StatusRequestEntityTooLarge || code(t, body) != cluster.CodeTooLarge {
 		t.Errorf("%d %s", status, body)
 	}
+	follower := apitest.Cluster()
+	follower.Forward(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the leader was asked") }))
+	status, body = send(t, server(follower).Public(), "POST", "/v1/bdbs", `{"name":"`+strings.Repeat("x", 1<<20)+`"}`)
+	if status != http.StatusRequestEntityTooLarge || code(t, body) != cluster.CodeTooLarge {
+		t.Errorf("a follower: %d %s", status, body)
+	}
 }

@@ -123,6 +123,29 @@ func getDatabaseHealth(c *call) (any, error) {
 	return o, nil
 }
 
+// getAvailability is what load balancers ask.
+func getAvailability(c *call) (any, error) {
+	d, err := c.database()
+	if err != nil {
+		return nil, err
+	}
+	var why cluster.Refusals
+	for _, reason := range databaseHealth(c.view, d).Errors {
+		code, text := CodeShardUnreachable, "a shard of db:%d does not serve"
+		if reason == portUnbound {
+			code, text = CodePortUnbound, "an endpoint of db:%d is not listened for"
+		}
+		why = append(why, cluster.Refuse(code, "see haulout status", text, d.ID))
+	}
+	if len(why) > 0 {
+		return nil, why
+	}
+	return nil, nil
+}
+
+// The reasons why a database is not available.
+const shardUnreachable, portUnbound = "shard_unreachable", "port_unbound"
+
 func nodeHealth(v cluster.View, n cluster.Node) NodeHealth {
 	status := nodeStatus(v, n)
 	o := NodeHealth{
@@ -180,7 +203,7 @@ func databaseHealth(v cluster.View, d cluster.Database) DatabaseHealth {
 	for _, r := range v.RangesOf(d.ID) {
 		master, ok := v.Instances[r.Master]
 		if seen, _ := v.Observed(r.Master); !ok || r.Lost || seen.State != cluster.Up || !v.Alive[master.Node] {
-			fail("shard_unreachable")
+			fail(shardUnreachable)
 		}
 		for _, s := range v.ShardsOf(r.ID) {
 			seen, _ := v.Observed(s.Instance)
@@ -196,7 +219,7 @@ func databaseHealth(v cluster.View, d cluster.Database) DatabaseHealth {
 		h := EndpointHealth{"endpoint:" + e.ID.String(), "up"}
 		if !endpointObject(v, d, e).Listening {
 			h.Availability = "down"
-			fail("port_unbound")
+			fail(portUnbound)
 		}
 		o.Endpoints = append(o.Endpoints, h)
 	}

@@ -28,6 +28,9 @@ func TestHealth(t *testing.T) {
 	h := server(d).Public()
 	_, body := send(t, h, "GET", "/v4/cluster/health", "")
 	golden(t, "health", body)
+	if status, body := send(t, h, "GET", "/v1/bdbs/1/availability", ""); status != 200 || body != "" {
+		t.Errorf("%d %s", status, body)
+	}
 	if well := health(t, h, "/v4/cluster/health?issues_only"); well.Status != "ok" || len(well.Nodes)+len(well.Databases) != 0 {
 		t.Errorf("%+v", well)
 	}
@@ -54,6 +57,9 @@ func TestHealth(t *testing.T) {
 	i := slices.IndexFunc(out.Databases, func(b api.DatabaseHealth) bool { return b.Name == "sessions" })
 	if b := out.Databases[i]; b.Status != "down" || b.Availability != "down" || !slices.Contains(b.Errors, "shard_unreachable") || b.Replication.Status != "down" {
 		t.Errorf("%+v", b)
+	}
+	if status, body := send(t, h, "GET", "/v1/bdbs/1/availability", ""); status != 503 || code(t, body) != api.CodeShardUnreachable {
+		t.Errorf("%d %s", status, body)
 	}
 	for path, want := range map[string]int{"/v4/db/1/health": 200, "/v4/bdb/1/health?issues_only": 200, "/v4/db/9/health": 404, "/v4/db/1/health?fields=x": 501} {
 		if status, body := send(t, h, "GET", path, ""); status != want {

@@ -81,6 +81,7 @@ var rights = map[string]string{
 	"POST /v1/bdbs":                           builders,
 	"GET /v1/bdbs/{uid}":                      allRoles,
 	"DELETE /v1/bdbs/{uid}":                   builders,
+	"GET /v1/bdbs/{uid}/availability":         allRoles,
 	"GET /v1/bdbs/{uid}/shards":               allRoles,
 	"GET /v1/shards":                          allRoles,
 	"GET /v1/shards/{uid}":                    allRoles,

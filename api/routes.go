@@ -94,6 +94,7 @@ func routes() []route {
 		{"POST /v1/bdbs", "create a database", changeDatabase, atLeader, postDatabase, CreateDatabase{}, Database{}, nil},
 		{"GET /v1/bdbs/{uid}", "a database", see, reading, getDatabase, nil, fieldsOf{Database{}}, []string{"fields"}},
 		{"DELETE /v1/bdbs/{uid}", "delete a database", changeDatabase, atLeader, deleteDatabase, nil, Database{}, nil},
+		{"GET /v1/bdbs/{uid}/availability", "whether clients can use a database: 200, or 503 and why", see, atLeader, getAvailability, nil, nil, nil},
 		{"GET /v1/bdbs/{uid}/shards", "the shards of a database", see, reading, getDatabaseShards, nil, []Shard{}, nil},
 		{"GET /v1/shards", "the shards", see, reading, getShards, nil, []Shard{}, nil},
 		{"GET /v1/shards/{uid}", "a shard", see, reading, getShard, nil, Shard{}, nil},

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"path"
@@ -135,6 +137,14 @@ func (s *Server) pass(w http.ResponseWriter, c *call, l listener, r route) {
 	c.view = s.node.Board()
 	err := error(cluster.Refuse(cluster.CodeNoLeader, "try again in a moment", "the cluster has no master now"))
 	if !l.last {
+		// Read here, so that a body too large is this daemon's to refuse, and not
+		// taken for a leader that does not answer.
+		body, failed := io.ReadAll(c.Body)
+		if failed != nil {
+			s.fail(w, failed)
+			return
+		}
+		c.Body, c.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		err = s.node.ForwardToLeader(w, c.Request, c.id)
 	}
 	switch {

@@ -13,7 +13,6 @@ import (
 var unsupportedPaths = []string{
 	"/v1/bdbs/*",
 	"/v1/bdbs/*/actions/...",
-	"/v1/bdbs/*/availability",
 	"/v1/bdbs/*/flush",
 	"/v1/bdbs/*/passwords",
 	"/v1/bdbs/*/reset_admin_pass",

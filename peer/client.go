@@ -115,11 +115,11 @@ func (c *Client) Forward(address, prefix string) http.Handler {
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusBadGateway)
-			_ = json.NewEncoder(w).Encode(&Error{
-				Code:    "no_cluster_master",
-				Message: "the cluster master at " + address + " does not answer",
-				Hint:    "try again in a few seconds",
+			w.WriteHeader(http.StatusServiceUnavailable)
+			text := "the cluster master at " + address + " does not answer"
+			_ = json.NewEncoder(w).Encode(map[string]string{
+				"error_code": "no_cluster_master", "description": text, "message": text,
+				"hint": "look whether it happened, then try again in a few seconds",
 			})
 		},
 	}
