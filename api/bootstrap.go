@@ -38,7 +38,10 @@ func postCreateCluster(c *call) (any, error) {
 	if form.Credentials.Username == "" || form.Credentials.Password == "" {
 		o.refuse(badRequest("give credentials.username, an e-mail, and credentials.password", "a cluster needs its first admin"))
 	}
-	if len(form.Credentials.Password) > 72 {
+	if err := cluster.CheckEmail(form.Credentials.Username); err != nil && form.Credentials.Username != "" {
+		o.refuse(err)
+	}
+	if len(form.Credentials.Password) > maxPassword {
 		o.refuse(badRequest("choose a shorter one", "the password is longer than 72 bytes"))
 	}
 	o.checkUnused("cluster.nodes", len(form.Cluster.Nodes) > 0)

@@ -14,6 +14,7 @@ const (
 	CodeMethodNotAllowed cluster.Code = "method_not_allowed"
 	CodeShardsRequired   cluster.Code = "shard_uids_required"
 	CodeMediaType        cluster.Code = "unsupported_media_type"
+	CodeWrongState       cluster.Code = "wrong_cluster_state_id"
 	CodeNoSchema         cluster.Code = "schema_not_exist"
 	CodeShardUnreachable cluster.Code = "bdb_unavailable_shard_unreachable"
 	CodePortUnbound      cluster.Code = "bdb_unavailable_port_unbound"
@@ -26,6 +27,7 @@ var statuses = map[cluster.Code]int{
 	CodeShardsRequired:                http.StatusNotFound,
 	CodeShardUnreachable:              http.StatusServiceUnavailable,
 	CodePortUnbound:                   http.StatusServiceUnavailable,
+	CodeWrongState:                    http.StatusConflict,
 	CodeNoSchema:                      http.StatusNotAcceptable,
 	CodeMediaType:                     http.StatusUnsupportedMediaType,
 	CodeNotFound:                      http.StatusNotFound,

@@ -2,10 +2,13 @@ package api_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/api/apitest"
 	"github.com/haulout/haulout/cluster"
 )
@@ -61,6 +64,31 @@ func TestObjects(t *testing.T) {
 	}
 	if _, nodes := send(t, h, "GET", "/v1/nodes/actions", ""); !strings.Contains(nodes, `"name":"maintenance_on"`) {
 		t.Errorf("/v1/nodes/actions: %s", nodes)
+	}
+}
+
+// A PUT on an older state changes nothing.
+func TestPutOnAState(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	put := func(id string) (int, string) {
+		r := httptest.NewRequest("PUT", "/v1/cluster/policy", strings.NewReader(`{"slave_ha_grace_period":30}`))
+		r.SetBasicAuth(apitest.Admin, apitest.Password)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set(api.StateHeader, id)
+		w := httptest.NewRecorder()
+		checked(t, h).ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	now := d.View().Revision
+	if status, body := put(strconv.FormatInt(now, 10)); status != 200 {
+		t.Error(body)
+	}
+	if status, body := put(strconv.FormatInt(now, 10)); status != 409 || code(t, body) != api.CodeWrongState {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, body := put("newest"); status != 400 {
+		t.Errorf("%d %s", status, body)
 	}
 }
 

@@ -91,6 +91,10 @@ func parameters(r route) []schema {
 	for _, name := range r.query {
 		list = append(list, schema{"name": name, "in": "query", "schema": schema{"type": "string"}})
 	}
+	if strings.HasPrefix(r.pattern, "PUT ") {
+		list = append(list, schema{"name": StateHeader, "in": "header", "schema": schema{"type": "integer"},
+			"description": "of an earlier answer: refused if anything has changed since"})
+	}
 	return list
 }
 

@@ -125,6 +125,12 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, l listener, r r
 		s.answer(w, c, r)
 	case leading:
 		c.leader, c.view = leader, leader.View()
+		if req.Method == http.MethodPut {
+			if c.leader, err = since(req.Header.Get(StateHeader), leader); err != nil {
+				s.fail(w, err)
+				return
+			}
+		}
 		s.answer(w, c, r)
 	default:
 		s.pass(w, c, l, r)
@@ -224,8 +230,9 @@ func (s *Server) answer(w http.ResponseWriter, c *call, r route) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store") // it may be a token, and is old in a moment
 	if c.view.Board != nil {
-		w.Header().Set("Cluster-State-Id", strconv.FormatInt(c.view.Revision, 10))
+		w.Header().Set(StateHeader, strconv.FormatInt(c.view.Revision, 10))
 	}
 	w.WriteHeader(http.StatusOK)
 	if body != nil {
