@@ -146,6 +146,21 @@ func getAvailability(c *call) (any, error) {
 // The reasons why a database is not available.
 const shardUnreachable, portUnbound = "shard_unreachable", "port_unbound"
 
+// knownDown reports whether the instance was seen not to serve. A new leader has
+// not heard of everybody yet: what it does not know is no fault of theirs.
+func knownDown(v cluster.View, id cluster.InstanceID) bool {
+	seen, known := v.Observed(id)
+	return known && seen.State != cluster.Up
+}
+
+// unbound reports whether a node is known not to listen for the endpoint.
+func unbound(v cluster.View, e cluster.Endpoint) bool {
+	return len(e.Nodes) == 0 || slices.ContainsFunc(e.Nodes, func(node int) bool {
+		report, heard := v.Reports[node]
+		return !v.Alive[node] || heard && !report.Proxy.Endpoints[e.ID].Listening
+	})
+}
+
 func nodeHealth(v cluster.View, n cluster.Node) NodeHealth {
 	status := nodeStatus(v, n)
 	o := NodeHealth{
@@ -201,13 +216,12 @@ func databaseHealth(v cluster.View, d cluster.Database) DatabaseHealth {
 		}
 	}
 	for _, r := range v.RangesOf(d.ID) {
-		master, ok := v.Instances[r.Master]
-		if seen, _ := v.Observed(r.Master); !ok || r.Lost || seen.State != cluster.Up || !v.Alive[master.Node] {
+		if master, ok := v.Instances[r.Master]; !ok || r.Lost || !v.Alive[master.Node] || knownDown(v, master.ID) {
 			fail(shardUnreachable)
 		}
 		for _, s := range v.ShardsOf(r.ID) {
-			seen, _ := v.Observed(s.Instance)
-			if d.Replication && v.RoleOf(s) == cluster.Slave && (!seen.Linked || seen.Syncing || !v.Alive[v.NodeOf(s)]) {
+			seen, known := v.Observed(s.Instance)
+			if d.Replication && v.RoleOf(s) == cluster.Slave && (known && (!seen.Linked || seen.Syncing) || !v.Alive[v.NodeOf(s)]) {
 				o.Replication.Status = "down"
 			}
 			if shardHealth(v, s).Detailed != "ok" {
@@ -217,7 +231,7 @@ func databaseHealth(v cluster.View, d cluster.Database) DatabaseHealth {
 	}
 	for _, e := range v.EndpointsOf(d.ID) {
 		h := EndpointHealth{"endpoint:" + e.ID.String(), "up"}
-		if !endpointObject(v, d, e).Listening {
+		if unbound(v, e) {
 			h.Availability = "down"
 			fail(portUnbound)
 		}

@@ -23,6 +23,22 @@ func health(t *testing.T, h http.Handler, path string) api.ClusterHealth {
 	return out
 }
 
+// A new leader does not call down what it has not heard of yet.
+func TestHealthOfTheUnheard(t *testing.T) {
+	d := apitest.Cluster()
+	d.Silence(1)
+	h := server(d).Public()
+	out := health(t, h, "/v4/cluster/health")
+	if out.Status != "warning" || out.Nodes[0].Status != "warning" || out.Nodes[0].Shards[0].Detailed != "unknown" {
+		t.Errorf("%+v", out)
+	}
+	for _, b := range out.Databases {
+		if b.Availability != "up" || b.Status == "down" || b.Replication.Status == "down" {
+			t.Errorf("%+v", b)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	d := apitest.Cluster()
 	h := server(d).Public()

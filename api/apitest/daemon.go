@@ -23,6 +23,7 @@ type Daemon struct {
 	now    time.Time
 	log    []cluster.Entry
 	alive  map[int]bool
+	silent map[int]bool // alive, and not heard of yet
 	boot   api.Bootstrap
 	secret string
 	leads  bool
@@ -50,7 +51,7 @@ var Start = time.Date(2024, 1, 11, 20, 25, 37, 0, time.UTC)
 
 // New returns a daemon that is in no cluster.
 func New() *Daemon {
-	d := &Daemon{board: (*cluster.Board)(nil).With(0, cluster.Change{}), now: Start, alive: map[int]bool{}, master: 1}
+	d := &Daemon{board: (*cluster.Board)(nil).With(0, cluster.Change{}), now: Start, alive: map[int]bool{}, silent: map[int]bool{}, master: 1}
 	d.boot = api.Bootstrap{State: api.BootstrapIdle, Local: api.LocalNode{
 		Address: "127.0.0.1", Hostname: "one", Cores: 2, TotalMemory: 4 << 30, Version: "0.1.0",
 	}}
@@ -87,6 +88,13 @@ func (d *Daemon) SetAlive(node int, alive bool) {
 	d.alive[node] = alive
 }
 
+// Silence has nothing known of the node, as on a leader that is new.
+func (d *Daemon) Silence(node int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.silent[node] = true
+}
+
 // SetSecret sets the one-time secret.
 func (d *Daemon) SetSecret(s string) {
 	d.mu.Lock()
@@ -116,6 +124,9 @@ func (d *Daemon) View() cluster.View {
 	for id, n := range d.board.Nodes {
 		if d.alive[id] {
 			v.Alive[id] = true
+			if d.silent[id] {
+				continue
+			}
 			v.Reports[id] = report(d.board, n)
 			v.HeardAt[id] = d.now
 		}
