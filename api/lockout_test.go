@@ -115,6 +115,9 @@ func TestSettingsOfLockout(t *testing.T) {
 			t.Errorf("%s: %d %s", body, status, answer)
 		}
 	}
+	if status, body := send(t, h, "PUT", "/v1/cluster", `{"client_maint_notifications":false}`); status != 200 || !strings.Contains(body, `"client_maint_notifications":false`) {
+		t.Errorf("%d %s", status, body)
+	}
 	if status, _ := send(t, h, "PUT", "/v1/cluster?dry_run=true", `{"password_min_length":9}`); status != 200 {
 		t.Error(status)
 	}

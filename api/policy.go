@@ -12,7 +12,7 @@ func clusterObject(v cluster.View) Cluster {
 	state := v.Cluster
 	o := Cluster{
 		Name: state.Name, Created: state.Created, RackAware: state.RackAware,
-		PasswordLength: state.MinPassword(), PasswordComplexity: state.PasswordComplexity,
+		PasswordLength: state.MinPassword(), PasswordComplexity: state.PasswordComplexity, Notices: !state.NoNotices,
 		ConcurrentMoves: state.ConcurrentMoves, ID: state.ID, Master: NumberID(v.Leader),
 	}
 	if hash, err := CAHash(v.Authority.CertificatePEM); err == nil {
@@ -23,7 +23,7 @@ func clusterObject(v cluster.View) Cluster {
 
 // clusterFields are fields of the contract's cluster that can not be changed here.
 var clusterFields = []string{
-	"alert_settings", "availability_lag_tolerance_ms", "bigstore_driver", "ca_hash", "client_maint_notifications", "cluster_ssh_public_key",
+	"alert_settings", "availability_lag_tolerance_ms", "bigstore_driver", "ca_hash", "cluster_ssh_public_key",
 	"cm_port", "cm_session_timeout_minutes", "cnm_http_max_threads_per_worker", "cnm_http_port", "cnm_http_workers", "cnm_https_port",
 	"control_cipher_suites", "control_plane_basic_authentication", "created_time", "crdt_rest_client_retries", "data_cipher_list", "debuginfo_path",
 	"default_concurrent_restore_actions", "default_non_sharded_proxy_policy", "default_sharded_proxy_policy", "email_alerts", "email_from",
@@ -43,17 +43,20 @@ func putCluster(c *call) (any, error) {
 	}
 	tune := cluster.TuneCluster{At: c.view.Now, By: c.id.Name}
 	o.setting("password_min_length", &tune.PasswordLength)
-	complexity := false
+	var complexity, notices bool
 	if o.flag("password_complexity", &complexity) {
 		tune.PasswordComplexity = &complexity
+	}
+	if o.flag("client_maint_notifications", &notices) {
+		tune.Notices = &notices
 	}
 	dry := c.dryRun(&object{fields: o.fields, faults: o.faults})
 	o.rest(clusterFields...)
 	if err := o.err(); err != nil {
 		return nil, err
 	}
-	if tune.PasswordLength == nil && tune.PasswordComplexity == nil {
-		return nil, badRequest("give password_min_length or password_complexity", "nothing to change was given")
+	if tune == (cluster.TuneCluster{At: tune.At, By: tune.By}) {
+		return nil, badRequest("give password_min_length, password_complexity or client_maint_notifications", "nothing to change was given")
 	}
 	if dry {
 		_, err := tune.Apply(c.view.Board)

@@ -41,7 +41,7 @@ func routes() []route {
 		{"GET /v1/local/node/master_healthcheck", "whether this node is the cluster master", see, here, getMasterCheck, nil, MasterCheck{}, nil},
 
 		{"GET /v1/cluster", "the cluster as a whole", see, reading, getCluster, nil, Cluster{}, nil},
-		{"PUT /v1/cluster", "change what the cluster asks of passwords", administer, atLeader, putCluster, ChangeCluster{}, Cluster{}, []string{"dry_run"}},
+		{"PUT /v1/cluster", "change what the cluster asks of passwords, and whether it tells clients of planned work", administer, atLeader, putCluster, ChangeCluster{}, Cluster{}, []string{"dry_run"}},
 		{"GET /v1/cluster/policy", "the settings of the cluster", see, reading, getPolicy, nil, ClusterPolicy{}, nil},
 		{"PUT /v1/cluster/policy", "change settings of the cluster", administer, atLeader, putPolicy, ChangePolicy{}, nil, nil},
 		{"POST /v1/cluster/actions/change_master", "hand the lead of the cluster to a node", administer, atLeader, postChangeMaster, ChangeMaster{}, nil, nil},

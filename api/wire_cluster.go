@@ -10,6 +10,7 @@ type Cluster struct {
 	ConcurrentMoves    int       `json:"default_concurrent_restore_actions"`
 	PasswordLength     int       `json:"password_min_length"` // characters of a new password
 	PasswordComplexity bool      `json:"password_complexity"`
+	Notices            bool      `json:"client_maint_notifications"` // clients that ask for it are told of planned work
 	ID                 string    `json:"id"`
 	Master             NumberID  `json:"master_node_uid"` // 0: there is none
 	CAHash             string    `json:"ca_hash,omitempty"`
@@ -19,6 +20,7 @@ type Cluster struct {
 type ChangeCluster struct {
 	PasswordLength     *int  `json:"password_min_length,omitempty"`
 	PasswordComplexity *bool `json:"password_complexity,omitempty"`
+	Notices            *bool `json:"client_maint_notifications,omitempty"`
 }
 
 // ClusterPolicy is what operators set for the cluster as a whole, and, from

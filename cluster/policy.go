@@ -39,6 +39,7 @@ type TuneCluster struct {
 	LockoutForgotten   *int // seconds
 	PasswordLength     *int
 	PasswordComplexity *bool
+	Notices            *bool // whether proxies tell clients of planned work
 	By                 string
 }
 
@@ -75,6 +76,10 @@ func (c TuneCluster) Apply(b *Board) (Change, error) {
 	if c.PasswordComplexity != nil {
 		state.PasswordComplexity = *c.PasswordComplexity
 		said = append(said, fmt.Sprintf("password_complexity %t", *c.PasswordComplexity))
+	}
+	if c.Notices != nil {
+		state.NoNotices = !*c.Notices
+		said = append(said, fmt.Sprintf("client_maint_notifications %t", *c.Notices))
 	}
 	if len(said) == 0 {
 		return Change{}, nil
