@@ -162,15 +162,15 @@ func TestActionBodies(t *testing.T) {
 		}
 	}
 	for body, want := range map[string][]string{
-		`{"keep_slave_shards":true,"evict_ha_replica":true}`:     {"keep_slave_shards and evict_ha_replica contradict each other"},
-		`{"max_concurrent_actions":0,"cause":"boredom"}`:         {`cause can not be "boredom"`, "max_concurrent_actions can not be 0"},
-		`{"evict_dbs":["9","x","db:8"],"for":"soon"}`:            {`for can not be "soon"`, "there is no database 9", "there is no database db:8", "there is no database x"},
-		`{"until":"2001-01-01T00:00:00Z"}`:                       {"until 2001-01-01T00:00:00Z is past"},
-		`{"until":"tomorrow"}`:                                   {`until can not be "tomorrow"`},
-		`{"until":"2030-01-01T00:00:00Z","for":"1h"}`:            {"for and until contradict each other"},
-		`{"for":7,"evict_dbs":"1"}`:                              {"evict_dbs must be a list of strings, not a string", "for must be a string, not a number"},
-		`{"idempotency_key":"x","evict_dbs":["1"],"force":true}`: {"idempotency_key is not supported yet", "there is no field force"},
-		`{"skip_shards_restore":true}`:                           {"there is no field skip_shards_restore"},
+		`{"keep_slave_shards":true,"evict_ha_replica":true}`:         {"keep_slave_shards and evict_ha_replica contradict each other"},
+		`{"max_concurrent_actions":0,"cause":"boredom"}`:             {`cause can not be "boredom"`, "max_concurrent_actions can not be 0"},
+		`{"evict_dbs":["9","x","db:8"],"for":"soon"}`:                {`for can not be "soon"`, "there is no database 9", "there is no database db:8", "there is no database x"},
+		`{"until":"2001-01-01T00:00:00Z"}`:                           {"until 2001-01-01T00:00:00Z is past"},
+		`{"until":"tomorrow"}`:                                       {`until can not be "tomorrow"`},
+		`{"until":"2030-01-01T00:00:00Z","for":"1h"}`:                {"for and until contradict each other"},
+		`{"for":7,"evict_dbs":"1"}`:                                  {"evict_dbs must be a list of strings, not a string", "for must be a string, not a number"},
+		`{"retry_timeout_seconds":5,"evict_dbs":["1"],"force":true}`: {"retry_timeout_seconds is not supported yet", "there is no field force"},
+		`{"skip_shards_restore":true}`:                               {"there is no field skip_shards_restore"},
 	} {
 		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", body)
 		if got := blockers(t, answer); status < 400 || !slices.Equal(got, want) {

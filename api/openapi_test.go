@@ -248,7 +248,7 @@ func TestServerKnowsEveryField(t *testing.T) {
 	h := server(apitest.Cluster()).Public()
 	elsewhere := map[string][]string{ // fields that only some of the routes with this body have
 		"DELETE /v1/users/password":             {"new_password"},
-		"POST /v1/nodes/{uid}/actions/{action}": {"snapshot_name", "skip_shards_restore", "wait_for_persistence"},
+		"POST /v1/nodes/{uid}/actions/{action}": {"snapshot_name", "skip_shards_restore", "wait_for_persistence", "endpoints_only", "shards_only"},
 		"POST /v1/shards/{uid}/actions/migrate": {"shard_uids"}, "POST /v1/shards/{uid}/actions/failover": {"shard_uids"},
 	}
 	for _, pattern := range api.Patterns() {

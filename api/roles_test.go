@@ -65,6 +65,8 @@ var rights = map[string]string{
 	"GET /v1/nodes/{uid}/snapshots":           allRoles,
 	"POST /v1/nodes/{uid}/snapshots":          adminOnly,
 	"DELETE /v1/nodes/{uid}/snapshots/{name}": adminOnly,
+	"GET /v1/nodes/{uid}/explain":             allRoles,
+	"GET /v1/shards/{uid}/explain":            allRoles,
 	"GET /v1/nodes/{uid}/maintenance/verify":  allRoles,
 	"GET /v1/actions":                         allRoles,
 	"GET /v1/actions/{task}":                  allRoles,
