@@ -27,6 +27,7 @@ type process struct {
 	adopted bool            // an earlier process of the folder was looked for
 	failure string          // why it is not running
 	port    int             // that the board orders; another one deserves a fresh try
+	linked  time.Time       // when its process was last seen linked to its source, or first seen
 	wait    time.Duration   // after a failed act
 	next    time.Time       // before which no act is tried again
 }
@@ -313,8 +314,11 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 	if seen.Reason == "" {
 		seen.Reason = p.failure
 	}
+	if o.Role != engine.Slave || o.LinkUp || p.linked.IsZero() {
+		p.linked = time.Now()
+	}
 	if o.Role == engine.Slave {
-		seen.Source = o.Source.String()
+		seen.Source, seen.UnlinkedFor = o.Source.String(), time.Since(p.linked).Truncate(time.Millisecond)
 	}
 	return seen
 }

@@ -307,6 +307,9 @@ type Instance struct {
 	// Seed is the instance to replicate from while the first copy is made; zero
 	// means the master of its range.
 	Seed InstanceID `json:"seed,omitzero"`
+	// Behind is the offset that its master was seen at while this replica had been
+	// without it for long: below it, it is not eligible for promotion. Zero while it follows.
+	Behind int64 `json:"behind,omitempty"`
 }
 
 // Key implements Object.

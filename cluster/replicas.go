@@ -41,6 +41,30 @@ func (c NoteDown) Apply(b *Board) (Change, error) {
 	return Change{Put: []Object{n}, Log: []Entry{e}}, nil
 }
 
+// NoteBehind records that a replica lacks what its master wrote up to the offset,
+// or, with none, that it follows again.
+type NoteBehind struct {
+	At       time.Time
+	Instance InstanceID
+	Offset   int64
+}
+
+// Apply implements Command.
+func (c NoteBehind) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok || i.Behind == c.Offset {
+		return Change{}, nil
+	}
+	i.Behind = c.Offset
+	e := Entry{Time: c.At, Type: "shard_follows", Severity: "INFO", Node: i.Node, Database: i.Range.Database, Shard: i.ID.Shard,
+		Text: fmt.Sprintf("redis:%d on node:%d follows its master again", i.ID.Shard, i.Node)}
+	if c.Offset != 0 {
+		e.Type, e.Severity = "shard_behind", "WARNING"
+		e.Text = fmt.Sprintf("redis:%d on node:%d does not follow its master: it can not take over until it does", i.ID.Shard, i.Node)
+	}
+	return Change{Put: []Object{i}, Log: []Entry{e}}, nil
+}
+
 // RebuildReplica orders a second instance of a replica whose node is down,
 // copied from the master of its range.
 type RebuildReplica struct {

@@ -59,11 +59,13 @@ type Observed struct {
 	ReplicationID2 string `json:"replication_id2,omitempty"`
 	Offset         int64  `json:"offset"` // master_repl_offset of a master, slave_repl_offset of a replica
 	// Of a replica: where it replicates from, whether linked, and the first copy's progress.
-	Source      string `json:"source,omitempty"` // host:port
-	Linked      bool   `json:"linked,omitempty"`
-	Syncing     bool   `json:"syncing,omitempty"`
-	SyncedBytes int64  `json:"synced_bytes,omitempty"`
-	SyncTotal   int64  `json:"sync_total,omitempty"`
+	Source string `json:"source,omitempty"` // host:port
+	Linked bool   `json:"linked,omitempty"`
+	// UnlinkedFor is how long it has been without its source, as its host counts.
+	UnlinkedFor time.Duration `json:"unlinked_for,omitempty"`
+	Syncing     bool          `json:"syncing,omitempty"`
+	SyncedBytes int64         `json:"synced_bytes,omitempty"`
+	SyncTotal   int64         `json:"sync_total,omitempty"`
 	// Feeds names the replicas, as host:port, that are known to get this process's
 	// writes. Right after a full copy a linked replica is not fed yet.
 	Feeds []string `json:"feeds,omitempty"`

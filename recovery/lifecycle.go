@@ -18,6 +18,7 @@ func Lifecycle(v cluster.View) []cluster.Command {
 	if ids := newHistories(v); len(ids) > 0 {
 		commands = append(commands, cluster.NoteReplication{IDs: ids})
 	}
+	commands = append(commands, behind(v)...)
 	commands = append(commands, found(v)...)
 	commands = append(commands, otherPorts(v)...)
 	for _, d := range cluster.Sorted(v.Databases) {

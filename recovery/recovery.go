@@ -100,10 +100,11 @@ func better(v cluster.View, i, than cluster.Instance) bool {
 
 // Eligible reports whether a replica may become master of the range without its
 // master's help: it answers, its first copy is complete, none is under way, and
-// its data is of the history that the range last had, or the one before.
+// its data is of the history that the range last had, or the one before, and it
+// has all that its master was seen to have when it had been without it for long.
 func Eligible(v cluster.View, r cluster.SlotRange, i cluster.Instance) bool {
 	o, seen := v.Observed(i.ID)
-	if !seen || !v.Alive[i.Node] || o.State != cluster.Up || !o.EverLinked || o.Syncing {
+	if !seen || !v.Alive[i.Node] || o.State != cluster.Up || !o.EverLinked || o.Syncing || o.Offset < i.Behind {
 		return false
 	}
 	known := func(id string) bool { return id != "" && (id == r.LastReplID || id == r.PrevReplID) }
@@ -156,6 +157,8 @@ func useless(v cluster.View, r cluster.SlotRange, i cluster.Instance) string {
 		return ""
 	case o.Syncing || !o.EverLinked:
 		return fmt.Sprintf("the copy of redis:%d is not complete", i.ID.Shard)
+	case o.Offset < i.Behind:
+		return fmt.Sprintf("redis:%d lacks what its master wrote from offset %d to at least %d", i.ID.Shard, o.Offset, i.Behind)
 	case !Eligible(v, r, i):
 		return fmt.Sprintf("redis:%d has data of another history", i.ID.Shard)
 	}
