@@ -119,6 +119,8 @@ type View struct {
 	Reports map[int]Report
 	// HeardAt is when the leader was given each node's last report.
 	HeardAt map[int]time.Time
+	// FirstSeen is when this leader first saw the times from which it waits; see [View.Age].
+	FirstSeen map[int64]time.Time
 	// Refusing holds, by node, the ports that refuse at least two other nodes now,
 	// as in [Report.Refused], of hosts that have not reported meanwhile either.
 	Refusing map[int][]int

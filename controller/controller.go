@@ -90,7 +90,8 @@ type Controller struct {
 	reports map[int]cluster.Report
 	heardAt map[int]time.Time
 	leading bool
-	led     time.Time // when it began
+	led     time.Time           // when it began
+	seen    map[int64]time.Time // of this term; see cluster.View
 }
 
 type submit struct {
@@ -135,8 +136,12 @@ func (c *Controller) view(b *cluster.Board) cluster.View {
 	leader, _, _ := c.cfg.Store.Leader()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.now().UTC() // with the reading of the clock that is never set
+	if c.leading {
+		c.seen = b.FirstSeen(c.seen, now)
+	}
 	return cluster.View{
-		Board: b, Now: c.now().UTC(), Alive: c.cfg.Store.Alive(),
+		Board: b, Now: now, Alive: c.cfg.Store.Alive(), FirstSeen: c.seen,
 		Leader: leader, Reports: maps.Clone(c.reports), HeardAt: maps.Clone(c.heardAt), Refusing: c.refusing(),
 	}
 }
@@ -299,7 +304,7 @@ func (c *Controller) newTerm(epoch int64) *term {
 func (c *Controller) setLeading(leading bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leading = leading
+	c.leading, c.seen = leading, nil
 	if leading {
 		c.heardAt, c.led = map[int]time.Time{}, c.now()
 	}

@@ -127,7 +127,7 @@ func (l *lanes) holds(m cluster.Move) string {
 		}
 	}
 	switch {
-	case l.Now.Before(m.Ended.Add(pause(m.Attempt))):
+	case l.Age(m.Ended) < pause(m.Attempt):
 		return "will be tried again"
 	case m.Kind == cluster.Migrate && l.copies <= 0:
 		return "as many copies as allowed are running"

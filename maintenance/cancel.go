@@ -119,7 +119,7 @@ func (t *turn) back() step {
 	switch {
 	case len(missing) == 0:
 		return do(cluster.EndCancel{At: t.Now, Action: t.a.ID, Proof: &proof})
-	case t.Now.After(t.lastMove().Add(settling)) && t.Now.After(t.a.Cancel.At.Add(settling)):
+	case t.resting() > settling && t.Age(t.a.Cancel.At) > settling:
 		return t.giveUp(missing...)
 	}
 	return wait("%s", missing[0])

@@ -103,21 +103,19 @@ func (t *turn) conclude(missing []string, complete cluster.Command) step {
 	switch {
 	case len(missing) == 0:
 		return do(complete)
-	case t.Now.After(t.lastMove().Add(settling)):
+	case t.resting() > settling:
 		return t.fail(cluster.Refuse(cluster.CodeDeadline, "run it again", "%s", strings.Join(missing, "; ")), missing)
 	}
 	return wait("%s", strings.Join(missing, "; "))
 }
 
-// lastMove is when the last move ended, or the action began.
-func (t *turn) lastMove() time.Time {
-	last := t.a.Started
+// resting is how long ago the last move ended, or the action began.
+func (t *turn) resting() time.Duration {
+	age := t.Age(t.a.Started)
 	for _, m := range t.a.Moves {
-		if m.Ended.After(last) {
-			last = m.Ended
-		}
+		age = min(age, t.Age(m.Ended))
 	}
-	return last
+	return age
 }
 
 // failure returns why the first of the moves that failed did, or nil.

@@ -83,10 +83,10 @@ func (t *turn) next() step {
 
 // begin checks a queued action and starts or refuses it.
 func (t *turn) begin() step {
-	if missing := unheard(t.View); len(missing) > 0 && t.Now.Before(t.a.Created.Add(hearing)) {
+	if missing := unheard(t.View); len(missing) > 0 && t.Age(t.a.Created) < hearing {
 		return wait("the first report of %s", nodes(missing))
 	}
-	if t.leads() && t.Now.Before(t.a.Created.Add(hearing)) {
+	if t.leads() && t.Age(t.a.Created) < hearing {
 		return wait("node:%d to hand over the lead of the cluster", t.a.Node)
 	}
 	checks := Preflight(t.View, t.a.Node, t.a.Name, t.a.Options)

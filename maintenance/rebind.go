@@ -77,9 +77,9 @@ func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
 	left, waiting, moved, cut, known := t.connections(e)
 	empty := known && left == 0
 	switch {
-	case e.Announced != e.Nodes[0] && (known && left <= waiting || !t.Now.Before(e.Since.Add(announcing))):
+	case e.Announced != e.Nodes[0] && (known && left <= waiting || t.Age(e.Since) >= announcing):
 		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
-	case empty, known && !t.Now.Before(e.Since.Add(draining)), !t.Now.Before(e.Since.Add(draining + counting)):
+	case empty, known && t.Age(e.Since) >= draining, t.Age(e.Since) >= draining+counting:
 		return do(cluster.Bind{
 			At: t.Now, Endpoint: e.ID, Step: cluster.BindClose,
 			Action: t.a.ID, Move: m.ID, Moved: moved, Cut: cut + left,

@@ -108,7 +108,7 @@ func (t *turn) remove() step {
 		return do(cluster.BeginRemoval{At: t.Now, Action: t.a.ID})
 	}
 	switch missing := t.lingering(); {
-	case len(missing) > 0 && t.Now.After(t.a.Started.Add(settling)):
+	case len(missing) > 0 && t.Age(t.a.Started) > settling:
 		return t.fail(cluster.Refuse(cluster.CodeDeadline, "run it again", "%s", strings.Join(missing, "; ")), missing)
 	case len(missing) > 0:
 		return wait("%s", strings.Join(missing, "; "))

@@ -79,7 +79,7 @@ func (t *turn) past(m cluster.Move, d time.Duration) bool {
 			break
 		}
 	}
-	return t.Now.After(m.Started.Add(d))
+	return t.Age(m.Started) > d
 }
 
 // parties are the nodes a move needs to hear of.

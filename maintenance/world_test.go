@@ -36,6 +36,7 @@ type world struct {
 	until   time.Time // the planned end of the next hold
 	quota   int       // commands until the leader crashes; < 0: never
 	crashes int
+	seen    map[int64]time.Time
 }
 
 type fataler interface {
@@ -101,7 +102,8 @@ func (w *world) addDatabase(d cluster.Database, p cluster.Placement) {
 
 // view is what the deciding rooms get to see: reports are as old as the last tick.
 func (w *world) view() cluster.View {
-	v := cluster.View{Board: w.board, Now: w.now, Leader: w.leader, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}, HeardAt: map[int]time.Time{}}
+	w.seen = w.board.FirstSeen(w.seen, w.now)
+	v := cluster.View{Board: w.board, Now: w.now, FirstSeen: w.seen, Leader: w.leader, Alive: map[int]bool{}, Reports: map[int]cluster.Report{}, HeardAt: map[int]time.Time{}}
 	for id, h := range w.hosts {
 		if h.up {
 			v.Alive[id] = true
@@ -131,6 +133,7 @@ func (w *world) apply(c cluster.Command) bool {
 	}
 	before := w.board
 	w.board = before.With(before.Revision+1, change)
+	w.seen = w.board.FirstSeen(w.seen, w.now)
 	for _, e := range change.Log {
 		if e.Severity != "DEBUG" || e.Type == "node_"+string(cluster.MaintenanceOn)+"_move_started" || e.Type == "node_"+string(cluster.MaintenanceOff)+"_move_started" {
 			w.trace = append(w.trace, e.Text)

@@ -79,7 +79,7 @@ func opened(v cluster.View, e cluster.Endpoint) []cluster.Command {
 		return []cluster.Command{undo}
 	case v.Heard(to) && v.Reports[to].Proxy.Up && v.Reports[to].Proxy.Endpoints[e.ID].Listening:
 		return switched(v, e)
-	case !v.Now.Before(e.Since.Add(opening)):
+	case v.Age(e.Since) >= opening:
 		return open(v, e, to)
 	}
 	return nil
@@ -100,7 +100,7 @@ func drained(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	if e.Announced != e.Nodes[0] {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
 	}
-	late := !e.Since.IsZero() && !v.Now.Before(e.Since.Add(draining))
+	late := !e.Since.IsZero() && v.Age(e.Since) >= draining
 	if serverless(v, e.Nodes) || late || !slices.ContainsFunc(e.Draining, func(n int) bool { return occupied(v, e, n) }) {
 		commands = append(commands, cluster.Bind{
 			At: v.Now, Endpoint: e.ID, Step: cluster.BindClose,

@@ -1,0 +1,47 @@
+package cluster
+
+import "time"
+
+// Age is how long ago something happened that the board dates, as the node that
+// leads counts: from the moment it first saw it there. Clocks of two leaders may
+// be hours apart and a clock may be set, so that the difference to the written
+// time would let a wait end at once, or never; this way a new leader allows for
+// each wait once more. Who does not lead takes the written time.
+func (v View) Age(at time.Time) time.Duration {
+	if first, seen := v.FirstSeen[at.UnixNano()]; seen {
+		return v.Now.Sub(first)
+	}
+	return v.Now.Sub(at)
+}
+
+// FirstSeen returns when each time from which something is waited for was first
+// seen, by its nanoseconds: as before, or now.
+func (b *Board) FirstSeen(before map[int64]time.Time, now time.Time) map[int64]time.Time {
+	list := map[int64]time.Time{}
+	see := func(times ...time.Time) {
+		for _, at := range times {
+			key := at.UnixNano()
+			if first, seen := before[key]; seen {
+				list[key] = first
+			} else if !at.IsZero() {
+				list[key] = now
+			}
+		}
+	}
+	for _, a := range b.Actions {
+		if a.Status.Ended() {
+			continue
+		}
+		see(a.Created, a.Started)
+		if a.Cancel != nil {
+			see(a.Cancel.At)
+		}
+		for _, m := range a.Moves {
+			see(m.Started, m.Ended)
+		}
+	}
+	for _, e := range b.Endpoints {
+		see(e.Since)
+	}
+	return list
+}
