@@ -40,6 +40,14 @@ func (b *Board) FirstSeen(before map[int64]time.Time, now time.Time) map[int64]t
 			see(m.Started, m.Ended)
 		}
 	}
+	for _, i := range b.Instances {
+		see(i.CopiedAt)
+	}
+	for _, s := range b.Shards {
+		if s.Rebuild != nil {
+			see(s.Rebuild.At)
+		}
+	}
 	for _, e := range b.Endpoints {
 		see(e.Since)
 	}

@@ -199,6 +199,7 @@ func (c SwitchInstance) Apply(b *Board) (Change, error) {
 		return Change{}, fmt.Errorf("instance %s is master or being handed over", old)
 	}
 	i.Started, s.Instance = true, i.ID
+	i.Copied, i.CopiedAt, s.Rebuild = 0, time.Time{}, nil
 	return Change{Put: []Object{i, s}, Delete: []Key{Instance{ID: old}.Key()}}, nil
 }
 

@@ -96,6 +96,9 @@ type Node struct {
 	// the cluster.
 	Removing string `json:"removing,omitempty"`
 
+	// Vacating is the id of the vacate action that moves everything off the node.
+	Vacating string `json:"vacating,omitempty"`
+
 	// Maintenance is set while the node is out of service.
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
 }
@@ -104,7 +107,9 @@ type Node struct {
 func (n Node) Key() Key { return Key{KindNode, strconv.Itoa(n.ID)} }
 
 // Closed reports whether nothing new may be placed on the node.
-func (n Node) Closed() bool { return n.QuorumOnly || n.Maintenance != nil || n.Removing != "" }
+func (n Node) Closed() bool {
+	return n.QuorumOnly || n.Maintenance != nil || n.Removing != "" || n.Vacating != ""
+}
 
 // Maintenance is the mark on a node that is out of service, and who keeps it out.
 type Maintenance struct {
@@ -252,6 +257,16 @@ type Shard struct {
 	Instance InstanceID `json:"instance"` // the process that is the shard
 	// NextIncarnation is the incarnation its next instance gets.
 	NextIncarnation int `json:"next_incarnation"`
+	// Rebuild is what has become of rebuilding it elsewhere while its node is down;
+	// nil if nothing went wrong.
+	Rebuild *Rebuild `json:"rebuild,omitempty"`
+}
+
+// Rebuild is what keeps a replica from being rebuilt.
+type Rebuild struct {
+	Tried  []int     `json:"tried,omitempty"` // nodes on which it did not work out
+	At     time.Time `json:"at"`              // of the last attempt
+	Reason string    `json:"reason"`
 }
 
 // Key implements Object.
@@ -310,6 +325,10 @@ type Instance struct {
 	// Behind is the offset that its master was seen at while this replica had been
 	// without it for long: below it, it is not eligible for promotion. Zero while it follows.
 	Behind int64 `json:"behind,omitempty"`
+	// Copied is how many bytes of the first copy of a rebuild were there at CopiedAt:
+	// noted from time to time, so that one that goes on is told from one that does not.
+	Copied   int64     `json:"copied,omitempty"`
+	CopiedAt time.Time `json:"copied_at,omitzero"`
 }
 
 // Key implements Object.

@@ -89,11 +89,63 @@ func (c RebuildReplica) Apply(b *Board) (Change, error) {
 	if port == 0 {
 		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", c.Node)
 	}
-	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: c.Node, Port: port}
+	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: c.Node, Port: port, CopiedAt: c.At}
 	s.NextIncarnation++
 	return Change{Put: []Object{s, i}, Log: []Entry{{Time: c.At, Type: "shard_rebuild_started", Severity: "WARNING", Node: c.Node,
 		Database: s.Range.Database, Shard: s.ID,
 		Text: fmt.Sprintf("redis:%d is rebuilt on node:%d: node:%d stays down", s.ID, c.Node, b.NodeOf(s))}}}, nil
+}
+
+// NoteCopy records how far the first copy of a rebuild has got.
+type NoteCopy struct {
+	At       time.Time
+	Instance InstanceID
+	Bytes    int64
+}
+
+// Apply implements Command.
+func (c NoteCopy) Apply(b *Board) (Change, error) {
+	i, ok := b.Instances[c.Instance]
+	if !ok || c.Bytes <= i.Copied {
+		return Change{}, nil
+	}
+	i.Copied, i.CopiedAt = c.Bytes, c.At
+	return Change{Put: []Object{i}}, nil
+}
+
+// NoteRebuild records why a replica whose node is down can not be rebuilt, or,
+// without a reason, that there is no need to any more.
+type NoteRebuild struct {
+	At     time.Time
+	Shard  int
+	Reason string
+}
+
+// Apply implements Command.
+func (c NoteRebuild) Apply(b *Board) (Change, error) {
+	s, err := b.shard(c.Shard)
+	if err != nil || s.rebuildReason() == c.Reason {
+		return Change{}, err
+	}
+	if c.Reason == "" {
+		s.Rebuild = nil
+		return Change{Put: []Object{s}}, nil
+	}
+	next := Rebuild{At: c.At}
+	if s.Rebuild != nil {
+		next = *s.Rebuild
+	}
+	next.Reason = c.Reason
+	s.Rebuild = &next
+	return Change{Put: []Object{s}, Log: []Entry{{Time: c.At, Type: "shard_rebuild_impossible", Severity: "WARNING", Node: b.NodeOf(s),
+		Database: s.Range.Database, Shard: s.ID, Text: fmt.Sprintf("redis:%d can not be rebuilt: %s", s.ID, c.Reason)}}}, nil
+}
+
+func (s Shard) rebuildReason() string {
+	if s.Rebuild == nil {
+		return ""
+	}
+	return s.Rebuild.Reason
 }
 
 // EndRebuild ends the rebuilding of a replica: done, its second instance is the
@@ -103,6 +155,8 @@ type EndRebuild struct {
 	Instance InstanceID // the second
 	Done     bool
 	Reason   string // why it was given up
+	// Failed says that its node did not get the copy made: others are tried first.
+	Failed bool
 }
 
 // Apply implements Command.
@@ -123,6 +177,16 @@ func (c EndRebuild) Apply(b *Board) (Change, error) {
 		return Change{}, err
 	}
 	change.Log = append(change.Log, e)
+	if !c.Failed {
+		return change, nil
+	}
+	s := b.Shards[i.ID.Shard]
+	failed := Rebuild{Tried: []int{i.Node}, At: c.At, Reason: fmt.Sprintf("not on node:%d: %s", i.Node, c.Reason)}
+	if s.Rebuild != nil {
+		failed.Tried = append(without(s.Rebuild.Tried, i.Node), i.Node)
+	}
+	s.Rebuild = &failed
+	change.Put = append(change.Put, s)
 	return change, nil
 }
 

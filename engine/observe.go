@@ -252,7 +252,8 @@ func (i info) replicaSide(o *Observation) {
 		o.Offset = 0
 	}
 	if o.Syncing {
-		o.SyncedBytes = i.number("master_sync_read_bytes")
+		// A copy that is loaded as it comes is counted as loaded alone.
+		o.SyncedBytes = max(i.number("master_sync_read_bytes"), i.number("loading_loaded_bytes"))
 		o.SyncTotal = i.number("master_sync_total_bytes")
 		o.SyncLeft = max(0, i.number("master_sync_left_bytes"))
 	}

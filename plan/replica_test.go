@@ -23,7 +23,7 @@ func TestReplica(t *testing.T) {
 			d.database(db("b", 1, 100, false), cluster.Placement{Masters: []int{4}, Endpoint: 4})
 			delete(d.Alive, 2)
 			test.happens(d)
-			if got := plan.Replica(d.View, d.Shards[2]); got != test.want {
+			if got, _ := plan.Replica(d.View, d.Shards[2]); got != test.want {
 				t.Errorf("node:%d, want node:%d", got, test.want)
 			}
 		})

@@ -191,6 +191,8 @@ func (sp *space) shut(node int, home bool) *cluster.Error {
 		return cluster.Refuse(cluster.CodeNodeDown, fmt.Sprintf("start node:%d", node), "node:%d is down", node)
 	case n.Removing != "":
 		return cluster.Refuse(cluster.CodeNodeClosed, "name another node", "node:%d is being removed", node)
+	case n.Vacating != "":
+		return cluster.Refuse(cluster.CodeNodeClosed, "wait for it to end", "node:%d is being vacated", node)
 	case n.QuorumOnly:
 		return cluster.Refuse(cluster.CodeNodeClosed, fmt.Sprintf("open it with haulout tune node %d quorum_only disabled", node), "node:%d is quorum-only", node)
 	case n.Maintenance != nil && !home:

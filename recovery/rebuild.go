@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -24,9 +25,20 @@ func Liveness(v cluster.View) []cluster.Command {
 	return commands
 }
 
-// Rebuild returns the commands that rebuild replicas of nodes that stay down:
-// a second instance elsewhere, which takes the shard's place once it is complete
-// - the old one is kept until then. A node makes or feeds one at a time.
+const (
+	// stalled is how long a rebuild may go on without a further byte.
+	stalled = time.Minute
+	// noting is the pause between two notes of how far it is.
+	noting = 10 * time.Second
+	// retrying is the pause after the last node that could have it did not get it made.
+	retrying = 5 * time.Minute
+)
+
+// Rebuild returns the commands that rebuild replicas of nodes that stay down, or
+// that somebody vacates: a second instance elsewhere, which takes the shard's
+// place once it is complete - the old one is kept until then. A node makes or
+// feeds one at a time. One that gets no further is given up and tried on another
+// node; what can not be rebuilt is written down with the reason.
 func Rebuild(v cluster.View) []cluster.Command {
 	var commands []cluster.Command
 	busy := copying(v)
@@ -35,20 +47,47 @@ func Rebuild(v cluster.View) []cluster.Command {
 		if _, _, claimed := v.Claimed(s.Range); claimed || r.Handover != nil {
 			continue
 		}
-		if second, there := v.Second(s); there {
-			commands = append(commands, rebuilt(v, s, second)...)
-			continue
-		}
+		second, there := v.Second(s)
 		from := v.Instances[r.Master].Node
-		if !missed(v, s, r) || busy[from] {
-			continue
-		}
-		if to := plan.Replica(v, s); to != 0 && !busy[to] && v.FreePort(to) != 0 {
-			busy[from], busy[to] = true, true
-			commands = append(commands, cluster.RebuildReplica{At: v.Now, Shard: s.ID, Node: to})
+		switch {
+		case there:
+			commands = append(commands, rebuilt(v, s, second)...)
+		case missed(v, s, r) && !busy[from]:
+			commands = append(commands, rebuild(v, s, from, busy)...)
+		case s.Rebuild != nil && (v.Alive[v.NodeOf(s)] || v.RoleOf(s) == cluster.Master):
+			commands = append(commands, cluster.NoteRebuild{At: v.Now, Shard: s.ID})
 		}
 	}
 	return commands
+}
+
+// rebuild begins one, or says why it can not.
+func rebuild(v cluster.View, s cluster.Shard, from int, busy map[int]bool) []cluster.Command {
+	to, why := target(v, s)
+	switch {
+	case to == 0 && s.Rebuild != nil && (s.Rebuild.Reason == why || len(s.Rebuild.Tried) > 0):
+		return nil // said already; of those that were tried, the last failure is
+	case to == 0:
+		return []cluster.Command{cluster.NoteRebuild{At: v.Now, Shard: s.ID, Reason: why}}
+	case busy[to] || v.FreePort(to) == 0:
+		return nil
+	}
+	busy[from], busy[to] = true, true
+	return []cluster.Command{cluster.RebuildReplica{At: v.Now, Shard: s.ID, Node: to}}
+}
+
+// target chooses a node that has not been tried, or, after a pause, the one that
+// was tried first.
+func target(v cluster.View, s cluster.Shard) (node int, why string) {
+	if s.Rebuild == nil {
+		return plan.Replica(v, s)
+	}
+	tried := s.Rebuild.Tried
+	node, why = plan.Replica(v, s, tried...)
+	for n := 1; node == 0 && n <= len(tried) && v.Age(s.Rebuild.At) >= retrying; n++ {
+		node, why = plan.Replica(v, s, tried[n:]...)
+	}
+	return node, why
 }
 
 // copying returns the nodes on which a second instance is being made, or which
@@ -63,16 +102,22 @@ func copying(v cluster.View) map[int]bool {
 	return busy
 }
 
-// missed reports whether the shard is a replica whose node has been down for
-// longer than the grace, and not because somebody took it out, while its master
-// serves.
+// missed reports whether the shard is a replica whose node is down and vacated, or
+// has been down for longer than the grace, and not because somebody took it out,
+// while its master serves.
 func missed(v cluster.View, s cluster.Shard, r cluster.SlotRange) bool {
 	n := v.Nodes[v.NodeOf(s)]
-	if v.RoleOf(s) == cluster.Master || n.Maintenance != nil || v.Alive[n.ID] || n.DownSince.IsZero() {
+	if v.RoleOf(s) == cluster.Master || v.Alive[n.ID] || n.Vacating == "" && !abandoned(v, n) {
 		return false
 	}
 	master, ok := v.Instances[r.Master]
-	return ok && !r.Lost && v.Now.Sub(n.DownSince) >= v.Cluster.Grace() && v.Heard(master.Node) && serves(v, master)
+	return ok && !r.Lost && v.Heard(master.Node) && serves(v, master)
+}
+
+// abandoned reports whether the node has been down for longer than the grace, and
+// not because somebody took it out.
+func abandoned(v cluster.View, n cluster.Node) bool {
+	return n.Maintenance == nil && !v.Alive[n.ID] && !n.DownSince.IsZero() && v.Now.Sub(n.DownSince) >= v.Cluster.Grace()
 }
 
 // rebuilt sees a second instance to its end, unless a move wants it.
@@ -82,9 +127,10 @@ func rebuilt(v cluster.View, s cluster.Shard, second cluster.Instance) []cluster
 	}
 	end := cluster.EndRebuild{At: v.Now, Instance: second.ID}
 	old := v.NodeOf(s)
+	o, _ := v.Observed(second.ID)
 	switch {
 	case v.RoleOf(s) == cluster.Master:
-		return nil
+		end.Reason = fmt.Sprintf("redis:%d is master on node:%d", s.ID, old)
 	case second.Started && v.Heard(second.Node) && serves(v, second):
 		end.Done = true
 	case !v.Alive[second.Node]:
@@ -93,10 +139,25 @@ func rebuilt(v cluster.View, s cluster.Shard, second cluster.Instance) []cluster
 		end.Reason = fmt.Sprintf("node:%d is taken out of service", second.Node)
 	case v.Alive[old]:
 		end.Reason = fmt.Sprintf("node:%d is back", old)
+	case o.SyncedBytes > second.Copied && v.Age(second.CopiedAt) >= noting:
+		return []cluster.Command{cluster.NoteCopy{At: v.Now, Instance: second.ID, Bytes: o.SyncedBytes}}
+	case v.Age(second.CopiedAt) >= stalled:
+		end.Failed, end.Reason = true, standstill(o)
 	default:
 		return nil
 	}
 	return []cluster.Command{end}
+}
+
+// standstill says where a copy stands that gets no further.
+func standstill(o cluster.Observed) string {
+	switch {
+	case o.State != cluster.Up && o.State != cluster.Loading:
+		return "it does not start: " + cmp.Or(o.Reason, string(o.State), "nothing was seen of it")
+	case o.EverLinked:
+		return "its copy is complete and it does not stay linked to its master"
+	}
+	return fmt.Sprintf("its copy got no further than %d bytes for %.0f seconds", o.SyncedBytes, stalled.Seconds())
 }
 
 // wanted reports whether a move that has not ended made the instance.

@@ -25,6 +25,10 @@ func (s *scene) repair() string {
 				words = append(words, fmt.Sprintf("rebuild redis:%d on node:%d", c.Shard, c.Node))
 			case cluster.EndRebuild:
 				words = append(words, strings.TrimSpace(fmt.Sprintf("end %s done=%v %s", c.Instance, c.Done, c.Reason)))
+			case cluster.NoteRebuild:
+				words = append(words, strings.TrimSpace(fmt.Sprintf("note redis:%d %s", c.Shard, c.Reason)))
+			case cluster.NoteCopy:
+				words = append(words, fmt.Sprintf("noted %s %d", c.Instance, c.Bytes))
 			}
 			s.apply(c)
 		}
@@ -149,6 +153,78 @@ func TestOneRebuildAtATime(t *testing.T) {
 
 	s.apply(cluster.AddNode{At: s.Now, Node: cluster.Node{Identity: "new", Address: "127.0.0.4"}})
 	s.expect(s.repair(), "")
-	s.Now = s.Now.Add(time.Minute)
+	s.Now = s.Now.Add(16 * time.Second)
 	s.expect(s.repair(), "node:4 down=true")
+}
+
+// A copy that gets no further must not keep two nodes from others for ever.
+func TestRebuildThatStandsStill(t *testing.T) {
+	s := away(t)
+	s.apply(cluster.AddNode{At: s.Now, Node: cluster.Node{Identity: "4", Address: "127.0.0.4", TotalMemory: 1 << 40, MaxShards: 100, MaxListeners: 100}})
+	s.Alive[4] = true
+	s.Reports[4] = cluster.Report{Node: 4, Instances: map[cluster.InstanceID]cluster.Observed{}}
+	s.heard(1, 3, 4)
+	s.expect(s.repair(), "rebuild redis:2 on node:4")
+	copying := cluster.Observed{State: cluster.Up, Role: cluster.Slave, Syncing: true}
+	for i := range int64(10) { // slow, and on and on
+		s.Now = s.Now.Add(30 * time.Second)
+		copying.SyncedBytes = i + 1
+		s.see(rebuilt, copying)
+		s.heard(4)
+		s.expect(s.repair(), fmt.Sprintf("noted 2.2 %d", i+1))
+		s.heard(1, 3, 4)
+	}
+	copying.SyncedBytes = 3 // it begins again and again
+	s.see(rebuilt, copying)
+	s.Now = s.Now.Add(59 * time.Second)
+	s.expect(s.repair(), "")
+	s.Now = s.Now.Add(time.Second)
+	s.expect(s.repair(), "end 2.2 done=false its copy got no further than 3 bytes for 60 seconds")
+	s.heard(1, 3, 4)
+	s.expect(s.repair(), "rebuild redis:2 on node:3")
+	third := cluster.InstanceID{Shard: 2, Incarnation: 3}
+	s.see(third, cluster.Observed{State: cluster.Absent, Reason: "out of luck"})
+	s.heard(4)
+	s.Now = s.Now.Add(time.Minute)
+	s.expect(s.repair(), "end 2.3 done=false it does not start: out of luck")
+	if got := s.Shards[2].Rebuild; got == nil || fmt.Sprint(got.Tried) != "[4 3]" || got.Reason != "not on node:3: it does not start: out of luck" {
+		t.Fatalf("%+v", got)
+	}
+	s.heard(1, 3, 4)
+	s.expect(s.repair(), "")
+	s.Now = s.Now.Add(5 * time.Minute)
+	s.expect(s.repair(), "rebuild redis:2 on node:4")
+}
+
+func TestRebuildWithNowhereToGoIsNamed(t *testing.T) {
+	s := away(t)
+	s.node(3, func(n *cluster.Node) { n.QuorumOnly = true })
+	s.heard(1, 3)
+	s.expect(s.repair(), "note redis:2 node:1 holds its master, node:3 is quorum-only")
+	s.heard(1, 3)
+	s.expect(s.repair(), "")
+	s.node(3, func(n *cluster.Node) { n.QuorumOnly = false })
+	s.heard(1, 3)
+	s.expect(s.repair(), "rebuild redis:2 on node:3")
+
+	s = away(t)
+	s.node(3, func(n *cluster.Node) { n.QuorumOnly = true })
+	s.heard(1, 3)
+	s.repair()
+	s.Alive[2] = true
+	s.heard(1, 2, 3)
+	s.expect(s.repair(), "node:2 down=false\nnote redis:2")
+	if s.Shards[2].Rebuild != nil {
+		t.Error("still noted")
+	}
+}
+
+// The shard that was being rebuilt became master where it was.
+func TestRebuildOfWhatBecameMaster(t *testing.T) {
+	s := away(t)
+	s.expect(s.repair(), "rebuild redis:2 on node:3")
+	s.Alive[2] = true
+	s.apply(cluster.OpenHandover{ID: "h", To: replica, Unplanned: true})
+	s.apply(cluster.CloseHandover{Range: first, ID: "h", Moved: true})
+	s.expect(s.repair(), "node:2 down=false\nend 2.2 done=false redis:2 is master on node:2")
 }
