@@ -32,6 +32,9 @@ type process struct {
 	next    time.Time       // before which no act is tried again
 }
 
+// What is planned for a process is what its engine is told: this does not compile otherwise.
+const _ = uint(cluster.Backlog-engine.Backlog) + uint(engine.Backlog-cluster.Backlog)
+
 // convergeInstances brings every instance of this host towards what the board
 // orders, all at once, and returns what is seen of them afterwards. Folders
 // without an order are emptied of their process and removed.

@@ -149,7 +149,7 @@ func getVerify(c *call) (any, error) {
 func promised(v cluster.View, node int) int64 {
 	var sum int64
 	for _, i := range v.InstancesOn(node) {
-		sum += v.Databases[i.Range.Database].ShardMemory()
+		sum += v.Databases[i.Range.Database].ProcessMemory()
 	}
 	return sum
 }

@@ -123,7 +123,7 @@ func TestRS31477(t *testing.T) {
 	for id, n := range v.Nodes {
 		free := n.TotalMemory
 		for _, i := range v.InstancesOn(id) {
-			free -= v.Databases[i.Range.Database].ShardMemory()
+			free -= v.Databases[i.Range.Database].ProcessMemory()
 		}
 		_, text, _ := newBench(t, d).run("status nodes")
 		if want := sizeText(free) + "/" + sizeText(n.TotalMemory); !strings.Contains(strings.Split(text, "\n")[id+1], want) {

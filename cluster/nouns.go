@@ -180,6 +180,14 @@ func (d Database) ShardMemory() int64 {
 	return d.MemorySize / max(n, 1)
 }
 
+// Backlog is what a process may use besides its data, in bytes: the writes that it
+// keeps for its replica.
+const Backlog = 64 << 20
+
+// ProcessMemory is what one process of the database may come to use, in bytes: its
+// data and its backlog. It is what a node has to have room for.
+func (d Database) ProcessMemory() int64 { return d.ShardMemory() + Backlog }
+
 // Secrets are the passwords of one database: its own, which clients give, and
 // those of the three engine users. The store encrypts them.
 type Secrets struct {

@@ -132,7 +132,7 @@ func TestCancelledInTheMidstOfMisfortune(t *testing.T) {
 		w.tick()
 		for i := range rapid.IntRange(1, 3).Draw(t, "databases") {
 			d := cluster.Database{Name: fmt.Sprint("db", i), MemorySize: 400 * mega, ShardsCount: rapid.IntRange(1, 2).Draw(t, "shards"), Replication: true}
-			if p, err := plan.Place(w.view(), d); err == nil {
+			if p, err := plan.Place(w.view(), sized(d)); err == nil {
 				w.addDatabase(d, p)
 			}
 		}

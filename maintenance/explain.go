@@ -68,7 +68,7 @@ func ExplainShard(v cluster.View, s cluster.Shard) Explanation {
 }
 
 func seated(v cluster.View, s cluster.Shard) Seated {
-	return Seated{Shard: s.ID, Role: v.RoleOf(s), Needs: v.Databases[s.Range.Database].ShardMemory(), Places: plan.Seats(v, s)}
+	return Seated{Shard: s.ID, Role: v.RoleOf(s), Needs: v.Databases[s.Range.Database].ProcessMemory(), Places: plan.Seats(v, s)}
 }
 
 // whyHere says what brought the shard to its node.

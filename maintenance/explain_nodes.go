@@ -15,7 +15,7 @@ func ExplainNode(v cluster.View, n cluster.Node) Explanation {
 	e := Explanation{Memory: n.TotalMemory, Summary: fmt.Sprintf("node:%d (%s) has %d of %d shards and %d of %d endpoints",
 		n.ID, n.Address, len(v.InstancesOn(n.ID)), n.MaxShards, len(v.EndpointsOn(n.ID)), n.MaxListeners)}
 	for _, i := range v.InstancesOn(n.ID) {
-		e.Promised += v.Databases[i.Range.Database].ShardMemory()
+		e.Promised += v.Databases[i.Range.Database].ProcessMemory()
 	}
 	e.whyClosed(v, n)
 	for _, s := range v.ShardsOn(n.ID) {

@@ -61,7 +61,7 @@ func (w *world) keep(h *host, i cluster.Instance) {
 		if w.wedged[i.Node] {
 			return
 		}
-		p = &proc{of: i, Observed: cluster.Observed{State: cluster.Up, Role: cluster.Slave, Dataset: w.board.Databases[i.Range.Database].ShardMemory() / 2}}
+		p = &proc{of: i, Observed: cluster.Observed{State: cluster.Up, Role: cluster.Slave, Dataset: w.board.Databases[i.Range.Database].ProcessMemory() / scale / 2}}
 		if w.board.Ranges[i.Range].Master == i.ID {
 			if i.Started {
 				return // never started again as an empty master

@@ -38,7 +38,7 @@ func draw(t *rapid.T) *world {
 			RackAware: zoned && rapid.Bool().Draw(t, "aware"),
 		}
 		d.MemorySize = max(d.MemorySize, int64(d.ShardsCount)*2*cluster.MinShardMemory)
-		if p, err := plan.Place(w.view(), d); err == nil {
+		if p, err := plan.Place(w.view(), sized(d)); err == nil {
 			w.addDatabase(d, p)
 		}
 	}

@@ -61,6 +61,10 @@ type proc struct {
 
 var epoch = time.Date(2026, 3, 14, 9, 50, 59, 0, time.UTC)
 
+// scale is by how much nodes and databases are larger than tests say, so that a
+// process with its backlog is as large as they say. What is copied is not.
+const scale = 128
+
 func newWorld(t fataler) *world {
 	return &world{
 		t: t, board: &cluster.Board{}, now: epoch, hosts: map[int]*host{}, rate: 40 << 20, writes: 100,
@@ -72,7 +76,7 @@ func newWorld(t fataler) *world {
 func (w *world) addNode(memory int64, zone string, membership cluster.Membership) int {
 	n := cluster.Node{
 		Identity: fmt.Sprint("id", len(w.hosts)+1), Address: fmt.Sprintf("127.0.0.%d", len(w.hosts)+1), RackID: zone, Cores: 4,
-		TotalMemory: memory, MaxShards: 100, MaxListeners: 100, Membership: membership,
+		TotalMemory: memory * scale, MaxShards: 100, MaxListeners: 100, Membership: membership,
 	}
 	if len(w.hosts) == 0 {
 		w.apply(cluster.CreateCluster{At: w.now, ID: "c", Name: "harbour", RackAware: zone != "", Node: n, Admin: cluster.User{Email: "a@example"}})
@@ -84,7 +88,18 @@ func (w *world) addNode(memory int64, zone string, membership cluster.Membership
 	return id
 }
 
+// sized makes all processes of the database together as large as it says.
+func sized(d cluster.Database) cluster.Database {
+	copies := int64(d.ShardsCount)
+	if d.Replication {
+		copies *= 2
+	}
+	d.MemorySize = max(d.MemorySize*scale, copies*(cluster.Backlog+cluster.MinShardMemory)) - copies*cluster.Backlog
+	return d
+}
+
 func (w *world) addDatabase(d cluster.Database, p cluster.Placement) {
+	d = sized(d)
 	d.Persistence, d.Eviction, d.ProxyPolicy = "disabled", "noeviction", "single"
 	w.apply(cluster.CreateDatabase{At: w.now, Database: d, Placement: p})
 	w.tick()
@@ -209,7 +224,7 @@ func (w *world) checkLimits(b *cluster.Board, id int, n cluster.Node) {
 	var memory int64
 	shards, listeners := 0, 0
 	for _, i := range b.InstancesOn(id) {
-		memory += b.Databases[i.Range.Database].ShardMemory()
+		memory += b.Databases[i.Range.Database].ProcessMemory()
 		shards++
 	}
 	for _, e := range b.Endpoints {

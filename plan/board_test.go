@@ -10,7 +10,9 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-const mega = 1 << 20
+// mega is the unit of memory here. It is large, so that a process with its backlog
+// is as large as the tests say.
+const mega = 128 << 20
 
 // drawing is a cluster made with the commands that make real ones.
 type drawing struct {
@@ -83,10 +85,20 @@ func (d *drawing) mark(node int, m *cluster.Maintenance) {
 }
 
 func db(name string, shards int, memory int64, replicated bool) cluster.Database {
-	return cluster.Database{
-		Name: name, ShardsCount: shards, MemorySize: memory * mega, Replication: replicated,
+	return sized(memory, cluster.Database{
+		Name: name, ShardsCount: shards, Replication: replicated,
 		Persistence: "disabled", Eviction: "noeviction", ProxyPolicy: "single",
+	})
+}
+
+// sized makes all processes of the database together as large as it says.
+func sized(memory int64, d cluster.Database) cluster.Database {
+	copies := int64(d.ShardsCount)
+	if d.Replication {
+		copies *= 2
 	}
+	d.MemorySize = memory*mega - copies*cluster.Backlog
+	return d
 }
 
 func aware(d cluster.Database) cluster.Database {

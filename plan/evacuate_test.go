@@ -31,7 +31,7 @@ func TestEvacuateAgainstBruteForce(t *testing.T) {
 		for _, n := range d.Nodes { // memory gets tight afterwards, so that there is something to place
 			used := int64(0)
 			for _, i := range d.InstancesOn(n.ID) {
-				used += d.Databases[i.Range.Database].ShardMemory()
+				used += d.Databases[i.Range.Database].ProcessMemory()
 			}
 			n.TotalMemory = used + rapid.Int64Range(0, 60).Draw(t, "free")*mega
 			d.Board = d.Board.With(d.Revision+1, cluster.Change{Put: []cluster.Object{n}})
@@ -69,9 +69,9 @@ func evacuates(d *drawing, from int, shards []cluster.Shard, i int) bool {
 
 func takes(d *drawing, n int, s cluster.Shard) bool {
 	db := d.Databases[s.Range.Database]
-	used := db.ShardMemory()
+	used := db.ProcessMemory()
 	for _, i := range d.InstancesOn(n) {
-		used += d.Databases[i.Range.Database].ShardMemory()
+		used += d.Databases[i.Range.Database].ProcessMemory()
 	}
 	if used > d.Nodes[n].TotalMemory || len(d.InstancesOn(n)) >= d.Nodes[n].MaxShards {
 		return false

@@ -54,14 +54,14 @@ func TestPlaceRefuses(t *testing.T) {
 		words []string
 	}{
 		{name: "memory", nodes: []cluster.Node{node(100), node(49)}, db: db("a", 1, 100, true), code: cluster.CodeInsufficientResources,
-			words: []string{"52428800 bytes", "node:2 has 51380224 bytes left", "node:1 holds its master"}},
+			words: []string{"6710886400 bytes", "node:2 has 6576668672 bytes left", "node:1 holds its master"}},
 		{name: "one node", nodes: []cluster.Node{node(1000)}, db: db("a", 1, 100, true), code: cluster.CodeInsufficientResources,
 			words: []string{"node:1 holds its master"}},
 		{name: "zones", nodes: []cluster.Node{in("a", 1000), in("A", 1000)}, db: aware(db("a", 1, 100, true)), code: cluster.CodeRackViolation,
 			words: []string{"node:2 is in the zone of its master"}},
-		{name: "shards", nodes: []cluster.Node{{TotalMemory: 1 << 30, MaxShards: 1}}, db: db("a", 2, 100, false), code: cluster.CodeInsufficientResources,
+		{name: "shards", nodes: []cluster.Node{{TotalMemory: 1 << 40, MaxShards: 1}}, db: db("a", 2, 100, false), code: cluster.CodeInsufficientResources,
 			words: []string{"node:1 has 1 of 1 shards"}},
-		{name: "out, down and quorum-only", nodes: []cluster.Node{node(1000), node(1000), {TotalMemory: 1 << 30, QuorumOnly: true}},
+		{name: "out, down and quorum-only", nodes: []cluster.Node{node(1000), node(1000), {TotalMemory: 1 << 40, QuorumOnly: true}},
 			close: func(d *drawing) { d.mark(1, &cluster.Maintenance{}); delete(d.Alive, 2) },
 			db:    db("a", 1, 100, false), code: cluster.CodeInsufficientResources,
 			words: []string{"node:1 is in maintenance mode", "node:2 is down", "node:3 is quorum-only", "the endpoint of a finds no node"}},
@@ -113,10 +113,11 @@ func TestPlaceAgainstBruteForce(t *testing.T) {
 		}
 		want := db("x", rapid.IntRange(1, 4).Draw(t, "count"), 0, rapid.Bool().Draw(t, "replicated"))
 		want.RackAware = racks
-		want.MemorySize = 10 * mega * int64(want.ShardsCount)
+		copies := int64(want.ShardsCount)
 		if want.Replication {
-			want.MemorySize *= 2
+			copies *= 2
 		}
+		want = sized(10*copies, want)
 		p, err := plan.Place(d.View, want)
 		if possible := fits(d, want, map[int]int{}, 0); possible != (err == nil) {
 			t.Fatalf("possible: %v, but: %v", possible, err)
@@ -133,7 +134,7 @@ func fits(d *drawing, db cluster.Database, shards map[int]int, i int) bool {
 		return true
 	}
 	try := func(n int, then func() bool) bool {
-		if shards[n] >= d.Nodes[n].MaxShards || int64(shards[n]+1)*db.ShardMemory() > d.Nodes[n].TotalMemory {
+		if shards[n] >= d.Nodes[n].MaxShards || int64(shards[n]+1)*db.ProcessMemory() > d.Nodes[n].TotalMemory {
 			return false
 		}
 		shards[n]++
@@ -175,7 +176,7 @@ func checkPlacement(t *rapid.T, d *drawing, db cluster.Database, p cluster.Place
 		}
 	}
 	for n, count := range shards {
-		if count > d.Nodes[n].MaxShards || int64(count)*db.ShardMemory() > d.Nodes[n].TotalMemory {
+		if count > d.Nodes[n].MaxShards || int64(count)*db.ProcessMemory() > d.Nodes[n].TotalMemory {
 			t.Fatalf("node:%d got %d shards", n, count)
 		}
 	}

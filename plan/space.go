@@ -107,13 +107,13 @@ func (sp *space) on(node int) *load {
 }
 
 func (sp *space) add(w want, node int) {
-	sp.on(node).memory += w.db.ShardMemory()
+	sp.on(node).memory += w.db.ProcessMemory()
 	sp.on(node).shards++
 	sp.copies[w.slots] = append(sp.copies[w.slots], held{w.shard, node})
 }
 
 func (sp *space) remove(w want, node int) {
-	sp.on(node).memory -= w.db.ShardMemory()
+	sp.on(node).memory -= w.db.ProcessMemory()
 	sp.on(node).shards--
 	list := slices.Clone(sp.copies[w.slots])
 	i := slices.Index(list, held{w.shard, node})
@@ -159,7 +159,7 @@ func (sp *space) lacks(w want, node int) iter.Seq[*cluster.Error] {
 			fmt.Sprintf("raise max_redis_servers of node:%d, or move shards away from it", node), "node:%d has %d of %d shards", node, l.shards, n.MaxShards)) {
 			return
 		}
-		if sp.free(node) < w.db.ShardMemory() {
+		if sp.free(node) < w.db.ProcessMemory() {
 			yield(cluster.Refuse(cluster.CodeInsufficientResources, fmt.Sprintf("move shards away from node:%d, or add a node", node),
 				"node:%d has %d bytes left", node, max(sp.free(node), 0)))
 		}
