@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/engine"
 )
@@ -74,7 +76,9 @@ func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 
 // start decides about an instance whose process does not run.
 func start(b *cluster.Board, i cluster.Instance, r cluster.SlotRange) Step {
-	lonely := len(b.ShardsOf(r.ID)) == 1 || r.Lost // nobody else has the data
+	lonely := r.Lost || !slices.ContainsFunc(b.InstancesOf(r.ID.Database), func(o cluster.Instance) bool {
+		return o.Range == r.ID && o.ID != i.ID
+	}) // nobody else has the data: a copy that a move is making may take over
 	switch {
 	case r.Handover != nil && r.Handover.From == i.ID:
 		return Step{Reason: "its process ended while its range was being handed over"}

@@ -103,6 +103,12 @@ func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
 	if got := Next(b.With(3, cluster.Change{Put: []cluster.Object{r}}), one, nil); got.Act != Rest || got.Reason == "" {
 		t.Errorf("with files and being replaced: act %d, reason %q", got.Act, got.Reason)
 	}
+	moving := alone("aof").With(3, cluster.Change{Put: []cluster.Object{
+		cluster.Instance{ID: cluster.InstanceID{Shard: 1, Incarnation: 2}, Range: cluster.RangeID{Database: 1}, Node: 2},
+	}})
+	if got := Next(moving, one, nil); got.Act != Rest || got.Reason == "" {
+		t.Errorf("while a copy of it is made that may take over: act %d, reason %q", got.Act, got.Reason)
+	}
 	if got := Next(alone("disabled"), one, nil); got.Act != Rest || got.Reason == "" {
 		t.Errorf("without files: act %d, reason %q", got.Act, got.Reason)
 	}

@@ -172,6 +172,7 @@ func (c Mark) Apply(b *Board) (Change, error) {
 		m = *n.Maintenance
 	}
 	hold := Hold{ID: a.ID, Owner: a.By, Cause: a.Cause, Reason: a.Reason, Since: c.At, Until: a.Until, Idempotency: a.Idempotency}
+	hold.Kept = MaintenanceOptions{KeepSlaveShards: a.Options.KeepSlaveShards, EvictDatabases: a.Options.EvictDatabases}
 	m.Holds = slices.Clone(m.Holds)
 	if i := a.resumes(m.Holds); i >= 0 {
 		hold.Since = m.Holds[i].Since

@@ -137,6 +137,14 @@ type Hold struct {
 	// Complete says that the action that placed the hold completed. Without it the
 	// next maintenance_on takes the hold over instead of adding one.
 	Complete bool `json:"complete,omitempty"`
+	// Kept are the options by which slaves stay on the node.
+	Kept MaintenanceOptions `json:"kept,omitzero"`
+}
+
+// KeepsSlaves reports whether slaves of the database may stay on the node: what the
+// newest hold says.
+func (m *Maintenance) KeepsSlaves(database int) bool {
+	return m != nil && len(m.Holds) > 0 && m.Holds[len(m.Holds)-1].Kept.KeepsSlaves(database)
 }
 
 // Overdue reports whether the hold is past its planned end.

@@ -36,6 +36,13 @@ func (b *Board) Removable(node int) *Error {
 		"node:%d still carries %s", node, strings.Join(carried, ", "))
 }
 
+// Removed reports whether the node was in the cluster and is not any more. Ids are
+// never used twice, so that one this board does not know yet counts as not removed.
+func (b *Board) Removed(node int) bool {
+	_, there := b.Nodes[node]
+	return !there && node > 0 && node < b.Cluster.NextNode
+}
+
 // BeginRemoval closes the node for good: from now on nothing is placed on it.
 // The removal is on the board before the quorum is told.
 type BeginRemoval struct {

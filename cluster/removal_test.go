@@ -64,3 +64,13 @@ func TestFailedRemovalOpensTheNode(t *testing.T) {
 		t.Errorf("%+v", s.board.Nodes[2])
 	}
 }
+
+func TestRemovedNodesAreKnown(t *testing.T) {
+	s := begin(t, 2)
+	b := s.board.With(9, cluster.Change{Delete: []cluster.Key{{Kind: cluster.KindNode, ID: "2"}}})
+	for node, want := range map[int]bool{0: false, 1: false, 2: true, 3: false} {
+		if got := b.Removed(node); got != want {
+			t.Errorf("node:%d: %v", node, got)
+		}
+	}
+}

@@ -71,6 +71,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: r.current, Subscribe: st.Subscribe,
 		Logger: d.log.With("room", "discovery"),
 	})
+	r.server.RefuseRemoved(func(node int) bool { return st.Board().Removed(node) })
 	r.handle(d)
 	return r, nil
 }

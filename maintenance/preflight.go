@@ -156,7 +156,18 @@ func (p preflight) optionsOn() cluster.Refusals {
 		list = append(list, cluster.Refuse(cluster.CodeBadRequest, "give them with maintenance_mode off",
 			"snapshot_name and skip_shards_restore mean nothing for maintenance_mode on"))
 	}
+	if p.o.DemoteNode && p.Leader == p.id && !p.successor() {
+		list = append(list, cluster.Refuse(cluster.CodeNodeNotVoter, "let another node join and vote, or leave demote_node out",
+			"node:%d is the cluster master and no other node that votes is up to take over", p.id))
+	}
 	return list
+}
+
+// successor reports whether another node may become cluster master.
+func (p preflight) successor() bool {
+	return slices.ContainsFunc(cluster.Sorted(p.Nodes), func(n cluster.Node) bool {
+		return n.ID != p.id && n.Membership == cluster.Voter && p.Alive[n.ID]
+	})
 }
 
 func (p preflight) nodeUp() cluster.Refusals {
@@ -288,7 +299,7 @@ func (p preflight) out() cluster.Refusals {
 }
 
 func (p preflight) optionsOff() cluster.Refusals {
-	chosen := p.o.SnapshotName != "" || p.o.SkipShardsRestore
+	chosen := p.o.SnapshotName != "" || p.o.SkipShardsRestore || p.o.MaxConcurrent != 0
 	switch {
 	case p.o.SnapshotName != "" && p.o.SkipShardsRestore:
 		return one(cluster.CodeBadRequest, "give one of them", "snapshot_name and skip_shards_restore exclude each other")

@@ -13,8 +13,8 @@ const fresh = 5 * time.Second
 
 // Safe returns what is missing for the node to be shut down without harm:
 // nothing if it is out of service and seen to be empty, no copy on it is the
-// last, and the quorum stands without it. Slaves count only if the last
-// maintenance_on was not asked to keep them.
+// last, and the quorum stands without it. Slaves count unless its newest hold keeps
+// them.
 func Safe(v cluster.View, node int) []string {
 	n, ok := v.Nodes[node]
 	if !ok {
@@ -28,7 +28,7 @@ func Safe(v cluster.View, node int) []string {
 		missing = append(missing, fmt.Sprintf("%s is %s", a.Name, a.Status))
 	}
 	for _, s := range v.ShardsOn(node) {
-		if role := v.RoleOf(s); role == cluster.Master || !keepsSlave(v, s) {
+		if role := v.RoleOf(s); role == cluster.Master || !n.Maintenance.KeepsSlaves(s.Range.Database) {
 			missing = append(missing, fmt.Sprintf("redis:%d is on node:%d as %s", s.ID, node, role))
 		}
 	}
@@ -62,7 +62,7 @@ func awaitedReport(node int) string {
 func Notes(v cluster.View, node int) []string {
 	var notes []string
 	for _, s := range v.ShardsOn(node) {
-		if partner, ok := v.Partner(s); ok && v.RoleOf(s) == cluster.Slave && keepsSlave(v, s) {
+		if partner, ok := v.Partner(s); ok && v.RoleOf(s) == cluster.Slave && v.Nodes[node].Maintenance.KeepsSlaves(s.Range.Database) {
 			notes = append(notes, fmt.Sprintf("redis:%d on node:%d is without a replica while redis:%d is down with node:%d", partner.ID, v.NodeOf(partner), s.ID, node))
 		}
 	}
@@ -77,7 +77,7 @@ func Notes(v cluster.View, node int) []string {
 func lastCopies(v cluster.View, node int) []string {
 	var list []string
 	for _, s := range v.ShardsOn(node) {
-		if v.RoleOf(s) == cluster.Slave && keepsSlave(v, s) && !servedElsewhere(v, s) {
+		if v.RoleOf(s) == cluster.Slave && v.Nodes[node].Maintenance.KeepsSlaves(s.Range.Database) && !servedElsewhere(v, s) {
 			list = append(list, fmt.Sprintf("redis:%d on node:%d would be the last copy of its slots: its master does not answer", s.ID, node))
 		}
 	}
@@ -104,16 +104,4 @@ func connected(v cluster.View, node int) []string {
 	}
 	slices.Sort(list)
 	return list
-}
-
-// keepsSlave reports whether the last maintenance_on of the shard's node was to
-// leave it there as a slave.
-func keepsSlave(v cluster.View, s cluster.Shard) bool {
-	keeps := false
-	for _, a := range v.ActionsByAge() {
-		if a.Node == v.NodeOf(s) && a.Name == cluster.MaintenanceOn {
-			keeps = a.Options.KeepsSlaves(s.Range.Database)
-		}
-	}
-	return keeps
 }

@@ -24,10 +24,41 @@ func TestSafeSeesTheLastCopy(t *testing.T) {
 	if missing := maintenance.Safe(v, 2); len(missing) > 0 {
 		t.Fatalf("missing: %v", missing)
 	}
+	for id := range w.board.Actions { // its status is forgotten, not what it asked for
+		w.board = w.board.With(w.board.Revision+1, cluster.Change{Delete: []cluster.Key{{Kind: cluster.KindAction, ID: id}}})
+	}
+	w.tick()
+	v = w.view()
+	if missing := maintenance.Safe(v, 2); len(missing) > 0 || len(maintenance.Notes(v, 2)) == 0 {
+		t.Fatalf("missing: %v", missing)
+	}
 	master := v.Ranges[cluster.RangeID{Database: 1}].Master
 	v.Reports[1].Instances[master] = cluster.Observed{State: cluster.Unresponsive}
 	want := []string{"redis:2 on node:2 would be the last copy of its slots: its master does not answer"}
 	if missing := maintenance.Safe(v, 2); !slices.Equal(missing, want) {
 		t.Errorf("missing: %v", missing)
+	}
+}
+
+// What can not be carried out is refused before anything is touched.
+func TestOptionsThatMeanNothing(t *testing.T) {
+	w := newWorld(t)
+	w.addNode(1000*mega, "", cluster.Voter)
+	w.addNode(1000*mega, "", cluster.Client)
+	w.tick()
+	demote := cluster.MaintenanceOptions{DemoteNode: true, IgnoreChecks: []string{"quorum"}}
+	if _, err := w.request(cluster.MaintenanceOn, 1, demote, ""); cluster.CodeOf(err) != cluster.CodeNodeNotVoter {
+		t.Errorf("demote_node without another voter: %v", err)
+	}
+	w.leader = 2 // whoever does not lead has nothing to hand over
+	if _, err := w.request(cluster.MaintenanceOn, 1, demote, ""); err != nil {
+		t.Error(err)
+	}
+	w.enqueue(cluster.MaintenanceOn, 1, demote, "ben")
+	w.carry()
+	for _, o := range []cluster.MaintenanceOptions{{MaxConcurrent: 2}, {SkipShardsRestore: true}, {SnapshotName: "x"}} {
+		if _, err := w.request(cluster.MaintenanceOff, 1, o, ""); cluster.CodeOf(err) != cluster.CodeBadRequest {
+			t.Errorf("off %+v with %d holds: %v", o, len(w.board.Nodes[1].Maintenance.Holds), err)
+		}
 	}
 }

@@ -36,6 +36,7 @@ const (
 	codeBadRequest = "bad_request"
 	codeTooLarge   = "body_too_large"
 	codeUnknown    = "not_supported"
+	codeRemoved    = "node_removed"
 )
 
 func wireError(err error) (wire *Error, known bool) {
@@ -54,6 +55,8 @@ func (e *Error) status() int {
 		return http.StatusBadRequest
 	case codeTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case codeRemoved:
+		return http.StatusForbidden
 	case codeUnknown:
 		return http.StatusNotFound
 	case codeInternal:

@@ -192,6 +192,27 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
+// A removed node's certificate is still signed by the authority.
+func TestRemovedNodesAreRefused(t *testing.T) {
+	var removed atomic.Bool
+	p := newPair(t, func(s *Server) {
+		s.RefuseRemoved(func(node int) bool { return node == 2 && removed.Load() })
+		s.Handle("/x", func(context.Context, int, json.RawMessage) (any, error) { return nil, nil })
+		s.HandleHTTP("/raw", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	})
+	if err := p.Call(t.Context(), p.address, "/x", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	removed.Store(true)
+	for _, path := range []string{"/x", "/raw/y"} { // on the connection that is open
+		err := p.Call(t.Context(), p.address, path, nil, nil)
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Code != "node_removed" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestCallerGivesUp(t *testing.T) {
 	entered := make(chan struct{})
 	p := newPair(t, func(s *Server) {

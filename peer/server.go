@@ -32,18 +32,24 @@ type Server struct {
 	tls     *tls.Config
 	log     *slog.Logger
 	mux     *http.ServeMux
+	removed func(node int) bool
 	running sync.WaitGroup
 }
 
 // NewServer returns a server for the address (host:port). The configuration
 // has to demand client certificates: see [Identity.ServerTLS].
 func NewServer(address string, config *tls.Config, log *slog.Logger) *Server {
-	s := &Server{address: address, tls: config, log: log, mux: http.NewServeMux()}
+	s := &Server{address: address, tls: config, log: log, mux: http.NewServeMux(), removed: func(int) bool { return false }}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Code: codeUnknown, Message: "no handler for " + r.URL.Path, Hint: "the nodes may run different versions"})
 	})
 	return s
 }
+
+// RefuseRemoved has every request refused whose certificate was issued to a node
+// for which removed answers true, on connections that are open already, too: a
+// certificate outlives its node's membership. It is called once for each request.
+func (s *Server) RefuseRemoved(removed func(node int) bool) { s.removed = removed }
 
 // Handle registers the handler of calls to the path, which begins with a slash.
 func (s *Server) Handle(path string, h Handler) {
@@ -118,6 +124,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	from := 0
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		from = nodeOf(r.TLS.PeerCertificates[0])
+	}
+	if s.removed(from) {
+		w.Header().Set("Connection", "close")
+		writeError(w, &Error{Code: codeRemoved, Message: fmt.Sprintf("node:%d was removed from the cluster", from), Hint: "empty its data folder and join again"})
+		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), fromKey{}, from)))
