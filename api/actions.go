@@ -85,8 +85,10 @@ func (c *call) actionName() (cluster.ActionName, error) {
 		return cluster.ActionName(name), nil
 	case "remove", string(cluster.RemoveNode):
 		return cluster.RemoveNode, nil
+	case string(cluster.VacateNode):
+		return cluster.VacateNode, nil
 	default:
-		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off, enslave_node, snapshot_restore or remove", "there is no node action %q", name)
+		return "", cluster.Refuse(cluster.CodeActionNotFound, "use maintenance_on, maintenance_off, vacate, enslave_node, snapshot_restore or remove", "there is no node action %q", name)
 	}
 }
 
@@ -145,6 +147,7 @@ func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action,
 		takeOff(o, &a.Options)
 	case cluster.EnslaveNode:
 		takeEnslave(o, &a.Options)
+	case cluster.VacateNode: // takes what all take
 	case cluster.RemoveNode:
 		if o.flag("wait_for_persistence", new(bool)) {
 			notes = append(notes, noPersistence)
@@ -324,6 +327,7 @@ func actionObject(v cluster.View, a cluster.Action) Action {
 	if a.Proof != nil {
 		o.Proof = &Proof{Exact: a.Proof.Exact, Compared: a.Proof.Compared, Differences: append([]string{}, a.Proof.Differences...)}
 	}
+	o.Skipped = a.Skipped
 	o.Snapshot = actionSnapshot(v, a)
 	for _, m := range a.Moves {
 		o.addMove(m)

@@ -160,6 +160,7 @@ type Action struct {
 	WaitingFor   string   `json:"waiting_for"`
 	Closed       bool     `json:"node_closed"` // the node's mark stands, or its return has begun
 	Left         []string `json:"left"`        // what could not be moved
+	Skipped      string   `json:"skipped_step,omitempty"`
 
 	Snapshot *ActionSnapshot `json:"snapshot,omitempty"`
 	Moves    []Move          `json:"moves"`

@@ -28,6 +28,8 @@ func commands() []command {
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 		{pattern: "node <node> snapshot restore <name> [async]", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
+		{pattern: "node <node> vacate [max_concurrent_actions <number>] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
+			help: "Move everything off a node; if it is down, make it anew elsewhere", run: nodeVacate},
 		{pattern: "node <node> remove [wait_for_persistence enabled|disabled] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
 			help: "Take a node that carries nothing out of the cluster, alive or not", run: nodeRemove},
 

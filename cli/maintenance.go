@@ -40,6 +40,12 @@ func nodeEnslave(s *session, w words) error {
 	})
 }
 
+func nodeVacate(s *session, w words) error {
+	return s.maintain(w, cluster.VacateNode, api.MaintenanceRequest{
+		MaxConcurrent: w.number("max_concurrent_actions"), Cause: w.text("cause"), Reason: w.text("reason"),
+	})
+}
+
 // spoken is the action's name in transcripts.
 func spoken(name cluster.ActionName) cluster.ActionName {
 	if name == cluster.RemoveNode {

@@ -21,6 +21,7 @@ type transcript struct {
 	batch    []string
 	snapshot bool           // told
 	cancel   bool           // told
+	skipped  bool           // told
 	closed   bool           // told
 	moves    map[int]string // status last told
 	progress string         // last told
@@ -50,6 +51,10 @@ func (t *transcript) tell(a api.Action) {
 	if t.name == cluster.MaintenanceOn && a.Closed && !t.closed {
 		t.closed = true
 		t.add("node:%d will not accept any more shards", t.node)
+	}
+	if a.Skipped != "" && !t.skipped {
+		t.skipped = true
+		t.add("%s", a.Skipped)
 	}
 	t.flush(a)
 	if a.Status == api.StatusCancelling && !t.cancel {

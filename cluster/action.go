@@ -23,6 +23,8 @@ const (
 	// EnslaveNode makes the masters on a node slaves and moves its endpoints away;
 	// its shards stay.
 	EnslaveNode ActionName = "enslave_node"
+	// VacateNode moves everything off a node, with its help or without it.
+	VacateNode ActionName = "vacate"
 )
 
 // ActionStatus is where an action is in its life.
@@ -182,9 +184,13 @@ type Action struct {
 	Moves          []Move `json:"moves,omitempty"`
 	// Cancel is set once somebody asked to cancel it.
 	Cancel *Cancel `json:"cancel,omitempty"`
-	// Left names what could not be moved.
-	Left  []string `json:"left,omitempty"`
-	Error *Error   `json:"error,omitempty"`
+	// Skipped is the step that was left out, in the words of the activity.
+	Skipped string `json:"skipped,omitempty"`
+	// Left names what could not be moved, or, of a vacate, is still to be; LeftAt is
+	// when that last changed.
+	Left   []string  `json:"left,omitempty"`
+	LeftAt time.Time `json:"left_at,omitzero"`
+	Error  *Error    `json:"error,omitempty"`
 	// Proof is the comparison that ends a maintenance_off.
 	Proof *Proof `json:"proof,omitempty"`
 }

@@ -451,6 +451,9 @@ func (c FailAction) Apply(b *Board) (Change, error) {
 		m.Returning = ""
 		n.Maintenance = &m
 		change.Put = append(change.Put, n)
+	case ok && n.Vacating == a.ID:
+		n.Vacating = ""
+		change.Put = append(change.Put, n)
 	case ok && n.Removing == a.ID:
 		n.Removing = ""
 		change.Put = append(change.Put, n)

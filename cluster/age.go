@@ -32,7 +32,7 @@ func (b *Board) FirstSeen(before map[int64]time.Time, now time.Time) map[int64]t
 		if a.Status.Ended() {
 			continue
 		}
-		see(a.Created, a.Started)
+		see(a.Created, a.Started, a.LeftAt)
 		if a.Cancel != nil {
 			see(a.Cancel.At)
 		}

@@ -92,6 +92,9 @@ type Node struct {
 	// DownSince is when the leader saw that the node's lease had ended; zero while it stands.
 	DownSince time.Time `json:"down_since,omitzero"`
 
+	// Abandoned says that the cluster has vacated it by itself since it went down.
+	Abandoned bool `json:"abandoned,omitempty"`
+
 	// Removing is the id of the remove_node action that is taking the node out of
 	// the cluster.
 	Removing string `json:"removing,omitempty"`

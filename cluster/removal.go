@@ -32,7 +32,7 @@ func (b *Board) Removable(node int) *Error {
 	if len(carried) == 0 {
 		return nil
 	}
-	return Refuse(CodeBusy, fmt.Sprintf("empty it first: haulout node %d maintenance_mode on; what a dead host carried is rebuilt elsewhere after slave_ha_grace_period", node),
+	return Refuse(CodeBusy, fmt.Sprintf("empty it first: haulout node %d vacate", node),
 		"node:%d still carries %s", node, strings.Join(carried, ", "))
 }
 

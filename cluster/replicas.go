@@ -33,7 +33,7 @@ func (c NoteDown) Apply(b *Board) (Change, error) {
 		return Change{}, err
 	}
 	e := Entry{Time: c.At, Type: "node_up", Severity: "INFO", Node: n.ID, Text: fmt.Sprintf("node:%d is up again", n.ID)}
-	n.DownSince = time.Time{}
+	n.DownSince, n.Abandoned = time.Time{}, false
 	if c.Down {
 		n.DownSince = c.At
 		e.Type, e.Severity, e.Text = "node_down", "ERROR", fmt.Sprintf("node:%d is down", n.ID)

@@ -426,6 +426,7 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 		func() []cluster.Command { return maintenance.Overdue(v) },
 		func() []cluster.Command { return recovery.Endpoints(v) },
 		func() []cluster.Command { return recovery.Liveness(v) },
+		func() []cluster.Command { return recovery.Vacate(v, uuid.NewString) },
 		func() []cluster.Command { return recovery.Rebuild(v) },
 	}
 	for _, a := range v.ActionsByAge() {

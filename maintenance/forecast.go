@@ -33,6 +33,9 @@ func DryRun(v cluster.View, node int, name cluster.ActionName, o cluster.Mainten
 		f.evacuates(v, node, o)
 	case answered && name == cluster.EnslaveNode:
 		f.enslaves(v, node, o)
+	case answered && name == cluster.VacateNode:
+		f.vacates(v, node, o)
+	case name == cluster.VacateNode: // refused
 	case name == cluster.RemoveNode:
 		f.Outcome = fmt.Sprintf("node:%d would be removed from the cluster", node)
 	case answered:

@@ -77,6 +77,8 @@ func (t *turn) next() step {
 		return t.remove()
 	case t.a.Name == cluster.EnslaveNode:
 		return t.enslave()
+	case t.a.Name == cluster.VacateNode:
+		return t.vacate()
 	}
 	return t.fail(cluster.Refuse(cluster.CodeUnsupported, "", "action %s does not exist", t.a.Name), nil)
 }

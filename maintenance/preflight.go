@@ -73,6 +73,8 @@ func before(name cluster.ActionName) []question {
 		return beforeRemove
 	case cluster.EnslaveNode:
 		return beforeEnslave
+	case cluster.VacateNode:
+		return beforeVacate
 	}
 	return beforeOn
 }

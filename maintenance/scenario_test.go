@@ -142,6 +142,12 @@ func (s *scenario) run(line string) string {
 		s.tick()
 	case "on", "off":
 		return s.action(w)
+	case "vacate":
+		a, err := s.request(cluster.VacateNode, w.number(1), options(w), w.with["by"])
+		if err != nil {
+			return lines("", []string{"refused"}) + lines("  ", strings.Split(err.Error(), "\n"))
+		}
+		return lines("  ", s.trace) + result(a)
 	case "failover", "migrate":
 		name := cluster.ShardFailover
 		if w.bare[0] == "migrate" {
@@ -365,6 +371,8 @@ func action(name string) cluster.ActionName {
 	switch name {
 	case "restore":
 		return cluster.SnapshotRestore
+	case "vacate":
+		return cluster.VacateNode
 	case "failover":
 		return cluster.ShardFailover
 	case "enslave":

@@ -130,10 +130,14 @@ func lost(v cluster.View, r cluster.SlotRange) string {
 	return fmt.Sprintf("redis:%d is gone and %s", r.Master.Shard, strings.Join(words, ", "))
 }
 
-// gone reports whether a master will not serve its data again: its process was
-// seen gone, and its files, if it wrote any, can not be loaded. That of a
-// replicated range is never started as a master again.
+// gone reports whether a master will not serve its data again by itself: its process
+// was seen gone, and its files, if it wrote any, can not be loaded. That of a
+// replicated range is never started as a master again. What is on a node that is
+// being vacated without its help is not waited for.
 func gone(v cluster.View, i cluster.Instance, replicated bool) bool {
+	if v.WrittenOff(i.Node) {
+		return true
+	}
 	if !absent(v, i) {
 		return false
 	}
@@ -149,6 +153,8 @@ func gone(v cluster.View, i cluster.Instance, replicated bool) bool {
 func useless(v cluster.View, r cluster.SlotRange, i cluster.Instance) string {
 	o, seen := v.Observed(i.ID)
 	switch {
+	case v.WrittenOff(i.Node):
+		return fmt.Sprintf("node:%d with redis:%d too", i.Node, i.ID.Shard)
 	case !v.Heard(i.Node):
 		return ""
 	case !seen || o.State == cluster.Absent:
