@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
 )
 
 func getDatabases(c *call) (any, error) {
@@ -211,6 +212,7 @@ func endpointObject(v cluster.View, d cluster.Database, e cluster.Endpoint) Endp
 		o.Connections += seen.Connections
 		o.Listening = o.Listening && seen.Listening && v.Alive[id]
 	}
+	o.Trouble = maintenance.EndpointTrouble(v, e)
 	if len(o.Addresses) > 0 {
 		o.DNSName = o.Addresses[0]
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
 )
 
 func getShards(c *call) (any, error) {
@@ -43,6 +44,7 @@ func shardObject(v cluster.View, s cluster.Shard) Shard {
 		Info: ShardInfo{UsedMemory: seen.UsedMemory, Keys: seen.Keys, Port: i.Port},
 	}
 	o.Status, o.DetailedStatus = shardStatus(seen.State, known, v.Alive[i.Node])
+	o.Trouble = maintenance.ShardTrouble(v, s)
 	if known {
 		o.Reported = v.Now.UTC()
 	}

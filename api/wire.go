@@ -332,9 +332,10 @@ type Endpoint struct {
 	ProxyPolicy string     `json:"proxy_policy"`
 	Include     []NumberID `json:"include_proxies"`
 	Exclude     []NumberID `json:"exclude_proxies"`
-	Nodes       []NumberID `json:"node_uids"`   // bound to
-	Connections int        `json:"connections"` // of clients
-	Listening   bool       `json:"listening"`   // on every node it is bound to
+	Nodes       []NumberID `json:"node_uids"`         // bound to
+	Connections int        `json:"connections"`       // of clients
+	Listening   bool       `json:"listening"`         // on every node it is bound to
+	Trouble     string     `json:"trouble,omitempty"` // why it does not
 }
 
 // CreateDatabase is the body of POST /v1/bdbs. Zero values take the defaults.
@@ -362,9 +363,10 @@ type Shard struct {
 	Node           TextID       `json:"node_uid"`
 	Info           ShardInfo    `json:"redis_info"`
 	Reported       time.Time    `json:"report_timestamp,omitzero"`
-	Status         string       `json:"status"`         // active or inactive
-	Sync           *ShardSync   `json:"sync,omitempty"` // of a slave
-	Lost           bool         `json:"lost,omitempty"` // no eligible copy of its slots is left
+	Status         string       `json:"status"`            // active or inactive
+	Sync           *ShardSync   `json:"sync,omitempty"`    // of a slave
+	Lost           bool         `json:"lost,omitempty"`    // no eligible copy of its slots is left
+	Trouble        string       `json:"trouble,omitempty"` // what is amiss, and why
 }
 
 // ShardLoading says whether the shard reads its files.

@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/haulout/haulout/api"
@@ -89,10 +91,24 @@ func (s *session) awaitDatabase(uid int, there func(api.Database) bool) (api.Dat
 			return d, err
 		}
 		if time.Now().After(deadline) {
-			return d, cluster.Refuse(cluster.CodeDeadline, "look at haulout status shards", "db:%d is still %s after %s", uid, d.Status, databasePatience)
+			return d, cluster.Refuse(cluster.CodeDeadline, "look at haulout status", "db:%d is still %s after %s%s", uid, d.Status, databasePatience, s.whyNot(d))
 		}
 		if s.sleep(s.poll) != nil {
 			return d, errors.New("interrupted; the cluster goes on by itself")
 		}
 	}
+}
+
+// whyNot says, behind a colon, what keeps the database from where it should be, if
+// that is known.
+func (s *session) whyNot(d api.Database) string {
+	shards, err := s.client.Shards(s.ctx)
+	if err != nil {
+		return ""
+	}
+	p := picture{Databases: []api.Database{d}, Shards: slices.DeleteFunc(shards, func(shard api.Shard) bool { return shard.Database != d.UID })}
+	if lines := p.trouble(words{}); len(lines) > 0 {
+		return ": " + strings.Join(lines, "; ")
+	}
+	return ""
 }

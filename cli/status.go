@@ -54,10 +54,10 @@ func status(s *session, w words) error {
 	if w.text("extra") == "all" {
 		s.say("CLUSTER:\n%s\n", p.headline())
 	}
-	return s.showAll(w, p.nodesAs(w), p.databases(w), p.endpoints(w), p.shards(w))
+	return s.showAll(w, p, p.nodesAs(w), p.databases(w), p.endpoints(w), p.shards(w))
 }
 
-func (s *session) showAll(w words, tables ...table) error {
+func (s *session) showAll(w words, p picture, tables ...table) error {
 	for i, t := range tables {
 		if i > 0 {
 			s.say("")
@@ -66,6 +66,7 @@ func (s *session) showAll(w words, tables ...table) error {
 			return err
 		}
 	}
+	s.tellTrouble(p.trouble(w))
 	return nil
 }
 
@@ -83,9 +84,9 @@ func statusOf(s *session, w words) error {
 	case s.print(p):
 		return nil
 	case w.has("node"):
-		return s.showAll(w, p.nodesAs(w), p.endpoints(w), p.shards(w))
+		return s.showAll(w, p, p.nodesAs(w), p.endpoints(w), p.shards(w))
 	}
-	return s.showAll(w, p.databases(w), p.endpoints(w), p.shards(w))
+	return s.showAll(w, p, p.databases(w), p.endpoints(w), p.shards(w))
 }
 
 // only is the picture of one node or database.
@@ -160,7 +161,11 @@ func statusDatabases(s *session, w words) error {
 	if err != nil || s.print(p.Databases) {
 		return err
 	}
-	return s.showStatus(p.databases(w), w)
+	if err := s.showStatus(p.databases(w), w); err != nil {
+		return err
+	}
+	s.tellTrouble(p.trouble(w))
+	return nil
 }
 
 func statusEndpoints(s *session, w words) error {
@@ -180,7 +185,11 @@ func statusEndpoints(s *session, w words) error {
 	if s.print(list) {
 		return nil
 	}
-	return s.showStatus(p.endpoints(w), w)
+	if err := s.showStatus(p.endpoints(w), w); err != nil {
+		return err
+	}
+	s.tellTrouble(p.endpointTrouble(w))
+	return nil
 }
 
 func statusShards(s *session, w words) error {
@@ -195,7 +204,11 @@ func statusShards(s *session, w words) error {
 	if s.print(list) {
 		return nil
 	}
-	return s.showStatus(p.shards(w), w)
+	if err := s.showStatus(p.shards(w), w); err != nil {
+		return err
+	}
+	s.tellTrouble(p.shardTrouble(w))
+	return nil
 }
 
 // checkFilter refuses nodes and databases that do not exist.

@@ -285,7 +285,7 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 			Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action,
 			Text: fmt.Sprintf("redis:%d did not become master of slots %s of db:%d: %s", h.To.Shard, r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
 	}
-	r.Master, r.Generation, r.MasterSince, r.Lost = h.To, h.Generation, c.At, false
+	r.Master, r.Generation, r.MasterSince, r.Lost, r.LostReason = h.To, h.Generation, c.At, false, ""
 	if c.ReplID != "" && c.ReplID != r.LastReplID {
 		r.PrevReplID, r.LastReplID = r.LastReplID, c.ReplID
 	}
@@ -321,7 +321,7 @@ func (c LoseRange) Apply(b *Board) (Change, error) {
 	if r.Handover != nil {
 		return Change{}, fmt.Errorf("range %s is being handed over", r.ID)
 	}
-	r.Lost = true
+	r.Lost, r.LostReason = true, c.Reason
 	r.Generation++
 	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_lost", Severity: "CRITICAL", Database: r.ID.Database, Shard: r.Master.Shard,
 		Text: fmt.Sprintf("slots %s of db:%d are lost until restored: %s", r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
@@ -340,7 +340,7 @@ func (c FindRange) Apply(b *Board) (Change, error) {
 	if !ok || !r.Lost {
 		return Change{}, nil
 	}
-	r.Lost = false
+	r.Lost, r.LostReason = false, ""
 	r.Generation++
 	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_found", Severity: "WARNING", Database: r.ID.Database, Shard: r.Master.Shard,
 		Text: fmt.Sprintf("slots %s of db:%d are served again, from the files of redis:%d", r.SlotsText(), r.ID.Database, r.Master.Shard)}}}, nil

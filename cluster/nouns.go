@@ -244,6 +244,7 @@ type SlotRange struct {
 	LastReplID  string     `json:"last_replication_id,omitempty"` // of the master, last committed; decides who is eligible
 	PrevReplID  string     `json:"prev_replication_id,omitempty"` // the one before it
 	Lost        bool       `json:"lost,omitempty"`                // no eligible copy is left
+	LostReason  string     `json:"lost_reason,omitempty"`
 	MasterSince time.Time  `json:"master_since,omitzero"`
 }
 

@@ -37,6 +37,8 @@ func TestNodeIsVacated(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	began := time.Now()
+	lap := func(what string) { t.Logf("%s after %s", what, milliseconds(time.Since(began))) }
 	first := c.home(ctx, t, "alone")
 	said, err := c.Ask(ctx, first%Nodes+1, "node", fmt.Sprint(first), "vacate", "cause", "hardware", "reason", "a fan is loud")
 	if err != nil || !strings.HasSuffix(said, "100%\nOK\n") || strings.Contains(said, cluster.NotGraceful) {
@@ -47,6 +49,7 @@ func TestNodeIsVacated(t *testing.T) {
 	}
 	c.reads(ctx, t, "alone", "pair")
 
+	lap("vacated alive")
 	victim := c.home(ctx, t, "alone")
 	other := victim%Nodes + 1
 	if c.REST, err = c.Hosts.REST(other, operator, c.Password); err != nil {
@@ -63,10 +66,12 @@ func TestNodeIsVacated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lap("down")
 	said, err = c.Ask(ctx, other, "node", fmt.Sprint(victim), "vacate", "cause", "host_lost", "reason", "it burnt")
 	if err == nil || !strings.Contains(said, cluster.NotGraceful) || !strings.Contains(err.Error()+said, "alone) is lost until restored") {
 		t.Fatalf("%s%v", said, err)
 	}
+	lap("vacated dead")
 	c.reads(ctx, t, "pair")
 	err = await(ctx, "its slots answer an error", readyDeadline, func(ctx context.Context) (bool, error) {
 		client := c.Client("alone")
@@ -80,11 +85,13 @@ func TestNodeIsVacated(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	lap("an error is answered")
 	c.logged(ctx, t, "node_vacate_step_skipped", cluster.NotGraceful, "host_lost", "it burnt")
 	if err := c.Start(ctx, victim); err != nil {
 		t.Fatal(err)
 	}
 	c.reads(ctx, t, "alone", "pair")
+	lap("its data is back")
 }
 
 // threeHosts are a cluster without databases.

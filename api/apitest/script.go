@@ -115,3 +115,11 @@ func (s *Script) EndCancel(p cluster.Proof) {
 func (s *Script) Fail(e *cluster.Error, left ...string) {
 	s.d.Apply(cluster.FailAction{At: s.d.View().Now, Action: s.action.ID, Status: cluster.ActionFailed, Error: e, Left: left})
 }
+
+// Vacate begins a vacate, without the host's help if that is gone.
+func (s *Script) Vacate(gone bool) {
+	s.d.Apply(cluster.BeginVacate{At: s.d.View().Now, Action: s.action.ID})
+	if gone {
+		s.d.Apply(cluster.SkipGraceful{At: s.d.View().Now, Action: s.action.ID})
+	}
+}

@@ -1,0 +1,55 @@
+package maintenance
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// ShardTrouble says what is amiss with the shard and why, or "": what an operator
+// should know before anything else.
+func ShardTrouble(v cluster.View, s cluster.Shard) string {
+	r, i := v.Ranges[s.Range], v.Instances[s.Instance]
+	o, seen := v.Observed(i.ID)
+	switch master := r.Master == i.ID; {
+	case master && r.Lost && o.Reason != "":
+		return fmt.Sprintf("lost until restored: %s: %s", r.LostReason, o.Reason)
+	case master && r.Lost:
+		return "lost until restored: " + r.LostReason
+	case s.Rebuild != nil:
+		return "can not be rebuilt: " + s.Rebuild.Reason
+	case !v.Alive[i.Node]:
+		return fmt.Sprintf("node:%d is down", i.Node)
+	case !seen:
+		return ""
+	case o.State != cluster.Up:
+		return cmp.Or(o.Reason, string(o.State))
+	case master:
+		return ""
+	}
+	why := unsynced(v, i)
+	if why != "" && i.Behind != 0 {
+		why += "; it may not take over until it has caught up"
+	}
+	return why
+}
+
+// EndpointTrouble says why the endpoint does not listen on a node it is bound to,
+// or "".
+func EndpointTrouble(v cluster.View, e cluster.Endpoint) string {
+	for _, n := range e.Nodes {
+		r, heard := v.Reports[n]
+		s := r.Proxy.Endpoints[e.ID]
+		switch {
+		case !v.Alive[n]:
+			return fmt.Sprintf("node:%d is down", n)
+		case !heard || s.Listening:
+		case !r.Proxy.Up:
+			return fmt.Sprintf("the proxy of node:%d is not up", n)
+		default:
+			return cmp.Or(s.Reason, fmt.Sprintf("it is not opened on node:%d yet", n))
+		}
+	}
+	return ""
+}
