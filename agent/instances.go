@@ -289,6 +289,7 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 		Name: i.ID.String(), Dir: p.dir, Binary: a.cfg.Binary,
 		Address: b.Nodes[i.Node].Address, Port: i.Port, Source: from, Resume: !empty,
 		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
+		MinReplicas: d.MinReplicas, MinReplicasLag: cluster.MinReplicasLag,
 		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
 	})
 	if err != nil {

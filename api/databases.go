@@ -95,6 +95,7 @@ func takeDatabase(o *object) (cluster.Database, string) {
 	o.text("data_persistence", &d.Persistence)
 	o.text("eviction_policy", &d.Eviction)
 	o.flag("rack_aware", &d.RackAware)
+	o.number("min_replicas", &d.MinReplicas)
 	o.text("proxy_policy", &d.ProxyPolicy)
 	o.text("authentication_redis_pass", &password)
 	checkPassword(o, password)
@@ -184,7 +185,7 @@ func databaseObject(v cluster.View, d cluster.Database) Database {
 	o := Database{
 		UID: NumberID(d.ID), Name: d.Name, Type: "redis", Status: string(d.Status), MemorySize: d.MemorySize,
 		Replication: d.Replication, Sharding: d.ShardsCount > 1, ShardsCount: d.ShardsCount, Shards: []NumberID{},
-		Port: d.Port, Persistence: d.Persistence, Eviction: d.Eviction, RackAware: d.RackAware,
+		Port: d.Port, Persistence: d.Persistence, Eviction: d.Eviction, RackAware: d.RackAware, MinReplicas: d.MinReplicas,
 		ProxyPolicy: d.ProxyPolicy, Placement: "dense", Created: d.Created, Endpoints: []Endpoint{},
 	}
 	for _, r := range v.RangesOf(d.ID) {

@@ -315,6 +315,7 @@ type Database struct {
 	Eviction    string     `json:"eviction_policy"`
 	RackAware   bool       `json:"rack_aware"`
 	ProxyPolicy string     `json:"proxy_policy"`
+	MinReplicas int        `json:"min_replicas,omitempty"`
 	Placement   string     `json:"shards_placement"`
 	OSSCluster  bool       `json:"oss_cluster"`
 	Created     time.Time  `json:"created_time"`
@@ -349,6 +350,7 @@ type CreateDatabase struct {
 	Eviction    string `json:"eviction_policy,omitempty"`
 	RackAware   bool   `json:"rack_aware,omitempty"`
 	ProxyPolicy string `json:"proxy_policy,omitempty"`
+	MinReplicas int    `json:"min_replicas,omitempty"`
 	Password    string `json:"authentication_redis_pass,omitempty"`
 }
 

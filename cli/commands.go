@@ -72,7 +72,7 @@ func commands() []command {
 		{pattern: "cluster running_actions", help: "List the actions that are queued or running", run: runningActions},
 
 		{pattern: "db create (name <name>) (memory_size <size>) [shards_count <number>] [replication] [port <number>]" +
-			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware]",
+			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware] [min_replicas <number>]",
 			help: "Create a database", run: databaseCreate},
 		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},
 		{pattern: "db list", help: "List the databases", run: statusDatabases},

@@ -277,3 +277,18 @@ func TestPlansAreReplacedOnlyWhereTheyWait(t *testing.T) {
 		t.Errorf("%v %v", got, m.After)
 	}
 }
+
+func TestMinReplicasNeedsReplicas(t *testing.T) {
+	s := begin(t, 2)
+	for _, c := range []struct {
+		least      int
+		replicated bool
+		good       bool
+	}{{0, false, true}, {1, false, false}, {1, true, true}, {2, true, false}, {-1, true, false}} {
+		d := valid("x", 1, c.replicated)
+		d.MinReplicas = c.least
+		if err := d.Check(s.board); (err == nil) != c.good {
+			t.Errorf("%d, replicated %v: %v", c.least, c.replicated, err)
+		}
+	}
+}

@@ -52,6 +52,9 @@ func (d Database) Check(b *Board) error {
 	if d.ProxyPolicy != "single" {
 		refuse(CodeInvalidProxyPolicy, "use single", "proxy_policy %q is not supported", d.ProxyPolicy)
 	}
+	if most := d.replicas(); d.MinReplicas < 0 || d.MinReplicas > most {
+		refuse(CodeBadRequest, "use 0, or 1 with replication", "min_replicas can not be %d: each master has %d replicas", d.MinReplicas, most)
+	}
 	if d.RackAware && !b.Cluster.RackAware {
 		refuse(CodeNotRackAware, "create the cluster with rack_aware, or the database without", "cluster %s is not rack aware", b.Cluster.Name)
 	}
@@ -59,6 +62,14 @@ func (d Database) Check(b *Board) error {
 		return faults
 	}
 	return nil
+}
+
+// replicas is how many replicas each master has.
+func (d Database) replicas() int {
+	if d.Replication {
+		return 1
+	}
+	return 0
 }
 
 // MinShardMemory is the least memory limit of a shard, in bytes: an empty

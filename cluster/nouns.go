@@ -176,11 +176,17 @@ type Database struct {
 	Eviction    string         `json:"eviction_policy"`
 	RackAware   bool           `json:"rack_aware"`
 	ProxyPolicy string         `json:"proxy_policy"` // single
-	Created     time.Time      `json:"created_time"`
+	// MinReplicas is how many replicas a master has to have heard of in the last
+	// [MinReplicasLag] to take a write; 0: none.
+	MinReplicas int       `json:"min_replicas,omitempty"`
+	Created     time.Time `json:"created_time"`
 }
 
 // Key implements Object.
 func (d Database) Key() Key { return Key{KindDatabase, strconv.Itoa(d.ID)} }
+
+// MinReplicasLag is how old the last word of a replica may be for it to count.
+const MinReplicasLag = 10 * time.Second
 
 // ShardMemory is the memory limit of one shard of the database, in bytes.
 func (d Database) ShardMemory() int64 {

@@ -107,7 +107,11 @@ func (s Spec) replicationOptions(set func(string, string, ...any)) {
 	set("repl-ping-replica-period", "10")
 	set("repl-timeout", "60")
 	set("client-output-buffer-limit", "replica 0 0 0")
-	set("min-replicas-to-write", "0")
+	// On a replica this means nothing until it is promoted.
+	set("min-replicas-to-write", "%d", s.MinReplicas)
+	if s.MinReplicas > 0 {
+		set("min-replicas-max-lag", "%.0f", s.MinReplicasLag.Seconds())
+	}
 	set("replica-read-only", "yes")
 	set("replica-serve-stale-data", "no")
 	if s.Source != nil {

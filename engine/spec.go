@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Backlog is the size in bytes of every engine's replication backlog: what a
@@ -41,6 +42,10 @@ type Spec struct {
 	Eviction  string // the engine's policy name; "" means noeviction
 	AOF       bool
 	Users     Users
+	// MinReplicas and MinReplicasLag, of a master: it refuses writes (NOREPLICAS,
+	// nothing was executed) unless that many replicas were heard of lately.
+	MinReplicas    int
+	MinReplicasLag time.Duration
 	// Resume starts a master from the append-only files that an earlier process
 	// of the folder left.
 	Resume bool
@@ -62,6 +67,7 @@ func (s Spec) check() error {
 	need(net.ParseIP(s.Address) != nil, "address is not an IP address")
 	need(s.Port > 0 && s.Port < 1<<16, "port is out of range")
 	need(s.MaxMemory >= 0, "memory limit is negative")
+	need(s.MinReplicas == 0 || s.MinReplicas > 0 && s.MinReplicasLag >= time.Second, "least number of replicas is negative or without a time")
 	need(s.Users.Agent != "" && s.Users.Replica != "" && s.Users.Proxy != "", "a user has no password")
 	need(s.Users.Agent != s.Users.Proxy && s.Users.Agent != s.Users.Replica, "users share a password")
 	need(!strings.ContainsAny(s.Name+s.Dir+s.Eviction+s.Users.Replica, "\"\\\r\n\x00"), "a setting has a quote, backslash or line end in it")

@@ -64,6 +64,9 @@ func Notes(v cluster.View, node int) []string {
 	for _, s := range v.ShardsOn(node) {
 		if partner, ok := v.Partner(s); ok && v.RoleOf(s) == cluster.Slave && v.Nodes[node].Maintenance.KeepsSlaves(s.Range.Database) {
 			notes = append(notes, fmt.Sprintf("redis:%d on node:%d is without a replica while redis:%d is down with node:%d", partner.ID, v.NodeOf(partner), s.ID, node))
+			if d := v.Databases[s.Range.Database]; d.MinReplicas > 0 {
+				notes = append(notes, fmt.Sprintf("db:%d (%s) takes no writes for slots %s meanwhile: min_replicas is %d", d.ID, d.Name, v.Ranges[s.Range].SlotsText(), d.MinReplicas))
+			}
 		}
 	}
 	if v.Leader == node && v.Alive[node] {
