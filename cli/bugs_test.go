@@ -106,7 +106,7 @@ func TestRS162290(t *testing.T) {
 	b := newBench(t, d)
 	limit := 4
 	d.Apply(cluster.TuneNode{At: apitest.Start, Node: 2, MaxShards: &limit})
-	if _, text, _ := b.run("status node 2"); !strings.Contains(text, "4/4") || !strings.Contains(text, "3.66GB/4GB") {
+	if _, text, _ := b.run("status node 2"); !strings.Contains(text, "4/4") || !strings.Contains(text, "3.41GB/4GB") {
 		t.Errorf("at its limit:\n%s", text)
 	}
 	out(d)

@@ -19,7 +19,7 @@ func TestCandidates(t *testing.T) {
 		"status nodes extra ":                   "all maintenance nodestats rack_id",
 		"status nodes extra all ":               "issues_only sort",
 		"node ":                                 "1 2 3",
-		"node 2 ":                               "enslave maintenance_mode remove snapshot",
+		"node 2 ":                               "enslave maintenance_mode remove snapshot vacate",
 		"node 2 maintenance_mode o":             "off on",
 		"node 2 maintenance_mode on ev":         "evict_active_active_replica evict_dbs evict_ha_replica",
 		"node 2 maintenance_mode on evict_dbs ": "cache carts sessions",
