@@ -28,7 +28,7 @@ func TestNodeIsVacated(t *testing.T) {
 		{Name: "pair", MemorySize: 64 << 20, ShardsCount: 1, Replication: true, Eviction: "noeviction"},
 		{Name: "alone", MemorySize: 64 << 20, ShardsCount: 1, Eviction: "noeviction", Persistence: "aof"},
 	} {
-		if err := c.createDatabase(ctx, d); err != nil {
+		if _, err := c.CreateDatabase(ctx, d); err != nil {
 			t.Fatal(err)
 		}
 		client := c.Client(d.Name)
