@@ -28,6 +28,11 @@ const (
 	// to be late; the hand-over is then given up and tried again.
 	catchUpFor = 60 * time.Millisecond
 	holdFor    = 5 * time.Second
+	// predecessorAnswer is how long a host that is believed gone may take to show
+	// that its engine lives; catchUpAlone how long its successor may take to get
+	// the rest of its data, while nobody is served.
+	predecessorAnswer = 500 * time.Millisecond
+	catchUpAlone      = 2 * time.Second
 	holdAnswer = 30 * time.Millisecond
 	aimAnswer  = 300 * time.Millisecond
 	keepOrders = 64
@@ -139,7 +144,7 @@ func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) c
 	nodes := hostsOf(board, o.Range.Database, a.cfg.Board.Alive())
 	aim := RangeCall{Range: o.Range, Generation: o.Generation, Address: source(board, to).String()}
 	if o.Unplanned {
-		return a.promote(ctx, board, to, nodes, aim)
+		return a.takeOver(ctx, board, from, to, nodes, aim, deadline)
 	}
 	hold := RangeCall{Range: o.Range, Generation: o.Generation, For: holdFor}
 	out := engine.Handover{
@@ -150,13 +155,51 @@ func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) c
 		Aim:        func(ctx context.Context) error { return a.tell(ctx, nodes, PathAim, aim, aimAnswer) },
 		Release:    func(ctx context.Context) { _ = a.tell(ctx, nodes, PathRelease, hold, aimAnswer) }, // holds end by themselves
 	}.Run(ctx)
+	return outcome(out)
+}
+
+func outcome(out engine.Outcome) cluster.Outcome {
 	return cluster.Outcome{
 		Result: cluster.Result(out.Result), ReplID: out.ReplID, Offset: out.FinalOffset, Reason: out.Reason, Pause: out.Pause,
 	}
 }
 
+// takeOver makes an instance of this host master in place of one that is gone or
+// not to be trusted. The leader orders it only when the old generation is closed
+// everywhere. A predecessor that still answers, because only its daemon died, is
+// handed over from like any other: the last writes it acknowledged may not have
+// come here yet, and as long as that is so nobody is promoted.
+func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to cluster.Instance, nodes []int, aim RangeCall, deadline int64) cluster.Outcome {
+	if from.ID == (cluster.InstanceID{}) {
+		return a.promote(ctx, board, to, nodes, aim)
+	}
+	predecessor, successor := instance(board, from), instance(board, to)
+	out := engine.Handover{
+		Source: predecessor, Target: successor,
+		AnswerFor: predecessorAnswer, CatchUpFor: catchUpAlone,
+		Allowed: func() bool { return bootTime() < deadline },
+		Aim:     func(ctx context.Context) error { return a.tell(ctx, nodes, PathAim, aim, aimAnswer) },
+	}.Run(ctx)
+	if out.Result == engine.Moved {
+		return outcome(out)
+	}
+	look, cancel := context.WithTimeout(ctx, predecessorAnswer)
+	defer cancel()
+	p := predecessor.Observe(look)
+	if p.State != engine.Up || p.Role != engine.Master {
+		return a.promote(ctx, board, to, nodes, aim)
+	}
+	reason := "its predecessor lives and may have more: " + out.Reason
+	// A copy is made from another replica as long as there is one: it is led to the master.
+	if s := successor.Observe(ctx); s.Role == engine.Slave && s.Source != source(board, from) && s.ContinuesFrom(p) {
+		if err := successor.Follow(ctx, source(board, from)); err != nil {
+			reason += "; it can not be followed: " + err.Error()
+		}
+	}
+	return cluster.Outcome{Result: cluster.Unknown, Reason: reason}
+}
+
 // promote makes an instance of this host master without its predecessor's help.
-// The leader orders it only when the old generation is closed everywhere.
 func (a *Agent) promote(ctx context.Context, board *cluster.Board, to cluster.Instance, nodes []int, aim RangeCall) cluster.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, promoteFor)
 	defer cancel()

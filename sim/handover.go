@@ -149,8 +149,19 @@ func unknown(why string) cluster.Outcome {
 	return cluster.Outcome{Result: cluster.Unknown, Reason: why}
 }
 
-// takeOver is Agent.promote.
+// takeOver is Agent.takeOver.
 func (x *executor) takeOver(r cluster.SlotRange) cluster.Outcome {
+	if s := x.reach(x.from); s != nil && s.master {
+		if out := x.run(); out.Result == cluster.Moved || !x.d.lives() {
+			return out
+		}
+		if s := x.reach(x.from); s != nil && s.master {
+			if t := x.reach(x.to); t != nil && !t.master && t.source != x.from && t.replid == s.replid {
+				t.follow(x.from)
+			}
+			return unknown("its predecessor lives and may have more")
+		}
+	}
 	if !x.begin("promote") {
 		return unknown("dead")
 	}

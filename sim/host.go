@@ -222,12 +222,6 @@ func (w *World) serveAfterLoss(p *process, r cluster.SlotRange) bool {
 	case !p.master && (p.syncing || !p.copied), !known(p.replid) && !known(p.replid2):
 		return false
 	}
-	if !p.master && !p.linked {
-		// Recovery judges a copy by its history, not by how much of it is missing:
-		// one that had stopped to follow earlier may lack more than the last moment.
-		w.excuse(p.of)
-		w.stale++
-	}
 	w.promote(p)
 	return true
 }
