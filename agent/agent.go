@@ -161,7 +161,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 	sequence := a.sequence
 	a.mu.Unlock()
 	return cluster.Report{
-		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID,
+		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID, Incarnation: board.Cluster.Incarnation,
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
 	}
 }

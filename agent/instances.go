@@ -143,7 +143,7 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 func misplaced(b *cluster.Board, p *process) bool {
 	i, wanted := b.Instances[p.id]
 	r := b.Ranges[i.Range]
-	return wanted && p.engine != nil && p.engine.Port != i.Port && r.Handover == nil && !(r.Master == i.ID && i.Started)
+	return wanted && p.engine != nil && p.engine.Port != i.Port && r.Handover == nil && r.Unsettled == "" && !(r.Master == i.ID && i.Started)
 }
 
 func (a *Agent) sync(ctx context.Context) (*cluster.Board, error) {
@@ -307,7 +307,7 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 	}
 	seen := cluster.Observed{
 		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID,
-		Role: cluster.Role(o.Role), ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
+		Role: cluster.Role(o.Role), Serving: o.Serving, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
 		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
 		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys,

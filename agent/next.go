@@ -38,10 +38,16 @@ type Step struct {
 // its executor alone gives roles.
 func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 	i, wanted := b.Instances[id]
-	if !wanted {
+	switch {
+	case !wanted && b.FormerLife(id):
+		return Step{Reason: "it is of the cluster's former life; its files are kept"}
+	case !wanted:
 		return Step{Act: Discard}
 	}
 	r := b.Ranges[i.Range]
+	if r.Unsettled != "" {
+		return Step{Reason: "who serves its range is not settled: " + r.Unsettled}
+	}
 	if o == nil {
 		return start(b, i, r)
 	}

@@ -123,7 +123,7 @@ func rangeRoutes(board *cluster.Board, database int, copies map[cluster.RangeID]
 		route := proxy.RangeRoute{ID: r.ID, First: r.First, Last: r.Last, Generation: r.Generation, Lost: r.Lost}
 		master, ok := board.Instances[r.Master]
 		closed := r.Handover != nil && r.Handover.Unplanned
-		if ok && master.Started && !closed {
+		if ok && master.Started && !closed && r.Unsettled == "" {
 			route.Address = source(board, master).String()
 		}
 		route.Migrating = copies[r.ID]

@@ -46,6 +46,12 @@ type Node interface {
 	// and shows in Bootstrap. They refuse when one is under way or the node is in a cluster.
 	CreateCluster(ctx context.Context, r CreateCluster) error
 	JoinCluster(ctx context.Context, r JoinCluster) error
+	// RecoverCluster tells what bringing the cluster back from a saved state on this
+	// host would do, and, unless it is a dry run, begins; the work goes on and shows
+	// in Bootstrap. It refuses, with nothing touched, while a quorum stands.
+	RecoverCluster(ctx context.Context, r RecoverCluster) (RecoveryPlan, error)
+	// SaveState saves the cluster's state on this host now.
+	SaveState(ctx context.Context) (StateBackup, error)
 	// AdmitJoiner answers a joining daemon whose credentials the handler has
 	// checked. It is called on the leader only; what the two daemons tell each
 	// other is theirs.
@@ -84,12 +90,13 @@ type BootstrapState string
 
 // The bootstrap states.
 const (
-	BootstrapIdle      BootstrapState = "idle"
-	BootstrapInitiated BootstrapState = "initiated"
-	BootstrapCreating  BootstrapState = "creating_cluster"
-	BootstrapJoining   BootstrapState = "joining_cluster"
-	BootstrapError     BootstrapState = "error"
-	BootstrapCompleted BootstrapState = "completed"
+	BootstrapIdle       BootstrapState = "idle"
+	BootstrapInitiated  BootstrapState = "initiated"
+	BootstrapCreating   BootstrapState = "creating_cluster"
+	BootstrapJoining    BootstrapState = "joining_cluster"
+	BootstrapRecovering BootstrapState = "recovering_cluster"
+	BootstrapError      BootstrapState = "error"
+	BootstrapCompleted  BootstrapState = "completed"
 )
 
 // Settled reports whether nothing is under way.

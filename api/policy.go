@@ -13,10 +13,15 @@ func clusterObject(v cluster.View) Cluster {
 	o := Cluster{
 		Name: state.Name, Created: state.Created, RackAware: state.RackAware,
 		PasswordLength: state.MinPassword(), PasswordComplexity: state.PasswordComplexity, Notices: !state.NoNotices,
-		ConcurrentMoves: state.ConcurrentMoves, ID: state.ID, Master: NumberID(v.Leader),
+		ConcurrentMoves: state.ConcurrentMoves, ID: state.ID, Master: NumberID(v.Leader), Incarnation: state.Incarnation,
 	}
 	if hash, err := CAHash(v.Authority.CertificatePEM); err == nil {
 		o.CAHash = hash
+	}
+	for _, n := range cluster.Sorted(v.Nodes) {
+		if b := v.Reports[n.ID].Backups; b.Count > 0 || b.Failed != "" {
+			o.Backups = append(o.Backups, NodeBackups{Node: NumberID(n.ID), Count: b.Count, Newest: b.Newest, Revision: b.Revision, Failed: b.Failed})
+		}
 	}
 	return o
 }

@@ -37,6 +37,8 @@ func routes() []route {
 		{"GET /v1/bootstrap", "how far the node is on its way into a cluster", seeBootstrap, here, getBootstrap, nil, BootstrapAnswer{}, nil},
 		{"POST /v1/bootstrap/create_cluster", "make a cluster of this node", bootstrapper, here, postCreateCluster, BootstrapRequest{}, nil, nil},
 		{"POST /v1/bootstrap/join_cluster", "let this node join a cluster", bootstrapper, here, postJoinCluster, BootstrapRequest{}, nil, nil},
+		{"POST /v1/bootstrap/recover_cluster", "bring the cluster of this node back when its quorum is gone, or tell what that would do", bootstrapper, here, postRecoverCluster, RecoveryRequest{}, RecoveryPlan{}, []string{"dry_run"}},
+		{"POST /v1/local/cluster/backup", "save the cluster's state on this node now", administer, here, postBackup, nil, StateBackup{}, nil},
 		{"POST /v1/join", "what a joining daemon asks the leader, with a join token or an admin's login", anyone, atLeader, postJoin, json.RawMessage{}, json.RawMessage{}, nil},
 		{"GET /v1/local/node/master_healthcheck", "whether this node is the cluster master", see, here, getMasterCheck, nil, MasterCheck{}, nil},
 
@@ -86,7 +88,7 @@ func routes() []route {
 		{"GET /v1/nodes/actions", "the actions", see, reading, getActions, nil, Actions{}, nil},
 		{"GET /v1/nodes/{uid}/actions", "the actions of a node", see, reading, getNodeActions, nil, NodeActions{}, nil},
 		{"GET /v1/nodes/{uid}/actions/{action}", "the newest action of the name on a node", see, reading, getAction, nil, Action{}, nil},
-		{"POST /v1/nodes/{uid}/actions/{action}", "start maintenance_on, maintenance_off, snapshot_restore or remove, or tell what it would do", administer, atLeader, postAction, MaintenanceRequest{}, either{Queued{}, DryRun{}}, []string{"dry_run"}},
+		{"POST /v1/nodes/{uid}/actions/{action}", "start maintenance_on, maintenance_off, vacate, enslave_node, snapshot_restore or remove, or tell what it would do", administer, atLeader, postAction, MaintenanceRequest{}, either{Queued{}, DryRun{}}, []string{"dry_run"}},
 		{"DELETE /v1/actions/{task}", "cancel an action, or forget one that has ended", administer, atLeader, deleteActionByTask, nil, Queued{}, nil},
 		{"DELETE /v1/nodes/{uid}/actions/{action}", "cancel an action, or forget one that has ended", administer, atLeader, deleteAction, nil, Queued{}, nil},
 

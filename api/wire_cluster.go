@@ -14,6 +14,18 @@ type Cluster struct {
 	ID                 string    `json:"id"`
 	Master             NumberID  `json:"master_node_uid"` // 0: there is none
 	CAHash             string    `json:"ca_hash,omitempty"`
+	Incarnation        int64     `json:"incarnation,omitempty"` // raised by each recovery
+	// Backups are the saved states of the cluster that its hosts keep.
+	Backups []NodeBackups `json:"state_backups,omitempty"`
+}
+
+// NodeBackups are the saved states of the cluster on one host.
+type NodeBackups struct {
+	Node     NumberID  `json:"node_uid"`
+	Count    int       `json:"count"`
+	Newest   time.Time `json:"newest"`
+	Revision int64     `json:"revision"`
+	Failed   string    `json:"error,omitempty"`
 }
 
 // ChangeCluster is the body of PUT /v1/cluster. Nil leaves a setting alone.

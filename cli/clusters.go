@@ -59,6 +59,13 @@ func infoCluster(s *session, _ words) error {
 	s.say("    rack_aware: %s", onOff(c.RackAware))
 	s.say("    default_concurrent_restore_actions: %d", c.ConcurrentMoves)
 	s.say("    ca_hash: %s", c.CAHash)
+	for _, b := range c.Backups {
+		text := fmt.Sprintf("%d, newest %s", b.Count, b.Newest.UTC().Format(time.RFC3339))
+		if b.Failed != "" {
+			text += ", ERROR: " + b.Failed
+		}
+		s.say("    state_backups: node:%d: %s", b.Node, text)
+	}
 	return nil
 }
 

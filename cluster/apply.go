@@ -59,6 +59,11 @@ func (c AddNode) Apply(b *Board) (Change, error) {
 			return Change{}, nil
 		case n.Identity == c.Node.Identity:
 			return Change{}, Refuse(CodeJoinRefused, "start it with the address it had", "this host is node:%d at %s already", n.ID, n.Address)
+		case n.Address == c.Node.Address && n.Absence != "":
+			n.Identity, n.Hostname, n.Version = c.Node.Identity, c.Node.Hostname, c.Node.Version
+			n.Cores, n.TotalMemory = c.Node.Cores, c.Node.TotalMemory
+			return Change{Put: []Object{n}, Log: []Entry{{Time: c.At, Type: "cluster_node_joined", Severity: "WARNING", Node: n.ID, By: c.By,
+				Text: fmt.Sprintf("a host without its data folder takes the place of node:%d at %s", n.ID, n.Address)}}}, nil
 		case n.Address == c.Node.Address:
 			return Change{}, Refuse(CodeJoinRefused, fmt.Sprintf("start that host with its own data folder; if that is lost: haulout node %d remove", n.ID),
 				"address %s belongs to node:%d", n.Address, n.ID)

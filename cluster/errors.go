@@ -79,6 +79,9 @@ const (
 	CodeLastPassword          Code = "cannot_delete_last_password"
 	CodeTooManyPasswords      Code = "too_many_passwords"
 	CodeNotYours              Code = "unauthorized_action"
+	CodeDamagedBackup         Code = "damaged_backup"
+	CodeQuorumStands          Code = "quorum_stands"
+	CodeRecovering            Code = "cluster_recovering"
 )
 
 // Error is the one error type that reaches people. Message says what and

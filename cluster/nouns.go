@@ -22,8 +22,12 @@ type Cluster struct {
 	ID          string    `json:"id"` // random, made at creation
 	Name        string    `json:"name"`
 	Created     time.Time `json:"created"`
-	Incarnation int64     `json:"incarnation"` // raised by each restore of the state
-	RackAware   bool      `json:"rack_aware"`
+	Incarnation int64     `json:"incarnation"` // raised by each recovery from a saved state
+	// Recovered is when that was last; SkippedShards is the first of the ids that
+	// were skipped then. See [Board.FormerLife].
+	Recovered     time.Time `json:"recovered,omitzero"`
+	SkippedShards int       `json:"skipped_shards,omitempty"`
+	RackAware     bool      `json:"rack_aware"`
 
 	NextNode     int `json:"next_node"`
 	NextDatabase int `json:"next_database"`
@@ -101,6 +105,8 @@ type Node struct {
 
 	// Vacating is the id of the vacate action that moves everything off the node.
 	Vacating string `json:"vacating,omitempty"`
+	// Absence is set while a node of a recovered cluster has not come back.
+	Absence Absence `json:"absence,omitempty"`
 
 	// Maintenance is set while the node is out of service.
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
@@ -252,6 +258,10 @@ type SlotRange struct {
 	Lost        bool       `json:"lost,omitempty"`                // no eligible copy is left
 	LostReason  string     `json:"lost_reason,omitempty"`
 	MasterSince time.Time  `json:"master_since,omitzero"`
+	// Unsettled says, in a recovered cluster, why it is not known yet who is
+	// master: until then agents leave the range's processes alone and proxies send
+	// it nothing. Empty: Master is.
+	Unsettled string `json:"unsettled,omitempty"`
 }
 
 // Key implements Object.
@@ -286,6 +296,8 @@ type Shard struct {
 	// Rebuild is what has become of rebuilding it elsewhere while its node is down;
 	// nil if nothing went wrong.
 	Rebuild *Rebuild `json:"rebuild,omitempty"`
+	// Skipped is the first of the incarnations that the last recovery skipped.
+	Skipped int `json:"skipped,omitempty"`
 }
 
 // Rebuild is what keeps a replica from being rebuilt.

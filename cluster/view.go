@@ -16,15 +16,28 @@ type Report struct {
 	Revision int64 `json:"revision"`
 	// BootID changes with each start of the host's daemon.
 	BootID string `json:"boot_id"`
+	// Incarnation is the cluster's on the host's board.
+	Incarnation int64 `json:"incarnation"`
 
 	Instances  map[InstanceID]Observed `json:"instances"`
 	Proxy      ProxyReport             `json:"proxy"`
 	FreeMemory int64                   `json:"free_memory"` // bytes
 
+	// Backups are what the host keeps of the cluster's state.
+	Backups StateBackups `json:"backups,omitzero"`
+
 	// Refused holds, by node, the ports of other hosts that refused a connection
 	// from this one a moment ago: of engines, and of all endpoints wherever they
 	// are bound. A host is named only if its daemon's port refused too.
 	Refused map[int][]int `json:"refused,omitempty"`
+}
+
+// StateBackups are the saved states of the cluster on one host.
+type StateBackups struct {
+	Count    int       `json:"count"`
+	Newest   time.Time `json:"newest"`
+	Revision int64     `json:"revision"`         // that the newest shows
+	Failed   string    `json:"failed,omitempty"` // why the last attempt wrote nothing
 }
 
 // ProcessState is what the agent sees of a process.
@@ -55,6 +68,7 @@ type Observed struct {
 	RunID  string       `json:"run_id,omitempty"`
 
 	Role           Role   `json:"role,omitempty"`
+	Serving        bool   `json:"serving,omitempty"` // clients have their rights on it
 	ReplicationID  string `json:"replication_id,omitempty"`
 	ReplicationID2 string `json:"replication_id2,omitempty"`
 	Offset         int64  `json:"offset"` // master_repl_offset of a master, slave_repl_offset of a replica
@@ -247,6 +261,13 @@ func (b *Board) RangesOf(database int) []SlotRange {
 	}
 	slices.SortFunc(list, func(x, y SlotRange) int { return cmp.Compare(x.ID.Index, y.ID.Index) })
 	return list
+}
+
+// RangesByID returns all slot ranges, by database and in slot order.
+func (b *Board) RangesByID() []SlotRange {
+	return slices.SortedFunc(maps.Values(b.Ranges), func(x, y SlotRange) int {
+		return cmp.Or(cmp.Compare(x.ID.Database, y.ID.Database), cmp.Compare(x.ID.Index, y.ID.Index))
+	})
 }
 
 // EndpointsOf returns the endpoints of a database.

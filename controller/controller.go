@@ -227,6 +227,9 @@ func passing(err error) bool {
 
 func (c *Controller) startAction(ctx context.Context, a cluster.Action) error {
 	return c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
+		if err := v.Settled(); err != nil {
+			return nil, err
+		}
 		if err := v.Beside(a); err != nil {
 			return nil, err
 		}
@@ -421,6 +424,7 @@ func (t *term) stepDown(v cluster.View) {
 // step commits the first answer that changes something; done says that none does.
 func (t *term) step(v cluster.View) (done bool, err error) {
 	rooms := []func() []cluster.Command{
+		func() []cluster.Command { return recovery.Settle(v) },
 		func() []cluster.Command { return recovery.Lifecycle(v) },
 		func() []cluster.Command { return recovery.Next(v, uuid.NewString) },
 		func() []cluster.Command { return maintenance.Overdue(v) },

@@ -271,10 +271,21 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by st
 		return nil, cluster.Refuse(cluster.CodeJoinRefused, "start all daemons with the same ports",
 			"the quorum reaches %s at %s, and this host says %s", j.Node.Address, want, j.PeerURL)
 	}
+	answer, err := d.admit(ctx, r, j, by, false)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(answer)
+}
+
+// admit makes a host a node. With again it was one and says that its data of
+// the quorum is of a former life.
+func (d *Daemon) admit(ctx context.Context, r *rooms, j joiner, by string, again bool) (*admitted, error) {
 	// What the cluster decides is not the joiner's to say.
 	j.Node.Membership, j.Node.MemberID, j.Node.Maintenance, j.Node.QuorumOnly, j.Node.Removing = cluster.Client, 0, nil, false, ""
 	r.joins.Lock()
 	defer r.joins.Unlock()
+	r.backUp()
 	if err := r.controller.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
 		return cluster.AddNode{At: v.Now, Node: j.Node, By: by}, nil
 	}); err != nil {
@@ -302,17 +313,17 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by st
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "", "the certificate request of %s can not be signed: %v", j.Node.Address, err)
 	}
 	if members < maxVoters {
-		if err := r.addLearner(ctx, j, &answer); err != nil {
+		if err := r.addLearner(ctx, j, &answer, again); err != nil {
 			return nil, err
 		}
 	}
-	return json.Marshal(answer)
+	return &answer, nil
 }
 
 // addLearner makes the host a learner of the quorum, which the controller
 // promotes when a second one is in sync.
-func (r *rooms) addLearner(ctx context.Context, j joiner, answer *admitted) error {
-	member, initial, err := r.store.AddLearner(ctx, j.Member, j.PeerURL, false)
+func (r *rooms) addLearner(ctx context.Context, j joiner, answer *admitted, again bool) error {
+	member, initial, err := r.store.AddLearner(ctx, j.Member, j.PeerURL, again)
 	if err != nil {
 		return err
 	}
@@ -353,8 +364,22 @@ func (d *Daemon) resume() error {
 	if err != nil {
 		return damaged(d.cfg.tls(), "can not be read: "+err.Error())
 	}
-	d.boot.State = api.BootstrapCompleted
-	_, err = d.enterAs(d.id, key, own)
+	d.mu.Lock()
+	if d.boot.State == api.BootstrapIdle {
+		d.boot.State = api.BootstrapCompleted
+	}
+	rejoins := len(d.id.Rejoin) > 0
+	d.mu.Unlock()
+	if rejoins {
+		return nil // by the loop that serves this host's lives
+	}
+	if err := d.restored(key); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	id := d.id
+	d.mu.Unlock()
+	_, err = d.enterAs(id, key, own)
 	return err
 }
 

@@ -74,15 +74,42 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.serveSocket(ctx) })
 	group.Go(func() error { return d.servePublic(ctx) })
-	group.Go(func() error {
+	group.Go(func() error { return d.live(ctx) })
+	return group.Wait()
+}
+
+// live runs the rooms of one life of the cluster after the other.
+func (d *Daemon) live(ctx context.Context) error {
+	for {
+		if d.rejoins() {
+			if err := d.rejoin(ctx); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case r := <-d.enter:
-			return d.explain(r.run(ctx))
+			err := r.run(ctx)
+			var over superseded
+			switch {
+			case errors.Is(err, errRecover):
+			case errors.As(err, &over) && ctx.Err() == nil:
+				d.log.Warn("this host joins the recovered cluster", "incarnation", over.incarnation)
+				if err := d.leave(); err != nil {
+					return err
+				}
+			default:
+				return d.explain(err)
+			}
 		}
-	})
-	return group.Wait()
+	}
+}
+
+func (d *Daemon) rejoins() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.id.Rejoin) > 0
 }
 
 // explain says what to do on a host that the cluster has removed, and ends its

@@ -29,6 +29,10 @@ type identity struct {
 	// Endpoints are the quorum's client addresses that were known last, for a
 	// start without being a voter.
 	Endpoints []string `json:"quorum_endpoints,omitempty"`
+	// Recovery is under way on this host; Rejoin are the nodes of a recovered
+	// cluster that this host has to join again.
+	Recovery *recovery `json:"recovery,omitempty"`
+	Rejoin   []string  `json:"rejoin,omitempty"`
 }
 
 const identityVersion = 1

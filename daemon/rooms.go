@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,8 +41,13 @@ type rooms struct {
 	client     *peer.Client
 	discovery  *discovery.Server
 	probes     probes
-	joins      sync.Mutex   // one host joins at a time
-	entered    func() error // called once the board is loaded
+	joins      sync.Mutex                  // one host joins at a time
+	entered    func(context.Context) error // called once the board is loaded
+
+	backupFailed atomic.Pointer[string]
+	stop         context.CancelCauseFunc // ends run
+	stopped      context.Context
+	ended        chan struct{} // closed when run has ended
 }
 
 // build makes the rooms of a host in a cluster. It starts nothing.
@@ -54,7 +60,14 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	if err != nil {
 		return nil, err
 	}
-	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, entered: d.settled}
+	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, ended: make(chan struct{})}
+	r.stopped, r.stop = context.WithCancelCause(context.Background())
+	r.entered = func(ctx context.Context) error {
+		if err := d.begun(ctx, r); err != nil {
+			return err
+		}
+		return d.settled()
+	}
 	r.client = peer.NewClient(clientTLS)
 	r.server = peer.NewServer(at(d.cfg.Address, d.cfg.PeerPort), serverTLS, d.log)
 	r.controller = controller.New(controller.Config{
@@ -79,7 +92,12 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 // handle registers what other daemons may ask of this one.
 func (r *rooms) handle(d *Daemon) {
 	r.server.HandleHTTP(pathREST, d.api.Forwarded())
+	on(r.server, pathLife, func(ctx context.Context, _ int, _ any) (any, error) { return r.life(ctx), nil })
+	on(r.server, pathRejoin, d.readmit)
 	on(r.server, pathReport, func(_ context.Context, from int, report cluster.Report) (any, error) {
+		if now := r.store.Board().Cluster.Incarnation; report.Incarnation != now {
+			return nil, cluster.Refuse(cluster.CodeStale, "", "node:%d reports of incarnation %d, this is %d", from, report.Incarnation, now)
+		}
 		if report.Node != from {
 			return nil, cluster.Refuse(cluster.CodeForbidden, "", "node:%d can not report for node:%d", from, report.Node)
 		}
@@ -116,7 +134,11 @@ func on[T any](s *peer.Server, path string, h func(ctx context.Context, from int
 
 // run serves the cluster until ctx ends: first the ways in, then what uses them.
 func (r *rooms) run(ctx context.Context) error {
+	defer close(r.ended)
 	defer r.client.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.stopped, cancel)()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.store.Run(ctx) })
 	group.Go(func() error { return r.server.Run(ctx) })
@@ -126,17 +148,25 @@ func (r *rooms) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		inner, ctx := errgroup.WithContext(ctx)
-		if err := r.entered(); err != nil {
+		if err := r.lived(ctx, r.rest()); err != nil {
 			return err
 		}
+		if err := r.entered(ctx); err != nil {
+			return err
+		}
+		inner, ctx := errgroup.WithContext(ctx)
+		inner.Go(func() error { return r.watchLife(ctx) })
+		inner.Go(func() error { return r.keepBackups(ctx) })
 		inner.Go(func() error { return r.discover(ctx) })
 		inner.Go(func() error { return r.agent.Run(ctx) })
 		inner.Go(func() error { return r.probe(ctx) })
 		inner.Go(func() error { return r.store.Lead(ctx, r.controller.Lead) })
 		return inner.Wait()
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(r.stopped)
 }
 
 // discover serves discovery. Whatever keeps it from its port, such as a real
@@ -178,7 +208,7 @@ func (r *rooms) leader() (string, error) {
 
 // report hands an observation to whoever leads.
 func (r *rooms) report(ctx context.Context, report cluster.Report) error {
-	report.Refused = r.probes.fresh()
+	report.Refused, report.Backups = r.probes.fresh(), r.backupReport()
 	r.controller.Report(report) // the local reads of the API use it too
 	if node, _, known := r.store.Leader(); !known || node == r.node {
 		return nil
@@ -235,6 +265,7 @@ func (m members) Promote(ctx context.Context, ids ...uint64) error {
 func (m members) Remove(ctx context.Context, n cluster.Node) error {
 	m.joins.Lock()
 	defer m.joins.Unlock()
+	m.backUp()
 	list, err := m.store.Members(ctx)
 	if err != nil {
 		return err

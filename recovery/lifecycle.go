@@ -35,9 +35,9 @@ func Lifecycle(v cluster.View) []cluster.Command {
 // found returns the lost ranges whose master is there again, with its files.
 func found(v cluster.View) []cluster.Command {
 	var list []cluster.Command
-	for _, r := range ranges(v) {
+	for _, r := range v.RangesByID() {
 		o, _ := v.Observed(r.Master)
-		if r.Lost && r.Handover == nil && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master {
+		if r.Lost && r.Unsettled == "" && r.Handover == nil && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master {
 			list = append(list, cluster.FindRange{At: v.Now, Range: r.ID})
 		}
 	}
@@ -93,7 +93,7 @@ func newHistories(v cluster.View) map[cluster.RangeID]string {
 	ids := map[cluster.RangeID]string{}
 	for _, r := range v.Ranges {
 		o, _ := v.Observed(r.Master)
-		if r.Handover == nil && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master &&
+		if r.Handover == nil && r.Unsettled == "" && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master &&
 			o.ReplicationID != "" && o.ReplicationID != r.LastReplID {
 			ids[r.ID] = o.ReplicationID
 		}
@@ -131,7 +131,7 @@ func forgotten(v cluster.View, d cluster.Database) bool {
 
 func strangers(v cluster.View, node, database int) bool {
 	for id := range v.Reports[node].Instances {
-		if _, ordered := v.Instances[id]; !ordered {
+		if _, ordered := v.Instances[id]; !ordered && !v.FormerLife(id) {
 			return true
 		}
 	}

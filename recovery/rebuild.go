@@ -44,7 +44,7 @@ func Rebuild(v cluster.View) []cluster.Command {
 	busy := copying(v)
 	for _, s := range cluster.Sorted(v.Shards) {
 		r := v.Ranges[s.Range]
-		if _, _, claimed := v.Claimed(s.Range); claimed || r.Handover != nil {
+		if _, _, claimed := v.Claimed(s.Range); claimed || r.Handover != nil || r.Unsettled != "" {
 			continue
 		}
 		second, there := v.Second(s)

@@ -3,7 +3,6 @@ package recovery
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -16,8 +15,8 @@ import (
 // supplies ids for hand-overs, fresh and unique with each call.
 func Next(v cluster.View, ids func() string) []cluster.Command {
 	var commands []cluster.Command
-	for _, r := range ranges(v) {
-		if r.Handover != nil || !masterGone(v, r) {
+	for _, r := range v.RangesByID() {
+		if r.Handover != nil || r.Unsettled != "" || !masterGone(v, r) {
 			continue
 		}
 		if to, ok := successor(v, r); ok {
@@ -27,12 +26,6 @@ func Next(v cluster.View, ids func() string) []cluster.Command {
 		}
 	}
 	return commands
-}
-
-func ranges(v cluster.View) []cluster.SlotRange {
-	return slices.SortedFunc(maps.Values(v.Ranges), func(a, b cluster.SlotRange) int {
-		return cmp.Or(cmp.Compare(a.ID.Database, b.ID.Database), cmp.Compare(a.ID.Index, b.ID.Index))
-	})
 }
 
 // masterGone reports whether nobody serves the range and nobody will by

@@ -146,9 +146,19 @@ func writeCard(dir string, c card) error {
 	return os.Rename(f.Name(), cardPath(dir))
 }
 
-// SetAside moves the data of a removed member out of the way and returns where
-// to, so that the node can join anew. Data is never used twice.
+// SetAside moves the data of a member that is one no more out of the way and
+// returns where to, so that the node can join anew. Data is never used twice;
+// what was set aside before that is deleted.
 func SetAside(dir string) (string, error) {
+	earlier, err := filepath.Glob(filepath.Join(dir, "removed-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, old := range earlier {
+		if err := os.RemoveAll(old); err != nil {
+			return "", err
+		}
+	}
 	aside := filepath.Join(dir, "removed-"+time.Now().UTC().Format("20060102T150405.000000000"))
 	if err := os.Mkdir(aside, 0o700); err != nil {
 		return "", err

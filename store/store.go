@@ -100,6 +100,9 @@ func (s *Store) member() (*member, error) {
 	return l.member, nil
 }
 
+// Member reports whether this node holds a copy of the state: it is a voter or a learner.
+func (s *Store) Member() bool { return s.cfg.HasMember }
+
 // Ready is closed when the board has been loaded. Without a quorum a member
 // that has been in the cluster before loads what it knows itself.
 func (s *Store) Ready() <-chan struct{} { return s.mirror.loaded }

@@ -305,6 +305,33 @@ func (d *Daemon) begin(state api.BootstrapState) error {
 	return nil
 }
 
+// RecoverCluster implements api.Node: it refuses as long as the daemon leads.
+func (d *Daemon) RecoverCluster(_ context.Context, r api.RecoverCluster) (api.RecoveryPlan, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.leads {
+		return api.RecoveryPlan{}, cluster.Refuse(cluster.CodeQuorumStands, "see haulout status", "the quorum of cluster %s stands: there is nothing to recover", d.board.Cluster.Name)
+	}
+	plan := api.RecoveryPlan{Cluster: d.board.Cluster.Name, Source: "the data of node:1", Revision: d.board.Revision, Node: 1, Incarnation: d.board.Cluster.Incarnation + 1}
+	if r.File != "" {
+		plan.Source = "the backup " + r.File
+	}
+	for _, n := range r.Lost {
+		plan.Lost = append(plan.Lost, api.NumberID(n))
+	}
+	if !r.DryRun {
+		d.boot.State, d.boot.Started = api.BootstrapRecovering, d.now
+	}
+	return plan, nil
+}
+
+// SaveState implements api.Node.
+func (d *Daemon) SaveState(context.Context) (api.StateBackup, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return api.StateBackup{Path: "/var/lib/haulout/backups/state.db", Time: d.now, Revision: d.board.Revision, Size: 1 << 20}, nil
+}
+
 // AdmitJoiner implements api.Node.
 func (d *Daemon) AdmitJoiner(_ context.Context, request json.RawMessage, by string) (json.RawMessage, error) {
 	d.mu.Lock()

@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/store"
+)
+
+// backupEvery is how often a host with a member saves the cluster's state.
+const backupEvery = time.Hour
+
+func (c Config) backups() string { return c.path("backups") }
+
+// keepBackups saves the cluster's state when the daemon starts and then every
+// hour. What goes wrong is reported, and tried again at the next turn.
+func (r *rooms) keepBackups(ctx context.Context) error {
+	tick := time.NewTicker(backupEvery)
+	defer tick.Stop()
+	for r.store.Member() {
+		r.backUp()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// backUp saves the state and remembers what came of it for the reports.
+func (r *rooms) backUp() {
+	_, err := r.store.Save(r.cfg.backups(), time.Now())
+	failed := ""
+	if err != nil {
+		r.log.Error("the cluster's state was not saved", "error", err)
+		failed = err.Error()
+	}
+	r.backupFailed.Store(&failed)
+}
+
+// backupReport tells the leader what this host has.
+func (r *rooms) backupReport() cluster.StateBackups {
+	list, err := store.Backups(r.cfg.backups())
+	if err != nil || len(list) == 0 {
+		return cluster.StateBackups{}
+	}
+	report := cluster.StateBackups{Count: len(list), Newest: list[0].Time, Revision: list[0].Revision}
+	if failed := r.backupFailed.Load(); failed != nil {
+		report.Failed = *failed
+	}
+	return report
+}
+
+// SaveState implements api.Node.
+func (d *Daemon) SaveState(context.Context) (api.StateBackup, error) {
+	r := d.inCluster()
+	if r == nil {
+		return api.StateBackup{}, cluster.Refuse(cluster.CodeNotBootstrapped, "haulout cluster create, or haulout cluster join", "this host belongs to no cluster")
+	}
+	if !r.store.Member() {
+		return api.StateBackup{}, cluster.Refuse(cluster.CodeNodeNotVoter, "ask a node that votes", "node:%d holds no copy of the cluster's state", r.node)
+	}
+	b, err := r.store.Save(r.cfg.backups(), time.Now())
+	return api.StateBackup{Path: b.Path, Time: b.Time, Revision: b.Revision, Size: b.Size}, err
+}

@@ -1,0 +1,270 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/peer"
+	"github.com/haulout/haulout/store"
+)
+
+// A cluster that was recovered from a saved state lives again under a higher
+// incarnation. A host that still is of a former life learns it from the others'
+// daemons and joins the present one with what it runs.
+
+// The paths on which daemons talk about that.
+const (
+	pathLife   = "/life"   // anybody: nothing -> life
+	pathRejoin = "/rejoin" // host of a former life -> leader: joiner -> admitted
+)
+
+const (
+	lifeEvery   = 3 * time.Second
+	lifeAnswer  = 1500 * time.Millisecond
+	rejoinAgain = 2 * time.Second
+)
+
+// life is what a daemon says of the cluster it is part of.
+type life struct {
+	Cluster     string `json:"cluster_id"`
+	Incarnation int64  `json:"incarnation"`
+	Quorum      bool   `json:"quorum"`
+	Leader      string `json:"leader"` // where its daemon listens for others; empty: there is none
+}
+
+// superseded says that the cluster lives on without this host.
+type superseded struct{ incarnation int64 }
+
+func (s superseded) Error() string {
+	return fmt.Sprintf("the cluster was recovered and lives on in incarnation %d", s.incarnation)
+}
+
+func (r *rooms) life(ctx context.Context) life {
+	board := r.store.Board()
+	l := life{Cluster: board.Cluster.ID, Incarnation: board.Cluster.Incarnation, Quorum: r.store.Status(ctx).Quorum}
+	if node, _, known := r.store.Leader(); known && l.Quorum {
+		l.Leader = at(board.Nodes[node].Address, r.cfg.PeerPort)
+	}
+	return l
+}
+
+// others asks the daemons of these nodes, all at once, and returns who answers.
+func others(ctx context.Context, client *peer.Client, port int, nodes []cluster.Node) map[int]life {
+	ctx, cancel := context.WithTimeout(ctx, lifeAnswer)
+	defer cancel()
+	answers := map[int]life{}
+	var mu sync.Mutex // guards answers
+	var wait sync.WaitGroup
+	for _, n := range nodes {
+		wait.Go(func() {
+			var l life
+			if client.Call(ctx, at(n.Address, port), pathLife, nil, &l) == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				answers[n.ID] = l
+			}
+		})
+	}
+	wait.Wait()
+	return answers
+}
+
+// rest are the other nodes of the board.
+func (r *rooms) rest() []cluster.Node {
+	var list []cluster.Node
+	for _, n := range cluster.Sorted(r.store.Board().Nodes) {
+		if n.ID != r.node {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// lived asks the nodes and returns [superseded] if the cluster has another life.
+func (r *rooms) lived(ctx context.Context, nodes []cluster.Node) error {
+	own := r.store.Board().Cluster
+	for _, l := range others(ctx, r.client, r.cfg.PeerPort, nodes) {
+		if l.Cluster == own.ID && l.Incarnation > own.Incarnation && l.Quorum {
+			return superseded{l.Incarnation}
+		}
+	}
+	return nil
+}
+
+// watchLife ends with [superseded] when the cluster has another life. With a
+// quorum it asks one node after the other, without one all.
+func (r *rooms) watchLife(ctx context.Context) error {
+	tick := time.NewTicker(lifeEvery)
+	defer tick.Stop()
+	for turn := 0; ; turn++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		nodes := r.rest()
+		if len(nodes) == 0 {
+			continue
+		}
+		if r.store.Status(ctx).Quorum {
+			i := turn % len(nodes)
+			nodes = nodes[i : i+1]
+		}
+		if err := r.lived(ctx, nodes); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// begin commits the first change of the life that this host was restored for.
+// Nothing else runs on it yet.
+func (r *rooms) begin(ctx context.Context, identity string, rec recovery) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	members, err := r.store.Members(ctx)
+	if err != nil || len(members) != 1 {
+		return errors.Join(err, fmt.Errorf("the restored quorum has %d members", len(members)))
+	}
+	done := fmt.Errorf("this node never led the restored quorum within %s", readyWithin)
+	err = r.store.Lead(ctx, func(ctx context.Context, epoch int64) error {
+		done = r.commitLife(ctx, epoch, cluster.RecoverCluster{
+			At: time.Now().UTC(), Incarnation: rec.Incarnation, Node: r.node, Identity: identity,
+			MemberID: members[0].ID, Lost: rec.Lost, Source: rec.Source, By: rec.By,
+		})
+		cancel()
+		return done
+	})
+	return errors.Join(err, done)
+}
+
+// lifePart is how many objects of the first change go into one transaction.
+const lifePart = 500
+
+// commitLife commits in parts what may be too much for one transaction. The
+// object of the cluster, with its incarnation, comes last, so that what was
+// interrupted is done again.
+func (r *rooms) commitLife(ctx context.Context, epoch int64, cmd cluster.RecoverCluster) error {
+	board := r.store.Board()
+	change, err := cmd.Apply(board)
+	if err != nil || change.Empty() {
+		return err
+	}
+	for len(change.Put) > lifePart {
+		part := cluster.Change{Put: change.Put[:lifePart]}
+		change.Put = change.Put[lifePart:]
+		if board, err = r.store.Commit(ctx, epoch, board, part); err != nil {
+			return err
+		}
+	}
+	_, err = r.store.Commit(ctx, epoch, board, change)
+	return err
+}
+
+// leave lets go of the life that is over: what follows is written down first,
+// so that a daemon which dies meanwhile goes on.
+func (d *Daemon) leave() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := d.id
+	for _, n := range d.rooms.rest() {
+		id.Rejoin = append(id.Rejoin, n.Address)
+	}
+	if err := d.folder.remember(id); err != nil {
+		return err
+	}
+	d.id, d.rooms = id, nil
+	return nil
+}
+
+// rejoin brings this host into the present life of its cluster, with its data
+// of the quorum set aside, and goes on trying until ctx ends. Its processes run
+// on meanwhile; the right to serve is long over.
+func (d *Daemon) rejoin(ctx context.Context) error {
+	for {
+		err := d.rejoinOnce(ctx)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		d.log.Warn("the host has not joined the recovered cluster yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(rejoinAgain):
+		}
+	}
+}
+
+func (d *Daemon) rejoinOnce(ctx context.Context) error {
+	d.mu.Lock()
+	id := d.id
+	d.mu.Unlock()
+	own, err := peer.Load(d.cfg.tls())
+	if err != nil {
+		return err
+	}
+	config, err := own.ClientTLS()
+	if err != nil {
+		return err
+	}
+	client := peer.NewClient(config)
+	defer client.Close()
+	leader := ""
+	for _, address := range id.Rejoin {
+		var l life
+		if client.Call(ctx, at(address, d.cfg.PeerPort), pathLife, nil, &l) == nil && l.Cluster == id.ClusterID && l.Leader != "" {
+			leader = l.Leader
+		}
+	}
+	if leader == "" {
+		return cluster.Refuse(cluster.CodeNoLeader, "", "no node of the recovered cluster leads it")
+	}
+	request, err := peer.NewRequest(own.KeyPEM)
+	if err != nil {
+		return err
+	}
+	id.Member = id.Identity + "-" + random(4)
+	ask := joiner{Node: d.node(api.Identification{}), Request: request, Member: id.Member, PeerURL: store.PeerURL(d.cfg.Address, d.cfg.EtcdPeerPort)}
+	var answer admitted
+	if err := client.Call(ctx, leader, pathRejoin, ask, &answer); err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.cfg.etcd()); err == nil {
+		if _, err := store.SetAside(d.cfg.etcd()); err != nil {
+			return err
+		}
+	}
+	own.CertPEM, own.CAPEM = answer.Certificate, answer.Authority
+	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls())); err != nil {
+		return err
+	}
+	id.Endpoints, id.Initial, id.Rejoin = answer.Endpoints, answer.Initial, nil
+	if answer.Membership == cluster.Client {
+		id.Member = ""
+	}
+	if err := d.belong(id); err != nil {
+		return err
+	}
+	_, err = d.enterAs(id, answer.SealingKey, own)
+	return err
+}
+
+// readmit answers a host of a former life: on the leader, it becomes part of
+// this one under its old number.
+func (d *Daemon) readmit(ctx context.Context, from int, j joiner) (any, error) {
+	r := d.inCluster()
+	if r == nil || !r.controller.Leading() {
+		return nil, cluster.Refuse(cluster.CodeNoLeader, "", "this node does not lead the cluster")
+	}
+	n, known := r.store.Board().Nodes[from]
+	if !known || n.Address != j.Node.Address {
+		return nil, cluster.Refuse(cluster.CodeJoinRefused, "start it with an empty data folder and let it join with a token",
+			"the recovered cluster knows no node:%d at %s", from, j.Node.Address)
+	}
+	return d.admit(ctx, r, j, "", true)
+}

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// What a host keeps of the cluster's state.
+const (
+	keepBackups    = 24
+	keepBackupSize = 1 << 30 // bytes of all; the newest three stay in any case
+	leastBackups   = 3
+	// spareRoom is what a backup leaves free of the disk that the quorum writes to.
+	spareRoom = 256 << 20
+)
+
+// Backup is a saved state of the cluster on this host.
+type Backup struct {
+	Path        string
+	Time        time.Time
+	Incarnation int64 // of the cluster
+	Revision    int64 // of the store
+	Size        int64 // bytes
+}
+
+const backupTime = "20060102T150405Z"
+
+func (b Backup) name() string {
+	return fmt.Sprintf("state-%s-%d-%d.db", b.Time.UTC().Format(backupTime), b.Incarnation, b.Revision)
+}
+
+func parseBackup(name string) (b Backup, ok bool) {
+	var at string
+	n, err := fmt.Sscanf(name, "state-%16s-%d-%d.db", &at, &b.Incarnation, &b.Revision)
+	if n != 3 || err != nil {
+		return Backup{}, false
+	}
+	b.Time, err = time.Parse(backupTime, at)
+	return b, err == nil && b.name() == name
+}
+
+// Backups lists what is kept in the folder, newest first.
+func Backups(dir string) ([]Backup, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var list []Backup
+	for _, e := range entries {
+		b, ok := parseBackup(e.Name())
+		if info, err := e.Info(); ok && err == nil {
+			b.Path, b.Size = filepath.Join(dir, e.Name()), info.Size()
+			list = append(list, b)
+		}
+	}
+	slices.SortFunc(list, func(x, y Backup) int {
+		if c := y.Time.Compare(x.Time); c != 0 {
+			return c
+		}
+		return int(y.Revision - x.Revision)
+	})
+	return list, nil
+}
+
+// Save writes the state that this host's member holds into the folder (0700,
+// file 0600), whole or not at all, and deletes the oldest files beyond those
+// that are kept. It is consistent, ends with its own SHA-256, needs no quorum,
+// and what is sealed on the board is sealed in it. Nothing is written if the
+// newest file shows this very revision. It refuses when the disk would be left
+// without room.
+func (s *Store) Save(dir string, now time.Time) (Backup, error) {
+	m, err := s.member()
+	if err != nil {
+		return Backup{}, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Backup{}, err
+	}
+	seen := s.mirror.state()
+	b := Backup{Time: now.UTC(), Incarnation: seen.board.Cluster.Incarnation, Revision: seen.board.Revision}
+	old, err := Backups(dir)
+	if err != nil {
+		return Backup{}, err
+	}
+	if len(old) > 0 && old[0].Revision == b.Revision && old[0].Incarnation == b.Incarnation {
+		return old[0], nil
+	}
+	b.Path = filepath.Join(dir, b.name())
+	snapshot := m.server.Backend().Snapshot()
+	defer snapshot.Close()
+	if err := roomFor(dir, snapshot.Size()); err != nil {
+		return Backup{}, err
+	}
+	if b.Size, err = writeBackup(b.Path, snapshot); err != nil {
+		return Backup{}, fmt.Errorf("save the cluster's state: %w", err)
+	}
+	return b, prune(append([]Backup{b}, old...))
+}
+
+func roomFor(dir string, size int64) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return err
+	}
+	if free := int64(disk.Bavail) * disk.Bsize; free < size+spareRoom {
+		return cluster.Refuse(cluster.CodeInsufficientResources, "free some space on that disk",
+			"the cluster's state is not saved: the disk of %s has %d MB left", dir, free>>20)
+	}
+	return nil
+}
+
+// writeBackup writes the content and then its SHA-256.
+func writeBackup(path string, content io.WriterTo) (size int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".state-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	sum := sha256.New()
+	size, err = content.WriteTo(io.MultiWriter(f, sum))
+	if err == nil {
+		_, err = f.Write(sum.Sum(nil))
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return 0, err
+	}
+	return size + sha256.Size, syncFolder(filepath.Dir(path))
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// prune deletes the oldest of the list, which begins with the newest.
+func prune(list []Backup) error {
+	var size int64
+	var failed error
+	for i, b := range list {
+		size += b.Size
+		if i >= keepBackups || i >= leastBackups && size > keepBackupSize {
+			failed = errors.Join(failed, os.Remove(b.Path))
+		}
+	}
+	return failed
+}
+
+// ReadBackup returns the board in the file. It refuses (damaged_backup) a file
+// that is not whole, and one whose secrets the key does not open.
+func ReadBackup(path string, key []byte) (*cluster.Board, error) {
+	if err := checkSum(path); err != nil {
+		return nil, err
+	}
+	codec, err := newCodec(key)
+	if err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	defer db.Close()
+	next := newEdit(&state{board: emptyBoard()}, nil)
+	err = db.View(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte("key"))
+		if bucket == nil {
+			return errors.New("it holds no state")
+		}
+		// In the order of revisions: the last word on a key is the one that counts.
+		return bucket.ForEach(func(revision, value []byte) error {
+			var kv mvccpb.KeyValue
+			if err := proto.Unmarshal(value, &kv); err != nil {
+				return err
+			}
+			if bytes.HasSuffix(revision, []byte("t")) && len(revision) == 18 {
+				next.remove(string(kv.Key))
+				return nil
+			}
+			return next.put(codec, &kv)
+		})
+	})
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	board := next.finish().board
+	if board.Cluster.ID == "" {
+		return nil, unusable(path, errors.New("it holds no cluster"))
+	}
+	return board, nil
+}
+
+func checkSum(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return unusable(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return unusable(path, err)
+	}
+	size := info.Size() - sha256.Size
+	sum, want := sha256.New(), make([]byte, sha256.Size)
+	if size <= 0 || size%512 != 0 {
+		return unusable(path, errors.New("it is cut off, or no backup of a cluster's state"))
+	}
+	if _, err := io.CopyN(sum, f, size); err != nil {
+		return unusable(path, err)
+	}
+	if _, err := io.ReadFull(f, want); err != nil {
+		return unusable(path, err)
+	}
+	if !bytes.Equal(sum.Sum(nil), want) {
+		return unusable(path, errors.New("its checksum is wrong"))
+	}
+	return nil
+}
+
+func unusable(path string, why error) error {
+	return cluster.Refuse(cluster.CodeDamagedBackup, "take another one; the daemons keep them in the folder backups of their data folders",
+		"the backup %s can not be used: %v", path, why)
+}

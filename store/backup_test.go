@@ -1,0 +1,162 @@
+package store
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// A state saved by one of three members whose quorum is gone becomes a quorum
+// of one again, with everything in it, behind every revision of the former life.
+func TestSurvivorRecovers(t *testing.T) {
+	f := newFleet(t)
+	hosts := f.three(t)
+	lead(t, hosts[0]).commit(t, cluster.Change{Put: []cluster.Object{cluster.Secrets{Database: 7, Client: "very secret"}}})
+	last := hosts[0].Board().Revision
+	hosts[2].until(t, "has seen the last change", func() bool { return hosts[2].Board().Revision == last })
+	_, epoch, _ := hosts[2].Leader()
+	hosts[0].crash()
+	hosts[1].crash()
+	b, err := hosts[2].Save(filepath.Join(f.dir, "backups"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(b.Path)
+	if err != nil || bytes.Contains(content, []byte("very secret")) {
+		t.Errorf("the secret stands in the backup, or %v", err)
+	}
+	former := hosts[2].Status(t.Context()).Cluster
+	hosts[2].crash()
+
+	c := f.config(t, 3)
+	c.Name = "member-3-again"
+	for range 2 { // the second time it goes on from where it may have been interrupted
+		if err := Restore(c, b.Path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(c)
+	h := f.run(t, s, err).ready(t)
+	if got := h.Status(t.Context()); !got.Quorum || got.Cluster == former || got.Revision < last+revisionStep {
+		t.Errorf("status %+v, former cluster %x, revision %d", got, former, last)
+	}
+	o := lead(t, h)
+	if now := o.epoch(t); now <= epoch+revisionStep {
+		t.Errorf("epoch %d, in the former life %d", now, epoch)
+	}
+	o.commit(t, cluster.Change{Put: []cluster.Object{cluster.Cluster{ID: "c", Name: "test", Incarnation: 2}}})
+	if board := h.Board(); len(board.Nodes) != 3 || board.Secrets[7].Client != "very secret" || board.Revision <= last+revisionStep {
+		t.Errorf("board %+v", board)
+	}
+	// A member of the former life that comes back is alone.
+	s, err = Open(f.config(t, 1))
+	old := f.run(t, s, err)
+	if old.Status(t.Context()).Quorum {
+		t.Error("a member of the former life has a quorum")
+	}
+	old.crash()
+	// One that lets go of its data and joins is not.
+	if _, err := SetAside(f.config(t, 2).Dir); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := f.join(t, h, 2)
+	again.until(t, "has the cluster's state", func() bool { return again.Board().Cluster.Incarnation == 2 })
+}
+
+func (h *host) until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("node %d: never %s", h.cfg.NodeID, what)
+		}
+	}
+}
+
+func TestBackupsAreReadAndChecked(t *testing.T) {
+	f := newFleet(t)
+	h := f.first(t)
+	o := lead(t, h)
+	o.commit(t, cluster.Change{Put: []cluster.Object{cluster.Secrets{Database: 1, Client: "x"}, cluster.Shard{ID: 1}}})
+	o.commit(t, cluster.Change{Delete: []cluster.Key{cluster.Shard{ID: 1}.Key()}, Put: []cluster.Object{cluster.Shard{ID: 2}}})
+	dir := filepath.Join(f.dir, "backups")
+	b, err := h.Save(dir, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(b.Path); err != nil || info.Mode().Perm() != 0o600 || info.Size() != b.Size {
+		t.Errorf("%v %v", info, err)
+	}
+	if again, err := h.Save(dir, noon.Add(time.Hour)); err != nil || again.Path != b.Path {
+		t.Errorf("an unchanged state was saved again: %+v %v", again, err)
+	}
+	board, err := ReadBackup(b.Path, f.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, gone := board.Shards[1]; gone || len(board.Shards) != 1 || board.Secrets[1].Client != "x" || board.Revision != h.Board().Revision {
+		t.Errorf("%+v", board)
+	}
+	_, err = ReadBackup(b.Path, bytes.Repeat([]byte{8}, 32))
+	wantCode(t, err, cluster.CodeDamagedBackup)
+	content, _ := os.ReadFile(b.Path)
+	spoil := func(name string, content []byte) {
+		path := filepath.Join(t.TempDir(), "x.db")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadBackup(path, f.key); cluster.CodeOf(err) != cluster.CodeDamagedBackup {
+			t.Errorf("%s: %v", name, err)
+		}
+		c := f.config(t, 1)
+		if err := Restore(c, path); cluster.CodeOf(err) != cluster.CodeDamagedBackup {
+			t.Errorf("%s: restored: %v", name, err)
+		}
+	}
+	spoil("cut in half", content[:len(content)/2])
+	spoil("cut off its checksum", content[:len(content)-32])
+	flipped := bytes.Clone(content)
+	flipped[len(flipped)/3] ^= 1
+	spoil("a bit turned", flipped)
+	spoil("empty", nil)
+	spoil("foreign", bytes.Repeat([]byte("nonsense"), 4096))
+}
+
+func TestBackupsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	var list []Backup
+	for i := range keepBackups + 5 {
+		b := Backup{Time: noon.Add(time.Duration(i) * time.Hour), Incarnation: 1, Revision: int64(i)}
+		b.Path = filepath.Join(dir, b.name())
+		if err := os.WriteFile(b.Path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "state-of-mind.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := Backups(dir)
+	if err != nil || len(list) != keepBackups+5 || list[0].Revision != keepBackups+4 {
+		t.Fatalf("%v %v", list, err)
+	}
+	if err := prune(list); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := Backups(dir); len(left) != keepBackups || left[0] != list[0] {
+		t.Errorf("left %v", left)
+	}
+	for i := range list[:5] {
+		list[i].Size = keepBackupSize
+	}
+	if err := prune(list[:5]); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := Backups(dir); len(left) != keepBackups-2 {
+		t.Errorf("left %v", left)
+	}
+}
