@@ -32,6 +32,9 @@ func (r *rooms) keepBackups(ctx context.Context) error {
 
 // backUp saves the state and remembers what came of it for the reports.
 func (r *rooms) backUp() {
+	if r.store.Board().Cluster.ID == "" {
+		return // it is just being made
+	}
 	_, err := r.store.Save(r.cfg.backups(), time.Now())
 	failed := ""
 	if err != nil {

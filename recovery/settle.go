@@ -157,6 +157,9 @@ func judge(v cluster.View, r cluster.SlotRange, t traces) (cluster.InstanceID, s
 	}
 	// Nobody runs as master. Whoever was it by the saved state is gone or ended, and
 	// its replica is promoted in the ordinary way, if it has that history.
+	if v.Nodes[m.Node].Absence == cluster.Lost && !slices.ContainsFunc(others(v, r), func(i cluster.Instance) bool { return Eligible(v, r, i) }) {
+		return cluster.InstanceID{}, fmt.Sprintf("redis:%d was on node:%d, which is lost, and no copy with its history is left", m.ID.Shard, m.Node)
+	}
 	return r.Master, ""
 }
 
