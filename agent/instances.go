@@ -98,7 +98,7 @@ func (a *Agent) forget(id cluster.InstanceID) {
 // process was looked at. This host's own copy of the board may lag, and acting
 // on it could demote a master that was promoted a moment ago, or start one empty.
 func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *process) (cluster.Observed, bool) {
-	if err := a.adopt(p); err != nil {
+	if err := a.adopt(board, p); err != nil {
 		return cluster.Observed{State: cluster.Unresponsive, Reason: err.Error()}, true
 	}
 	if i := board.Instances[p.id]; i.Port != p.port {
@@ -160,11 +160,14 @@ func exists(dir string) bool {
 // adopt finds the process that an earlier daemon left running in the folder.
 // Only a sure answer counts: a process that is there and not recognised must
 // not be taken for gone.
-func (a *Agent) adopt(p *process) error {
+func (a *Agent) adopt(board *cluster.Board, p *process) error {
 	if p.adopted {
 		return nil
 	}
 	found, running, err := engine.Adopt(p.dir)
+	if i, wanted := board.Instances[p.id]; err == nil && !running && wanted && i.Started && !board.Cluster.Recovered.IsZero() && !exists(p.dir) {
+		found, running, err = engine.Recall(a.spec(board, p))
+	}
 	if err != nil {
 		return fmt.Errorf("whether its process runs is not known: %w", err)
 	}
@@ -283,21 +286,27 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 			return err
 		}
 	}
-	i := b.Instances[p.id]
-	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
-	started, err := engine.Start(ctx, engine.Spec{
-		Name: i.ID.String(), Dir: p.dir, Binary: a.cfg.Binary,
-		Address: b.Nodes[i.Node].Address, Port: i.Port, Source: from, Resume: !empty,
-		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
-		MinReplicas: d.MinReplicas, MinReplicasLag: cluster.MinReplicasLag,
-		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
-	})
+	spec := a.spec(b, p)
+	spec.Source, spec.Resume = from, !empty
+	started, err := engine.Start(ctx, spec)
 	if err != nil {
 		return err
 	}
 	p.engine = started
-	a.cfg.Logger.Info("process started", "instance", p.id, "pid", started.PID, "port", i.Port, "replica", from != nil)
+	a.cfg.Logger.Info("process started", "instance", p.id, "pid", started.PID, "port", spec.Port, "replica", from != nil)
 	return nil
+}
+
+// spec is what the board says of the instance's engine.
+func (a *Agent) spec(b *cluster.Board, p *process) engine.Spec {
+	i := b.Instances[p.id]
+	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
+	return engine.Spec{
+		Name: i.ID.String(), Dir: p.dir, Binary: a.cfg.Binary, Address: b.Nodes[i.Node].Address, Port: i.Port,
+		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
+		MinReplicas: d.MinReplicas, MinReplicasLag: cluster.MinReplicasLag,
+		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
+	}
 }
 
 // observed turns what was seen into a report's words.

@@ -133,6 +133,9 @@ func (r *rooms) begin(ctx context.Context, identity string, rec recovery) error 
 	}
 	done := fmt.Errorf("this node never led the restored quorum within %s", readyWithin)
 	err = r.store.Lead(ctx, func(ctx context.Context, epoch int64) error {
+		if done = r.store.ForgetOthers(ctx, epoch); done != nil {
+			return done
+		}
 		done = r.commitLife(ctx, epoch, cluster.RecoverCluster{
 			At: time.Now().UTC(), Incarnation: rec.Incarnation, Node: r.node, Identity: identity,
 			MemberID: members[0].ID, Lost: rec.Lost, Source: rec.Source, By: rec.By,

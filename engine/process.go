@@ -124,6 +124,25 @@ func Adopt(dir string) (*Process, bool, error) {
 	return newProcess(dir, r, held), true, nil
 }
 
+// Recall is Adopt for an engine whose folder was deleted under it: it goes on
+// running, and is recognised by what it was started with. The folder is made
+// again with what is needed to find it; the engine's files are not.
+func Recall(s Spec) (*Process, bool, error) {
+	pid, started, running := search(s.Dir)
+	if !running {
+		return nil, false, nil
+	}
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, false, err
+	}
+	r := s.record()
+	r.PID, r.Started = pid, started
+	if err := r.save(s.Dir); err != nil {
+		return nil, false, err
+	}
+	return Adopt(s.Dir)
+}
+
 // Remove deletes the folder of an instance that is not running, whatever is
 // left of it.
 func Remove(dir string) error {

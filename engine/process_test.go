@@ -318,3 +318,27 @@ func TestInstanceKeepsItsPasswordToItself(t *testing.T) {
 		t.Errorf("observed %+v", o)
 	}
 }
+
+func TestRecallWhenTheFolderIsGone(t *testing.T) {
+	spec := testSpec(t, "1.1", nil)
+	p := start(t, spec)
+	if err := os.RemoveAll(spec.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, running, err := Adopt(spec.Dir); running || err != nil {
+		t.Fatalf("adopted from a folder that is gone: %v", err)
+	}
+	again, running, err := Recall(spec)
+	if !running || err != nil || again.PID != p.PID {
+		t.Fatalf("recalled %+v %v %v", again, running, err)
+	}
+	if o := again.Observe(bounded(t)); o.State != Up || o.Role != Master {
+		t.Errorf("%+v", o)
+	}
+	if err := again.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, running, err := Recall(spec); running || err != nil {
+		t.Errorf("recalled a process that is gone: %v", err)
+	}
+}

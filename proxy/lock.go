@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +38,29 @@ func takeLock(socket string) (*os.File, error) {
 		return nil, fmt.Errorf("proxy: lock: %w", err)
 	}
 	return f, nil
+}
+
+// endOrphaned ends a proxy whose lock was deleted or replaced under it, with its
+// folder: no daemon reaches it any more, and its ports are wanted. It waits until
+// its right to serve is over, though nobody can prolong that.
+func endOrphaned(ctx context.Context, end func(), lock *os.File, s *settings) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		own, err := lock.Stat()
+		there, gone := os.Stat(lock.Name())
+		replaced := errors.Is(gone, os.ErrNotExist) || err == nil && gone == nil && !os.SameFile(own, there)
+		if replaced && s.clock() >= s.until.Load() {
+			s.log.Warn("the folder of this proxy is gone: it ends")
+			end()
+			return
+		}
+	}
 }
 
 // Alive reports whether a proxy process lives behind the socket, be it frozen,

@@ -71,7 +71,11 @@ func Run(ctx context.Context, c Config) error {
 	for _, l := range loops {
 		running.Go(l.run)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	running.Go(func() { endOrphaned(ctx, cancel, lock, s) })
 	newControl(s, loops).serve(ctx, listener)
+	cancel()
 	for _, l := range loops {
 		l.post(func() { l.ended = true })
 	}

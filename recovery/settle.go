@@ -9,8 +9,8 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-// formerLease is how long after a recovery hosts of the former life that never
-// come back may have served: their lease, and a little for clocks.
+// formerLease is how long after a recovery a proxy of the former life may serve
+// that no daemon knows of: its lease, and a little for clocks.
 const formerLease = 15 * time.Second
 
 // Settle returns the commands that find out who serves what in a cluster that
@@ -69,11 +69,14 @@ func missing(v cluster.View) string {
 	var names []string
 	for _, n := range cluster.Sorted(v.Nodes) {
 		switch {
-		case n.Absence == cluster.Lost && (v.Alive[n.ID] || v.Now.Sub(v.Cluster.Recovered) < formerLease):
+		case n.Absence == cluster.Lost && v.Alive[n.ID]:
 			names = append(names, fmt.Sprintf("the lease of node:%d to end", n.ID))
 		case n.Absence == cluster.Awaited:
 			names = append(names, fmt.Sprintf("node:%d", n.ID))
 		}
+	}
+	if v.Now.Sub(v.Cluster.Recovered) < formerLease {
+		names = append(names, "the leases of the former life to end")
 	}
 	if len(names) == 0 {
 		return ""

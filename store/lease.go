@@ -65,6 +65,32 @@ func (s *Store) takeLease(ctx context.Context, l *link) (clientv3.LeaseID, error
 	return lease.ID, nil
 }
 
+// ForgetOthers takes the leases of all other nodes for ended: they are of a
+// former life of the cluster, and prove nothing in this one.
+func (s *Store) ForgetOthers(ctx context.Context, epoch int64) error {
+	l, err := s.connected()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	var deletions []clientv3.Op
+	for node := range s.mirror.state().alive {
+		if node != s.cfg.NodeID {
+			deletions = append(deletions, clientv3.OpDelete(aliveKey(node)))
+		}
+	}
+	leads := clientv3.Compare(clientv3.CreateRevision(leaderKey), "=", epoch)
+	answer, err := l.client().Txn(ctx).If(leads).Then(deletions...).Commit()
+	if err != nil {
+		return failure("end the leases of the former life", err)
+	}
+	if !answer.Succeeded {
+		return stale()
+	}
+	return nil
+}
+
 func (s *Store) putAlive(ctx context.Context, c *clientv3.Client, id clientv3.LeaseID) (int64, error) {
 	answer, err := c.Put(ctx, aliveKey(s.cfg.NodeID), s.cfg.Address, clientv3.WithLease(id))
 	if err != nil {
