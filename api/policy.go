@@ -13,7 +13,7 @@ func clusterObject(v cluster.View) Cluster {
 	o := Cluster{
 		Name: state.Name, Created: state.Created, RackAware: state.RackAware,
 		PasswordLength: state.MinPassword(), PasswordComplexity: state.PasswordComplexity, Notices: !state.NoNotices,
-		ConcurrentMoves: state.ConcurrentMoves, ID: state.ID, Master: NumberID(v.Leader), Incarnation: state.Incarnation,
+		ConcurrentMoves: state.ConcurrentMoves, ID: state.ID, Master: NumberID(v.Leader), Incarnation: state.Incarnation, NoQuorum: v.NoQuorum,
 	}
 	if hash, err := CAHash(v.Authority.CertificatePEM); err == nil {
 		o.CAHash = hash

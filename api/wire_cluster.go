@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+)
 
 // Cluster describes the cluster as a whole.
 type Cluster struct {
@@ -15,6 +19,8 @@ type Cluster struct {
 	Master             NumberID  `json:"master_node_uid"` // 0: there is none
 	CAHash             string    `json:"ca_hash,omitempty"`
 	Incarnation        int64     `json:"incarnation,omitempty"` // raised by each recovery
+	// NoQuorum says that this is what one node saw last, and why nothing can be changed.
+	NoQuorum *cluster.Error `json:"no_quorum,omitempty"`
 	// Backups are the saved states of the cluster that its hosts keep.
 	Backups []NodeBackups `json:"state_backups,omitempty"`
 }

@@ -48,13 +48,20 @@ func (s *session) picture() (p picture, err error) {
 
 func status(s *session, w words) error {
 	p, err := s.seen(w)
-	if err != nil || s.print(p) {
+	if err != nil {
 		return err
+	}
+	stale := p.stale(s)
+	if s.print(p) {
+		return stale
 	}
 	if w.text("extra") == "all" {
 		s.say("CLUSTER:\n%s\n", p.headline())
 	}
-	return s.showAll(w, p, p.nodesAs(w), p.databases(w), p.endpoints(w), p.shards(w))
+	if err := s.showAll(w, p, p.nodesAs(w), p.databases(w), p.endpoints(w), p.shards(w)); err != nil {
+		return err
+	}
+	return stale
 }
 
 func (s *session) showAll(w words, p picture, tables ...table) error {
@@ -68,6 +75,19 @@ func (s *session) showAll(w words, p picture, tables ...table) error {
 	}
 	s.tellTrouble(p.trouble(w))
 	return nil
+}
+
+// stale complains, before anything is shown, that the picture may be old because
+// there is no quorum.
+func (p picture) stale(s *session) error {
+	if p.Cluster.NoQuorum == nil {
+		return nil
+	}
+	s.complain(p.Cluster.NoQuorum)
+	if !s.flags.json {
+		fmt.Fprintf(s.err, "What follows is STALE: node:%d saw it last while there was a quorum.\n", p.connected)
+	}
+	return errTold
 }
 
 // statusOf shows what is on a node, or belongs to a database.

@@ -135,6 +135,8 @@ type View struct {
 	HeardAt map[int]time.Time
 	// FirstSeen is when this leader first saw the times from which it waits; see [View.Age].
 	FirstSeen map[int64]time.Time
+	// NoQuorum says why the board may be old: this node knows of no quorum.
+	NoQuorum *Error
 	// Refusing holds, by node, the ports that refuse at least two other nodes now,
 	// as in [Report.Refused], of hosts that have not reported meanwhile either.
 	Refusing map[int][]int

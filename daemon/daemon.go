@@ -261,7 +261,11 @@ func (d *Daemon) Board() cluster.View {
 	if r == nil {
 		return cluster.View{Board: &cluster.Board{}, Now: time.Now().UTC()}
 	}
-	return r.controller.View()
+	v := r.controller.View()
+	if v.NoQuorum = r.noQuorum.Load(); v.NoQuorum != nil {
+		v.Leader = 0
+	}
+	return v
 }
 
 // ForwardToLeader implements api.Node.

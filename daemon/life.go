@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,15 +87,38 @@ func (r *rooms) rest() []cluster.Node {
 	return list
 }
 
-// lived asks the nodes and returns [superseded] if the cluster has another life.
-func (r *rooms) lived(ctx context.Context, nodes []cluster.Node) error {
+// lived reports by [superseded] if the cluster has another life.
+func (r *rooms) lived(answers map[int]life) error {
 	own := r.store.Board().Cluster
-	for _, l := range others(ctx, r.client, r.cfg.PeerPort, nodes) {
+	for _, l := range answers {
 		if l.Cluster == own.ID && l.Incarnation > own.Incarnation && l.Quorum {
 			return superseded{l.Incarnation}
 		}
 	}
 	return nil
+}
+
+// quorumLost says what is wrong with the quorum, by who answers; without a quorum
+// this node can tell no more than that.
+func (r *rooms) quorumLost(answers map[int]life) *cluster.Error {
+	board := r.store.Board()
+	var silent []string
+	voters := 0
+	for _, n := range cluster.Sorted(board.Nodes) {
+		if n.Membership != cluster.Voter {
+			continue
+		}
+		voters++
+		if _, there := answers[n.ID]; !there && n.ID != r.node {
+			silent = append(silent, fmt.Sprintf("node:%d", n.ID))
+		}
+	}
+	why := "those that answer do not form it"
+	if len(silent) > 0 {
+		why = strings.Join(silent, ", ") + " of them can not be reached"
+	}
+	return cluster.Refuse(cluster.CodeNoQuorum, "start their daemons or mend the network; if they are lost for good: haulout cluster recover dry_run",
+		"cluster %s has no quorum of its %d voters: %s", board.Cluster.Name, voters, why)
 }
 
 // watchLife ends with [superseded] when the cluster has another life. With a
@@ -112,12 +136,21 @@ func (r *rooms) watchLife(ctx context.Context) error {
 		if len(nodes) == 0 {
 			continue
 		}
-		if r.store.Status(ctx).Quorum {
+		quorum := r.store.Status(ctx).Quorum
+		if quorum {
 			i := turn % len(nodes)
 			nodes = nodes[i : i+1]
 		}
-		if err := r.lived(ctx, nodes); err != nil && ctx.Err() == nil {
+		answers := others(ctx, r.client, r.cfg.PeerPort, nodes)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := r.lived(answers); err != nil {
 			return err
+		}
+		r.noQuorum.Store(nil)
+		if !quorum {
+			r.noQuorum.Store(r.quorumLost(answers))
 		}
 	}
 }

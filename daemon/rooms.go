@@ -44,6 +44,7 @@ type rooms struct {
 	joins      sync.Mutex                  // one host joins at a time
 	entered    func(context.Context) error // called once the board is loaded
 
+	noQuorum     atomic.Pointer[cluster.Error] // nil: there is one, as far as this node knows
 	backupFailed atomic.Pointer[string]
 	stop         context.CancelCauseFunc // ends run
 	stopped      context.Context
@@ -148,7 +149,7 @@ func (r *rooms) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := r.lived(ctx, r.rest()); err != nil {
+		if err := r.lived(others(ctx, r.client, r.cfg.PeerPort, r.rest())); err != nil {
 			return err
 		}
 		if err := r.entered(ctx); err != nil {
@@ -197,6 +198,9 @@ func (r *rooms) current() *cluster.Board {
 
 // leader returns where the leader's daemon listens for the others.
 func (r *rooms) leader() (string, error) {
+	if lost := r.noQuorum.Load(); lost != nil {
+		return "", lost
+	}
 	node, _, known := r.store.Leader()
 	n, ok := r.store.Board().Nodes[node]
 	if !known || !ok || node == r.node {

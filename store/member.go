@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,8 @@ const (
 	maxLearners  = 2
 	progressTime = 2 * time.Second // between signs of life of a quiet watch
 	slowRequest  = 300 * time.Millisecond
+	joinPatience = 10 * time.Second
+	joinAgain    = 300 * time.Millisecond
 )
 
 // member is this node's part of the quorum.
@@ -55,6 +59,15 @@ func startMember(c Config, st start) (m *member, err error) {
 	}()
 	log, mute := newZap(c.Logger)
 	etcd, err := embed.StartEtcd(settings(c, st, log))
+	// Any member may be asked who belongs to the quorum, also one that has not heard
+	// yet of this node.
+	for began := time.Now(); err != nil && !hasData && notYetKnown(err) && time.Since(began) < joinPatience; {
+		time.Sleep(joinAgain)
+		if err := os.RemoveAll(c.dataDir()); err != nil {
+			return nil, err
+		}
+		etcd, err = embed.StartEtcd(settings(c, st, log))
+	}
 	if err != nil {
 		return nil, startFailure(c, st, hasData, err)
 	}
@@ -65,6 +78,8 @@ func startMember(c Config, st start) (m *member, err error) {
 	}
 	return m, nil
 }
+
+func notYetKnown(err error) bool { return strings.Contains(err.Error(), "error validating peerURLs") }
 
 func startFailure(c Config, st start, hasData bool, err error) error {
 	var network *net.OpError

@@ -1,11 +1,15 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -154,4 +158,42 @@ func TestQuorumIsNotRemovedByMistake(t *testing.T) {
 		t.Fatalf("a dead member can't be removed: %v", err)
 	}
 	hosts[0].commit(t, put(database(1, "a")))
+}
+
+// A node that joins may ask a member which has not heard of it yet.
+func TestJoinBeforeItIsKnown(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	c := f.config(t, 2)
+	refused := make(chan struct{})
+	c.Logger = slog.New(&listening{Handler: c.Logger.Handler(), text: "bootstrap failed", heard: sync.OnceFunc(func() { close(refused) })})
+	s, err := Join(c, "member-1="+f.peerURL(1)+",member-2="+f.peerURL(2), "token")
+	two := f.run(t, s, err)
+	select {
+	case <-refused:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the member that is not known was not refused")
+	}
+	if _, _, err := one.AddLearner(t.Context(), "member-2", f.peerURL(2), false); err != nil {
+		t.Fatal(err)
+	}
+	two.ready(t)
+}
+
+// listening is a handler of log lines that waits for one.
+type listening struct {
+	slog.Handler
+	text  string
+	heard func()
+}
+
+func (l *listening) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == l.text {
+		l.heard()
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l *listening) WithAttrs(a []slog.Attr) slog.Handler {
+	return &listening{l.Handler.WithAttrs(a), l.text, l.heard}
 }
