@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -132,6 +133,9 @@ func (r *rooms) watchLife(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		if err := r.followed(); err != nil {
+			r.log.Warn("the addresses of the quorum were not kept for the next start", "error", err)
+		}
 		nodes := r.rest()
 		if len(nodes) == 0 {
 			continue
@@ -200,6 +204,23 @@ func (r *rooms) commitLife(ctx context.Context, epoch int64, cmd cluster.Recover
 	}
 	_, err = r.store.Commit(ctx, epoch, board, change)
 	return err
+}
+
+// keepEndpoints writes down where a host without a member reaches the quorum now,
+// for its next start: the voters of today may not be those it joined by.
+func (d *Daemon) keepEndpoints(now []string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(now) == 0 || slices.Equal(now, d.id.Endpoints) {
+		return nil
+	}
+	id := d.id
+	id.Endpoints = now
+	if err := d.folder.remember(id); err != nil {
+		return err
+	}
+	d.id = id
+	return nil
 }
 
 // leave lets go of the life that is over: what follows is written down first,

@@ -44,6 +44,8 @@ type rooms struct {
 	joins      sync.Mutex                  // one host joins at a time
 	entered    func(context.Context) error // called once the board is loaded
 
+	followed func() error // called now and then, for a host without a member
+
 	noQuorum     atomic.Pointer[cluster.Error] // nil: there is one, as far as this node knows
 	backupFailed atomic.Pointer[string]
 	stop         context.CancelCauseFunc // ends run
@@ -63,6 +65,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	}
 	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, ended: make(chan struct{})}
 	r.stopped, r.stop = context.WithCancelCause(context.Background())
+	r.followed = func() error { return d.keepEndpoints(st.Endpoints()) }
 	r.entered = func(ctx context.Context) error {
 		if err := d.begun(ctx, r); err != nil {
 			return err

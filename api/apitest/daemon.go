@@ -27,7 +27,8 @@ type Daemon struct {
 	boot   api.Bootstrap
 	secret string
 	leads  bool
-	master int          // the node that leads, if any does
+	master int // the node that leads, if any does
+	lost   *cluster.Error
 	leader http.Handler // of the daemon that requests are passed to
 
 	// Started is told of every action that StartAction enqueued, after it was.
@@ -155,7 +156,20 @@ func report(b *cluster.Board, n cluster.Node) cluster.Report {
 }
 
 // Board implements api.Node.
-func (d *Daemon) Board() cluster.View { return d.View() }
+func (d *Daemon) Board() cluster.View {
+	v := d.View()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v.NoQuorum = d.lost
+	return v
+}
+
+// LoseQuorum lets the daemon know of no quorum, for this reason.
+func (d *Daemon) LoseQuorum(why *cluster.Error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lost = why
+}
 
 // Submit implements api.Leader.
 func (d *Daemon) Submit(_ context.Context, c cluster.Command) error {
