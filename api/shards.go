@@ -40,7 +40,7 @@ func shardObject(v cluster.View, s cluster.Shard) Shard {
 	seen, known := v.Observed(s.Instance)
 	o := Shard{
 		UID: TextID(s.ID), Role: string(v.RoleOf(s)), Slots: r.SlotsText(), Database: NumberID(s.Range.Database),
-		Loading: ShardLoading{"idle"}, Node: TextID(i.Node), Lost: r.Lost && v.RoleOf(s) == cluster.Master,
+		Loading: ShardLoading{"idle"}, Node: TextID(i.Node), Lost: r.Lost && v.RoleOf(s) == cluster.Master, Unsettled: r.Unsettled,
 		Info: ShardInfo{UsedMemory: seen.UsedMemory, Keys: seen.Keys, Port: i.Port},
 	}
 	o.Status, o.DetailedStatus = shardStatus(seen.State, known, v.Alive[i.Node])

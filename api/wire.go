@@ -369,6 +369,8 @@ type Shard struct {
 	Sync           *ShardSync   `json:"sync,omitempty"`    // of a slave
 	Lost           bool         `json:"lost,omitempty"`    // no eligible copy of its slots is left
 	Trouble        string       `json:"trouble,omitempty"` // what is amiss, and why
+	// Unsettled says, in a recovered cluster, why it is not known who serves its slots.
+	Unsettled string `json:"unsettled,omitempty"`
 }
 
 // ShardLoading says whether the shard reads its files.

@@ -61,6 +61,7 @@ func status(s *session, w words) error {
 	if err := s.showAll(w, p, p.nodesAs(w), p.databases(w), p.endpoints(w), p.shards(w)); err != nil {
 		return err
 	}
+	p.tellUnsettled(s)
 	return stale
 }
 
@@ -75,6 +76,23 @@ func (s *session) showAll(w words, p picture, tables ...table) error {
 	}
 	s.tellTrouble(p.trouble(w))
 	return nil
+}
+
+// tellUnsettled says what is decided no more, or not yet, since the cluster was
+// recovered, and why.
+func (p picture) tellUnsettled(s *session) {
+	told := map[string]bool{}
+	for _, shard := range p.Shards {
+		line := fmt.Sprintf("db:%d slots %s: %s", shard.Database, shard.Slots, shard.Unsettled)
+		if shard.Unsettled == "" || told[line] {
+			continue
+		}
+		if len(told) == 0 {
+			s.say("\nUNSETTLED since the cluster was recovered:")
+		}
+		told[line] = true
+		s.say("%s", line)
+	}
 }
 
 // stale complains, before anything is shown, that the picture may be old because
@@ -438,6 +456,8 @@ func (p picture) shards(w words) table {
 
 func shardHealth(s api.Shard) string {
 	switch {
+	case s.Unsettled != "" && !s.Lost:
+		return "UNSETTLED"
 	case s.Lost:
 		return "LOST"
 	case s.DetailedStatus != "ok":

@@ -57,6 +57,8 @@ func (c *Cluster) settled(ctx context.Context, t *testing.T, n int, lost func(ap
 		}
 		for _, s := range list {
 			switch {
+			case !lost(s) && s.Unsettled != "":
+				return false, nil
 			case lost(s):
 				if s.Role == "master" && !s.Lost {
 					return false, nil
