@@ -101,7 +101,7 @@ func (s *Store) Save(dir string, now time.Time) (Backup, error) {
 	}
 	b.Path = filepath.Join(dir, b.name())
 	snapshot := m.server.Backend().Snapshot()
-	defer snapshot.Close()
+	defer func() { _ = snapshot.Close() }() // only read
 	if err := roomFor(dir, snapshot.Size()); err != nil {
 		return Backup{}, err
 	}
@@ -179,7 +179,7 @@ func ReadBackup(path string, key []byte) (*cluster.Board, error) {
 	if err != nil {
 		return nil, unusable(path, err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // only read
 	next := newEdit(&state{board: emptyBoard()}, nil)
 	err = db.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte("key"))
