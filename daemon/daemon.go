@@ -36,6 +36,10 @@ type Daemon struct {
 	// enter hands the rooms of a cluster to Run, once.
 	enter chan *rooms
 
+	// rejoined are the nodes by which this host joined a recovered cluster; it
+	// belongs to the loop that serves this host's lives.
+	rejoined []string
+
 	mu     sync.Mutex // guards everything that follows
 	id     identity
 	secret string // allows bootstrap over the network; empty in a cluster
@@ -94,9 +98,16 @@ func (d *Daemon) live(ctx context.Context) error {
 			var over superseded
 			switch {
 			case errors.Is(err, errRecover):
+			case cluster.CodeOf(err) == cluster.CodeJoinRefused && len(d.rejoined) > 0 && ctx.Err() == nil:
+				// Another host joined between the answer and the start: the list of
+				// members is asked for again.
+				d.log.Warn("the quorum has changed meanwhile: joining again", "error", err)
+				if err := d.leave(d.rejoined); err != nil {
+					return err
+				}
 			case errors.As(err, &over) && ctx.Err() == nil:
 				d.log.Warn("this host joins the recovered cluster", "incarnation", over.incarnation)
-				if err := d.leave(); err != nil {
+				if err := d.leave(addresses(r.rest())); err != nil {
 					return err
 				}
 			default:

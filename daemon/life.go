@@ -225,18 +225,24 @@ func (d *Daemon) keepEndpoints(now []string) error {
 
 // leave lets go of the life that is over: what follows is written down first,
 // so that a daemon which dies meanwhile goes on.
-func (d *Daemon) leave() error {
+func (d *Daemon) leave(rejoin []string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id := d.id
-	for _, n := range d.rooms.rest() {
-		id.Rejoin = append(id.Rejoin, n.Address)
-	}
+	id.Rejoin = rejoin
 	if err := d.folder.remember(id); err != nil {
 		return err
 	}
 	d.id, d.rooms = id, nil
 	return nil
+}
+
+func addresses(nodes []cluster.Node) []string {
+	var list []string
+	for _, n := range nodes {
+		list = append(list, n.Address)
+	}
+	return list
 }
 
 // rejoin brings this host into the present life of its cluster, with its data
@@ -300,6 +306,7 @@ func (d *Daemon) rejoinOnce(ctx context.Context) error {
 	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls())); err != nil {
 		return err
 	}
+	d.rejoined = id.Rejoin
 	id.Endpoints, id.Initial, id.Rejoin = answer.Endpoints, answer.Initial, nil
 	if answer.Membership == cluster.Client {
 		id.Member = ""

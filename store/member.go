@@ -30,7 +30,7 @@ const (
 	maxLearners  = 2
 	progressTime = 2 * time.Second // between signs of life of a quiet watch
 	slowRequest  = 300 * time.Millisecond
-	joinPatience = 10 * time.Second
+	joinPatience = 3 * time.Second
 	joinAgain    = 300 * time.Millisecond
 )
 
