@@ -33,6 +33,8 @@ var rights = map[string]string{
 	"POST /v1/bootstrap/create_cluster":       "",
 	"POST /v1/bootstrap/join_cluster":         "",
 	"GET /v1/local/node/master_healthcheck":   allRoles,
+	"POST /v1/bootstrap/recover_cluster":      "",
+	"POST /v1/local/cluster/backup":           adminOnly,
 	"GET /v1/cluster":                         allRoles,
 	"PUT /v1/cluster":                         adminOnly,
 	"GET /v1/cluster/policy":                  allRoles,
