@@ -83,7 +83,8 @@ func TestDatabaseChecks(t *testing.T) {
 		"port taken":         {func(d *cluster.Database) { d.Port = port }, cluster.CodePortUnavailable},
 		"persistence":        {func(d *cluster.Database) { d.Persistence = "rdb" }, cluster.CodeInvalidPersistence},
 		"eviction":           {func(d *cluster.Database) { d.Eviction = "random" }, cluster.CodeInvalidEviction},
-		"proxy policy":       {func(d *cluster.Database) { d.ProxyPolicy = "all-nodes" }, cluster.CodeInvalidProxyPolicy},
+		"proxy policy":       {func(d *cluster.Database) { d.ProxyPolicy = "some-nodes" }, cluster.CodeInvalidProxyPolicy},
+		"tls mode":           {func(d *cluster.Database) { d.TLS.Mode = "replica_ssl" }, cluster.CodeUnsupported},
 		"rack aware":         {func(d *cluster.Database) { d.RackAware = true }, cluster.CodeNotRackAware},
 	}
 	for name, test := range tests {

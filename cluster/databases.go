@@ -49,12 +49,13 @@ func (d Database) Check(b *Board) error {
 	if !slices.Contains(EvictionPolicies, d.Eviction) {
 		refuse(CodeInvalidEviction, "use one of "+strings.Join(EvictionPolicies, ", "), "eviction_policy %q does not exist", d.Eviction)
 	}
-	if d.ProxyPolicy != "single" {
-		refuse(CodeInvalidProxyPolicy, "use single", "proxy_policy %q is not supported", d.ProxyPolicy)
+	if !slices.Contains(ProxyPolicies, d.ProxyPolicy) {
+		refuse(CodeInvalidProxyPolicy, "use "+strings.Join(ProxyPolicies, ", "), "proxy_policy %q does not exist", d.ProxyPolicy)
 	}
 	if most := d.replicas(); d.MinReplicas < 0 || d.MinReplicas > most {
 		refuse(CodeBadRequest, "use 0, or 1 with replication", "min_replicas can not be %d: each master has %d replicas", d.MinReplicas, most)
 	}
+	faults = append(faults, d.TLS.faults()...)
 	if d.RackAware && !b.Cluster.RackAware {
 		refuse(CodeNotRackAware, "create the cluster with rack_aware, or the database without", "cluster %s is not rack aware", b.Cluster.Name)
 	}
@@ -96,7 +97,8 @@ func validName(s string) bool {
 type Placement struct {
 	Masters  []int
 	Replicas []int // empty without replication
-	Endpoint int
+	Endpoint int   // the node that discovery answers
+	Also     []int // further nodes of the endpoint
 }
 
 // CreateDatabase makes a database with its ranges, shards, instances and endpoint.
@@ -154,7 +156,7 @@ func (c CreateDatabase) Apply(b *Board) (Change, error) {
 		change.Put = append(change.Put, SlotRange{ID: id, First: first, Last: next - 1, Master: master, Generation: 1, MasterSince: c.At})
 	}
 	node := c.Placement.Endpoint
-	change.Put = append(change.Put, state, Endpoint{ID: EndpointID{d.ID, 1}, Port: d.Port, Nodes: []int{node}, Announced: node})
+	change.Put = append(change.Put, state, Endpoint{ID: EndpointID{d.ID, 1}, Port: d.Port, Nodes: append([]int{node}, c.Placement.Also...), Announced: node})
 	change.Log = append(change.Log, Entry{Time: c.At, Type: "bdb_created", Severity: "INFO", Database: d.ID, By: c.By,
 		Text: fmt.Sprintf("db:%d (%s) created", d.ID, d.Name)})
 	return change, nil

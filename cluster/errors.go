@@ -54,6 +54,7 @@ const (
 	CodeInvalidPersistence    Code = "invalid_data_persistence"
 	CodeInvalidEviction       Code = "eviction_policy_violation"
 	CodeInvalidProxyPolicy    Code = "invalid_proxy_policy"
+	CodeInvalidCertificate    Code = "invalid_certificate"
 	CodeShardIsMaster         Code = "shard_is_master"
 	CodeShardIsSlave          Code = "shard_is_slave"
 	CodeNotInSync             Code = "replica_not_in_sync"

@@ -377,7 +377,7 @@ type Bind struct {
 	At       time.Time
 	Endpoint EndpointID
 	Step     BindStep
-	Nodes    []int // of BindOpen: where it shall be
+	Nodes    []int // of BindOpen and BindSwitch: where it shall be; of BindSwitch none means where it opened
 	// Action and Move, of BindClose, name the running move that gets the numbers
 	// of connections drained and cut: the last that can be seen of them.
 	Action     string
@@ -408,15 +408,17 @@ func (c Bind) Apply(b *Board) (Change, error) {
 	refused := fmt.Errorf("endpoint %s can not %s from nodes %v opening %v draining %v", e.ID, c.Step, e.Nodes, e.Opening, e.Draining)
 	switch c.Step {
 	case BindOpen:
-		if len(c.Nodes) == 0 || len(e.Draining) > 0 {
+		if e.Opening = without(c.Nodes, e.Nodes...); len(e.Opening) == 0 || len(e.Draining) > 0 {
 			return Change{}, refused
 		}
-		e.Opening, e.Since = without(c.Nodes, e.Nodes...), c.At
+		e.Since = c.At
 	case BindSwitch:
-		if len(e.Opening) == 0 {
+		if len(c.Nodes) == 0 {
+			c.Nodes = e.Opening
+		}
+		if e, ok = e.switched(c.Nodes, c.At); !ok {
 			return Change{}, refused
 		}
-		e.Draining, e.Nodes, e.Opening, e.Since = e.Nodes, e.Opening, nil, c.At
 	case BindAnnounce:
 		e.Announced = e.Nodes[0]
 	case BindClose:

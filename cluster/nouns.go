@@ -181,10 +181,11 @@ type Database struct {
 	Persistence string         `json:"data_persistence"` // disabled or aof
 	Eviction    string         `json:"eviction_policy"`
 	RackAware   bool           `json:"rack_aware"`
-	ProxyPolicy string         `json:"proxy_policy"` // single
+	ProxyPolicy string         `json:"proxy_policy"` // one of ProxyPolicies
 	// MinReplicas is how many replicas a master has to have heard of in the last
 	// [MinReplicasLag] to take a write; 0: none.
 	MinReplicas int       `json:"min_replicas,omitempty"`
+	TLS         TLS       `json:"tls,omitzero"`
 	Created     time.Time `json:"created_time"`
 }
 
@@ -400,12 +401,20 @@ func parseEndpointID(s string) EndpointID {
 //	draining   Nodes=[3] Draining=[2]   discovery says 3; 2 closes connections at rest points
 //	announced  ... Announced            subscribers of discovery are told, for clients that wait for it
 //	steady     Nodes=[3]                2 stops to listen
+//
+// Several nodes go the same way: those that join listen first, and are then
+// added to Nodes, while those that leave drain. Discovery answers the first of
+// Nodes, which keeps its place for as long as it stays.
 type Endpoint struct {
 	ID       EndpointID `json:"id"`
 	Port     int        `json:"port"`
 	Nodes    []int      `json:"nodes"`
 	Opening  []int      `json:"opening,omitempty"`
 	Draining []int      `json:"draining,omitempty"`
+	// Include and Exclude are nodes that the policy is told to add or to leave out.
+	Include []int     `json:"include,omitempty"`
+	Exclude []int     `json:"exclude,omitempty"`
+	Asked   time.Time `json:"asked,omitzero"` // when the policy was last asked for
 	// Announced is the node that discovery's subscribers were last told of.
 	Announced int       `json:"announced"`
 	Since     time.Time `json:"since,omitzero"` // when Opening, then Draining, began

@@ -2,7 +2,6 @@ package maintenance
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/plan"
@@ -78,7 +77,7 @@ func (t *turn) haltRebind(m cluster.Move) step {
 		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindUndo}).and(t.undone(m))
 	case len(e.Draining) > 0:
 		return t.drain(m, e)
-	case slices.Contains(e.Nodes, m.To):
+	case rebound(e, m):
 		return t.closed(m, e)
 	}
 	return t.undone(m)

@@ -25,7 +25,7 @@ func Compare(v cluster.View, s cluster.Snapshot) cluster.Proof {
 		compare(comparePlaced(v, s.ID.Node, p, elsewhere))
 	}
 	for _, b := range home.Endpoints {
-		compare(compareBound(v, b))
+		compare(compareBound(v, s.ID.Node, b))
 	}
 	n := v.Nodes[s.ID.Node]
 	compare(compareLimit("max_redis_servers", n.MaxShards, s.MaxShards))
@@ -75,9 +75,16 @@ func partnerAway(v cluster.View, s cluster.Shard) string {
 	return ""
 }
 
-func compareBound(v cluster.View, b cluster.Bound) string {
+// compareBound compares where the endpoint is. If its policy binds it to several
+// nodes, what counts is that this node is one of them again.
+func compareBound(v cluster.View, node int, b cluster.Bound) string {
 	e, ok := v.Endpoints[b.Endpoint]
+	spread := v.Databases[e.ID.Database].Spread()
 	switch {
+	case ok && spread && slices.Contains(e.Nodes, node):
+		return ""
+	case ok && spread && slices.Contains(e.Exclude, node):
+		return fmt.Sprintf("endpoint:%s (%s) excludes node:%d since", b.Endpoint, b.Database, node)
 	case !ok:
 		return fmt.Sprintf("endpoint:%s (%s) no longer exists", b.Endpoint, b.Database)
 	case !slices.Equal(e.Nodes, b.Nodes):

@@ -35,7 +35,7 @@ func draw(t *rapid.T) *world {
 		d := cluster.Database{
 			Name: fmt.Sprint("db", i), MemorySize: rapid.Int64Range(16, 400).Draw(t, "size") * mega,
 			ShardsCount: rapid.IntRange(1, 3).Draw(t, "count"), Replication: rapid.Bool().Draw(t, "replicated"),
-			RackAware: zoned && rapid.Bool().Draw(t, "aware"),
+			RackAware: zoned && rapid.Bool().Draw(t, "aware"), ProxyPolicy: rapid.SampledFrom(cluster.ProxyPolicies).Draw(t, "policy"),
 		}
 		d.MemorySize = max(d.MemorySize, int64(d.ShardsCount)*2*cluster.MinShardMemory)
 		if p, err := plan.Place(w.view(), sized(d)); err == nil {

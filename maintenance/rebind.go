@@ -27,18 +27,30 @@ func (t *turn) rebind(m cluster.Move) step {
 		return t.open(m, e)
 	case len(e.Draining) > 0:
 		return t.drain(m, e)
-	case slices.Contains(e.Nodes, m.To):
+	case rebound(e, m):
 		return t.closed(m, e)
 	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return t.again(m, rebindAttempts, t.unopened(m, e))
 	}
+	if m.To == 0 || slices.Contains(e.Nodes, m.To) {
+		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: target(e, m)})
+	}
 	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: target(e, m)})
 }
 
-// target is where the endpoint shall be: where it is, To in place of From.
+// rebound reports whether discovery answers as the move wants it.
+func rebound(e cluster.Endpoint, m cluster.Move) bool {
+	return (m.To == 0 || slices.Contains(e.Nodes, m.To)) && (m.From == 0 || !slices.Contains(e.Nodes, m.From))
+}
+
+// target is where the endpoint shall be: where it is, To in place of From. Either
+// may be missing where it is bound to several nodes.
 func target(e cluster.Endpoint, m cluster.Move) []int {
-	list := slices.DeleteFunc(slices.Clone(e.Nodes), func(n int) bool { return n == m.From })
-	return append(list, m.To)
+	list := slices.DeleteFunc(slices.Clone(e.Nodes), func(n int) bool { return n == m.From || n == m.To })
+	if m.To != 0 {
+		list = append(list, m.To)
+	}
+	return list
 }
 
 // open waits for the new listener, then lets discovery answer with it.
@@ -50,7 +62,7 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return undo.and(t.again(m, rebindAttempts, t.unopened(m, e)))
 	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
-		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch})
+		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: target(e, m)})
 	}
 	return wait("endpoint:%s to listen on node:%d%s", e.ID, m.To, because(t.state(e, m.To).Reason))
 }
@@ -105,7 +117,7 @@ func (t *turn) connections(e cluster.Endpoint) (left, waiting, moved, cut int, k
 // closed waits until the old listener has been seen gone.
 func (t *turn) closed(m cluster.Move, e cluster.Endpoint) step {
 	switch {
-	case !t.Alive[m.From], t.Heard(m.From) && !t.Reports[m.From].Proxy.Silent && !t.state(e, m.From).Listening:
+	case m.From == 0, !t.Alive[m.From], t.Heard(m.From) && !t.Reports[m.From].Proxy.Silent && !t.state(e, m.From).Listening:
 		return t.done(m)
 	case t.past(m, opening+draining+counting+closing):
 		return t.failed(m, cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s still listens on node:%d", e.ID, m.From))

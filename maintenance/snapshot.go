@@ -88,7 +88,7 @@ func Snapshot(v cluster.View, node int, name string) cluster.Snapshot {
 		if !slices.Contains(e.Nodes, node) {
 			continue
 		}
-		s.Endpoints = append(s.Endpoints, cluster.Bound{Endpoint: e.ID, Database: v.Databases[e.ID.Database].Name, Nodes: e.Nodes})
+		s.Endpoints = append(s.Endpoints, cluster.Bound{Endpoint: e.ID, Database: v.Databases[e.ID.Database].Name, Nodes: boundAtHome(v, e)})
 		if endpoints[e.ID] {
 			s.VisitorEndpoints = append(s.VisitorEndpoints, e.ID)
 		}
@@ -109,6 +109,23 @@ func roleAtHome(v cluster.View, s cluster.Shard, awaited map[int]cluster.Role) c
 	return v.RoleOf(s)
 }
 
+// boundAtHome is where the endpoint is when nobody is out: the nodes that are out
+// and want it back count, if its policy binds it to several.
+func boundAtHome(v cluster.View, e cluster.Endpoint) []int {
+	list := slices.Clone(e.Nodes)
+	for _, n := range cluster.Sorted(v.Nodes) {
+		if n.Maintenance == nil || !v.Databases[e.ID.Database].Spread() {
+			continue
+		}
+		for _, b := range plan.Home(v.Snapshots[cluster.SnapshotID{Node: n.ID, Name: n.Maintenance.Snapshot}]).Endpoints {
+			if b.Endpoint == e.ID && !slices.Contains(list, n.ID) {
+				list = append(list, n.ID)
+			}
+		}
+	}
+	return list
+}
+
 // awaited returns what other nodes that are out will want back: shards with
 // their roles, and endpoints.
 func awaited(v cluster.View, node int) (shards map[int]cluster.Role, endpoints map[cluster.EndpointID]bool) {
@@ -121,8 +138,8 @@ func awaited(v cluster.View, node int) (shards map[int]cluster.Role, endpoints m
 		for _, p := range open.Shards {
 			shards[p.Shard] = p.Role
 		}
-		for _, b := range open.Endpoints {
-			endpoints[b.Endpoint] = true
+		for _, b := range open.Endpoints { // one of several nodes of an endpoint is at home, too
+			endpoints[b.Endpoint] = endpoints[b.Endpoint] || !slices.Contains(b.Nodes, node)
 		}
 	}
 	return shards, endpoints

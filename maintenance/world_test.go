@@ -100,7 +100,7 @@ func sized(d cluster.Database) cluster.Database {
 
 func (w *world) addDatabase(d cluster.Database, p cluster.Placement) {
 	d = sized(d)
-	d.Persistence, d.Eviction, d.ProxyPolicy = "disabled", "noeviction", "single"
+	d.Persistence, d.Eviction, d.ProxyPolicy = "disabled", "noeviction", cmp.Or(d.ProxyPolicy, cluster.Single)
 	w.apply(cluster.CreateDatabase{At: w.now, Database: d, Placement: p})
 	w.tick()
 	var all []cluster.InstanceID
@@ -358,6 +358,9 @@ func (w *world) place() string {
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(w.board.Endpoints), func(a, b cluster.EndpointID) int { return cmp.Compare(a.Database, b.Database) }) {
 		e := w.board.Endpoints[id]
+		if w.board.Databases[id.Database].Spread() { // which of them discovery answers may change
+			e.Nodes = slices.Sorted(slices.Values(e.Nodes))
+		}
 		fmt.Fprintf(&s, "endpoint:%s %v %v %v\n", id, e.Nodes, e.Opening, e.Draining)
 	}
 	for _, n := range cluster.Sorted(w.board.Nodes) {

@@ -204,11 +204,11 @@ func longestFirst(a, b cluster.Move) int {
 // rebinds moves the endpoints, preferably to where their masters will be.
 func (e *evacuation) rebinds() (moves []cluster.Move, left []string) {
 	for _, ep := range sortedEndpoints(listening(e.v, e.node)) {
-		to, why := e.rebind(ep)
+		to, needed, why := e.rebind(ep)
 		switch {
 		case why != "":
 			left = append(left, why)
-		case to != 0:
+		case needed:
 			moves = append(moves, cluster.Move{
 				Kind: cluster.Rebind, Endpoint: ep.ID, From: e.node, To: to,
 				Reason: fmt.Sprintf("node:%d goes out of service", e.node),
@@ -218,20 +218,26 @@ func (e *evacuation) rebinds() (moves []cluster.Move, left []string) {
 	return moves, left
 }
 
-// rebind returns where the endpoint goes, or why it has to stay. Neither means
-// that there is nothing to do for this node's action: another one is moving it.
-func (e *evacuation) rebind(ep cluster.Endpoint) (to int, stays string) {
-	if rebinding(e.v, ep.ID, e.node) {
-		return 0, ""
+// rebind returns where the endpoint goes - nowhere if it just leaves the node to
+// the others - or why it has to stay. If it is not needed, another action is
+// moving the endpoint.
+func (e *evacuation) rebind(ep cluster.Endpoint) (to int, needed bool, stays string) {
+	spread := e.v.Databases[ep.ID.Database].Spread()
+	if !spread && rebinding(e.v, ep.ID, e.node) {
+		return 0, false, ""
 	}
 	if !slices.Contains(ep.Nodes, e.node) {
-		return first(ep.Nodes), "" // an earlier action left it draining here
+		return first(ep.Nodes), true, "" // an earlier action left it draining here
 	}
-	if to = e.pickListener(e.masterNodes(ep.ID.Database), e.node); to != 0 {
+	if spread && len(left(e.v, ep, e.node)) > 0 {
+		return 0, true, ""
+	}
+	masters := e.masterNodes(ep.ID.Database)
+	if to = cmp.Or(e.pickListener(masters, append(slices.Clone(ep.Exclude), e.node)...), e.pickListener(masters, e.node)); to != 0 {
 		e.on(to).listeners++
-		return to, ""
+		return to, true, ""
 	}
-	return 0, fmt.Sprintf("endpoint:%s (db:%d %s): %s", ep.ID, ep.ID.Database, e.v.Databases[ep.ID.Database].Name,
+	return 0, false, fmt.Sprintf("endpoint:%s (db:%d %s): %s", ep.ID, ep.ID.Database, e.v.Databases[ep.ID.Database].Name,
 		e.reasons(func(n int) string { return e.againstListener(n, false) }, e.node))
 }
 

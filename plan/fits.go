@@ -56,7 +56,10 @@ func (sp *space) endpointFits(m cluster.Move) error {
 	if !ok {
 		return gone(m)
 	}
-	if slices.Contains(e.Nodes, m.To) {
+	if m.To == 0 && slices.Contains(e.Nodes, m.From) && len(left(sp.v, e, m.From)) == 0 {
+		return misfit(m, "no other node serves it")
+	}
+	if m.To == 0 || slices.Contains(e.Nodes, m.To) {
 		return nil // it is there, only an old binding is left to drain
 	}
 	home := slices.ContainsFunc(homecoming(sp.v, m.To).Endpoints, func(b cluster.Bound) bool { return b.Endpoint == e.ID })

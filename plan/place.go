@@ -17,7 +17,9 @@ func Place(v cluster.View, d cluster.Database) (cluster.Placement, error) {
 	if !ok {
 		blockers = append(blockers, p.blocker())
 	}
-	if p.p.Endpoint = p.pickListener(slices.Sorted(slices.Values(p.p.Masters))); p.p.Endpoint == 0 {
+	if list := p.listeners(d, p.p.Masters); d.Spread() && len(list) > 0 {
+		p.p.Endpoint, p.p.Also = list[0], list[1:]
+	} else if p.p.Endpoint = p.pickListener(slices.Sorted(slices.Values(p.p.Masters))); p.p.Endpoint == 0 {
 		blockers = append(blockers, cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of a node or add one",
 			"the endpoint of %s finds no node: %s", d.Name, p.reasons(func(n int) string { return p.againstListener(n, false) })))
 	}

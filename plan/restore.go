@@ -146,8 +146,15 @@ func (r *restoration) endpoint(b cluster.Bound) {
 		r.differs("endpoint:%s (%s) no longer exists", b.Endpoint, b.Database)
 		return
 	}
-	home := slices.Contains(e.Nodes, r.node)
-	if home && len(e.Opening)+len(e.Draining) == 0 || rebinding(r.v, e.ID, r.node) {
+	d, home := r.v.Databases[e.ID.Database], slices.Contains(e.Nodes, r.node)
+	switch {
+	case home && (d.Spread() || len(e.Opening)+len(e.Draining) == 0), !d.Spread() && rebinding(r.v, e.ID, r.node):
+		return
+	case !d.Spread() && len(b.Nodes) > 1:
+		r.differs("endpoint:%s (db:%d %s) has the policy single since: it stays on %s", e.ID, d.ID, b.Database, cluster.NodesText(e.Nodes))
+		return
+	case slices.Contains(e.Exclude, r.node):
+		r.differs("endpoint:%s (db:%d %s) excludes node:%d since", e.ID, d.ID, b.Database, r.node)
 		return
 	}
 	if home && len(e.Opening) > 0 && !r.v.Serving(r.node) {
@@ -162,6 +169,9 @@ func (r *restoration) endpoint(b cluster.Bound) {
 		r.on(r.node).listeners++
 	}
 	from := e.Nodes
+	if d.Spread() { // only what stood in for this node goes
+		from = slices.DeleteFunc(slices.Clone(e.Nodes), func(n int) bool { return slices.Contains(b.Nodes, n) || len(e.Nodes) > 1 })
+	}
 	if home {
 		from = e.Draining // an earlier attempt got this far
 	}

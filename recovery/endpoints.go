@@ -17,12 +17,16 @@ const (
 )
 
 // Endpoints returns the commands that bind endpoints of hosts that are gone to
-// others. An endpoint that a running move has in hand is left to it.
+// others, and those of several nodes to the nodes of their policy. An endpoint that a running move has in hand is left to it.
 func Endpoints(v cluster.View) []cluster.Command {
 	var commands []cluster.Command
 	for _, d := range cluster.Sorted(v.Databases) {
 		for _, e := range v.EndpointsOf(d.ID) {
-			if _, _, claimed := v.ClaimedEndpoint(e.ID); !claimed {
+			switch _, _, claimed := v.ClaimedEndpoint(e.ID); {
+			case claimed:
+			case several(v, e):
+				commands = append(commands, follow(v, e)...)
+			default:
 				commands = append(commands, rebind(v, e)...)
 			}
 		}
