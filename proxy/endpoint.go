@@ -21,6 +21,10 @@ type endpoint struct {
 	reason  string
 	retryAt int64
 
+	door      *door
+	unwelcome map[*session]int64 // and when they are cut
+	barred    error              // why nobody can come in by the door
+
 	drain    drain
 	news     news
 	commands int64
@@ -49,12 +53,13 @@ func (e *endpoint) shardAt(slot int) *shard {
 // follow makes the endpoint what its route says.
 func (e *endpoint) follow(r EndpointRoute, shards []*shard) {
 	moved := r.Address != e.route.Address || r.Port != e.route.Port
+	e.barred = e.followDoor(r.TLS)
 	if r.Password != e.route.Password {
 		defer e.forgetLogins()
 	}
 	e.route = r
 	e.shards = slices.SortedFunc(slices.Values(shards), func(a, b *shard) int { return a.first - b.first })
-	if e.fd >= 0 && (moved || !r.Listen) {
+	if e.fd >= 0 && (moved || !r.Listen || e.barred != nil) {
 		e.stopListening()
 	}
 	if e.fd < 0 && r.Listen {
@@ -86,6 +91,9 @@ func (e *endpoint) listen() {
 }
 
 func (e *endpoint) bind() error {
+	if e.barred != nil {
+		return e.barred
+	}
 	addr, err := netip.ParseAddr(e.route.Address)
 	if err != nil {
 		return err
@@ -109,7 +117,11 @@ func (e *endpoint) ready(uint32) {
 		switch {
 		case err == nil:
 			tune(fd)
-			e.loop.open(fd, e)
+			if e.door != nil {
+				e.admit(fd)
+			} else {
+				e.loop.open(fd, e)
+			}
 		case err == unix.ECONNABORTED || err == unix.EINTR:
 		case later(err):
 			return
@@ -129,6 +141,7 @@ func (e *endpoint) tick() {
 	if e.retryAt > 0 {
 		e.retry()
 	}
+	e.tickDoor()
 	e.tickDrain()
 }
 

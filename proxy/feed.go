@@ -33,6 +33,7 @@ type EndpointRoute struct {
 	MovedOutside  string       `json:"moved_outside,omitempty"`
 	Password      string       `json:"password,omitempty"` // of the clients; empty: none is asked for
 	ProxyPassword string       `json:"proxy_password"`     // of the engine's user proxy
+	TLS           *TLSRoute    `json:"tls,omitempty"`      // nil: clients speak in the clear
 	Ranges        []RangeRoute `json:"ranges"`
 }
 

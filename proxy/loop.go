@@ -285,6 +285,7 @@ func (l *loop) give(b []byte) {
 
 // close ends everything the loop owns.
 func (l *loop) close() {
+	l.ended = true
 	for _, e := range l.endpoints {
 		e.close()
 	}

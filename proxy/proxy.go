@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type settings struct {
 	maxInput  int
 	// In nanoseconds.
 	patience, fencePatience int64
+	bridges                 *bridges
 }
 
 // Run serves until ctx ends or the proxy is told to quit, and returns when all
@@ -80,12 +82,14 @@ func Run(ctx context.Context, c Config) error {
 		l.post(func() { l.ended = true })
 	}
 	running.Wait()
+	s.bridges.end()
 	return nil
 }
 
 func newSettings(c Config) *settings {
 	s := &settings{
-		log: c.Logger, clock: c.Clock, sharing: c.Loops > 1,
+		bridges: &bridges{open: map[*net.TCPConn]struct{}{}},
+		log:     c.Logger, clock: c.Clock, sharing: c.Loops > 1,
 		maxOutput: cmp.Or(c.MaxOutput, 64<<20), maxQueued: cmp.Or(c.MaxQueued, 64<<20), maxInput: cmp.Or(c.MaxInput, 1<<30),
 		patience: int64(cmp.Or(c.Patience, 10*time.Second)), fencePatience: int64(cmp.Or(c.FencePatience, 5*time.Second)),
 	}

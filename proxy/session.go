@@ -13,6 +13,7 @@ type session struct {
 	loop     *loop
 	endpoint *endpoint
 	fd       int
+	bridge   *bridge // of a client that speaks TLS
 	id       int64
 
 	version int // of the protocol
@@ -71,7 +72,7 @@ const (
 var sessionIDs atomic.Int64
 
 // open takes in a new client.
-func (l *loop) open(fd int, e *endpoint) {
+func (l *loop) open(fd int, e *endpoint) *session {
 	s := &session{
 		loop: l, endpoint: e, fd: fd, id: sessionIDs.Add(1), version: 2,
 		known: e.route.Password == "", interest: unix.EPOLLIN, born: l.now, heard: l.now,
@@ -85,6 +86,7 @@ func (l *loop) open(fd int, e *endpoint) {
 	if e.drain.active {
 		l.wake(l.now + drainPace)
 	}
+	return s
 }
 
 // ready handles what epoll tells of the client's socket.
@@ -409,7 +411,7 @@ func (s *session) quit() {
 // than a connection closed between two commands.
 func (s *session) resting() bool {
 	return s.head == s.tail && len(s.in) == 0 && len(s.out) == 0 && s.transaction == nil && !s.watches() && s.paused == 0 &&
-		(s.subscriber == nil || s.subscriber.idle()) && unread(s.fd) == 0
+		(s.subscriber == nil || s.subscriber.idle()) && (s.bridge == nil || s.bridge.quiet()) && unread(s.fd) == 0
 }
 
 // waits reports whether the client is in a call that may take as long as it
@@ -486,5 +488,8 @@ func (s *session) release() {
 	if s.fd >= 0 {
 		s.loop.drop(s.fd)
 		s.fd = -1
+		if s.bridge != nil {
+			s.bridge.end()
+		}
 	}
 }
