@@ -71,7 +71,10 @@ type Agent struct {
 	orders orders
 	kick   chan struct{} // has the loop look now
 
-	silentSince time.Time // when the living proxy stopped to answer; the loop's
+	issued issued
+
+	silentSince    time.Time           // when the living proxy stopped to answer; the loop's
+	fedCertificate cluster.Certificate // with the last routes; the loop's
 
 	mu        sync.Mutex // guards everything that follows
 	processes map[cluster.InstanceID]*process

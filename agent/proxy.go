@@ -32,8 +32,8 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 	}
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
-	if a.routesApplied() != board.Revision {
-		err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node))
+	if shown, another := a.shownNow(board); another || a.routesApplied() != board.Revision {
+		err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node, shown))
 		var refused *cluster.Error
 		switch {
 		case errors.As(err, &refused): // it answers: what it has applied, its statistics tell
@@ -42,6 +42,7 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 			return a.proxySilent(err)
 		default:
 			a.setRoutes(board.Revision)
+			a.fedCertificate = shown
 		}
 	}
 	stats, err := a.cfg.Proxy.Stats(ctx)
@@ -77,9 +78,10 @@ func (a *Agent) proxyGone(ctx context.Context) cluster.ProxyReport {
 	return cluster.ProxyReport{}
 }
 
-// Routes is what the board asks of one node's proxy. An endpoint without a
+// Routes is what the board asks of one node's proxy; endpoints that speak TLS show
+// the certificate. An endpoint without a
 // listener has no clients either: others conclude from the one to the other.
-func Routes(board *cluster.Board, node int) proxy.Routes {
+func Routes(board *cluster.Board, node int, shown cluster.Certificate) proxy.Routes {
 	routes := proxy.Routes{Revision: board.Revision}
 	copies := copying(board)
 	for _, d := range cluster.Sorted(board.Databases) {
@@ -93,7 +95,7 @@ func Routes(board *cluster.Board, node int) proxy.Routes {
 				ID: e.ID, Database: d.Name, Address: board.Nodes[node].Address, Port: e.Port,
 				Listen: true, Drain: draining, DrainCap: drainCap, Notices: !board.Cluster.NoNotices,
 				Password: secrets.Client, ProxyPassword: secrets.Proxy,
-				Ranges: rangeRoutes(board, d.ID, copies),
+				TLS: tlsRoute(d.TLS, shown), Ranges: rangeRoutes(board, d.ID, copies),
 			}
 			if draining {
 				route.MovedTo, route.MovedOutside = whereTo(board.Nodes[e.Nodes[0]], e.Port)
@@ -112,6 +114,13 @@ func whereTo(n cluster.Node, port int) (inside, outside string) {
 		outside = at(n.ExternalAddresses[0])
 	}
 	return at(n.Address), outside
+}
+
+func tlsRoute(t cluster.TLS, shown cluster.Certificate) *proxy.TLSRoute {
+	if !t.Enabled() {
+		return nil
+	}
+	return &proxy.TLSRoute{Certificate: shown.CertificatePEM, Key: shown.KeyPEM, Authenticate: t.Authenticate, Clients: t.Clients}
 }
 
 // rangeRoutes says where each range of a database is served. While nobody may

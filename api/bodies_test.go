@@ -98,7 +98,7 @@ func TestDatabaseFaultsAllAtOnce(t *testing.T) {
 	h := server(d).Public()
 	before := d.View().Revision
 	status, body := send(t, h, "POST", "/v1/bdbs", `{"name":"carts","memory_size":-1,"shards_count":"four","replication":1,"port":80,
-		"data_persistence":"snapshot","oss_cluster":true,"backup":true,"redis_version":"7.2","wings":2,"rack_aware":true,"type":null,"proxy_policy":"all-nodes"}`)
+		"data_persistence":"snapshot","oss_cluster":true,"backup":true,"redis_version":"7.2","wings":2,"rack_aware":true,"type":null,"proxy_policy":"some-nodes"}`)
 	if status < 400 {
 		t.Fatal(status, body)
 	}
@@ -109,7 +109,7 @@ func TestDatabaseFaultsAllAtOnce(t *testing.T) {
 		"memory_size can not be -1",
 		"oss_cluster is not supported yet",
 		"port 80 is outside the range for databases",
-		`proxy_policy "all-nodes" is not supported`,
+		`proxy_policy "some-nodes" does not exist`,
 		"redis_version is not supported yet",
 		"replication must be true or false, not a number",
 		"shards_count must be a whole number, not a string",

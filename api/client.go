@@ -324,6 +324,23 @@ func (c *Client) CreateDatabase(ctx context.Context, d CreateDatabase) (Database
 	return out, c.Do(ctx, http.MethodPost, "/v1/bdbs", d, &out)
 }
 
+// UpdateDatabase changes how clients reach a database; its status is active again
+// once that has been seen.
+func (c *Client) UpdateDatabase(ctx context.Context, uid int, u UpdateDatabase) (Database, error) {
+	var out Database
+	return out, c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/bdbs/%d", uid), u, &out)
+}
+
+// Certificates returns what clients may be shown.
+func (c *Client) Certificates(ctx context.Context) (Certificates, error) {
+	return get[Certificates](ctx, c, "/v1/cluster/certificates")
+}
+
+// UpdateCertificate replaces a certificate.
+func (c *Client) UpdateCertificate(ctx context.Context, u UpdateCertificate) error {
+	return c.Do(ctx, http.MethodPut, "/v1/cluster/update_cert", u, nil)
+}
+
 // DeleteDatabase deletes a database; it is gone once it is not found any more.
 func (c *Client) DeleteDatabase(ctx context.Context, uid int) (Database, error) {
 	var out Database

@@ -97,6 +97,7 @@ func takeDatabase(o *object) (cluster.Database, string) {
 	o.flag("rack_aware", &d.RackAware)
 	o.number("min_replicas", &d.MinReplicas)
 	o.text("proxy_policy", &d.ProxyPolicy)
+	takeTLS(o, &d.TLS)
 	o.text("authentication_redis_pass", &password)
 	checkPassword(o, password)
 	checkSharding(o, d.ShardsCount)
@@ -132,9 +133,7 @@ func takeNeutral(o *object) {
 	o.neutral("slave_ha", "false")
 	o.neutral("bigstore", "false")
 	o.neutral("backup", "false")
-	o.neutral("tls_mode", `"disabled"`)
 	o.neutral("ssl", "false")
-	o.neutral("enforce_client_authentication", `"disabled"`)
 	o.neutral("data_internode_encryption", "false")
 	o.neutral("master_persistence", "false")
 	o.neutral("aof_policy", `"appendfsync-every-sec"`)
@@ -153,7 +152,7 @@ func takeNeutral(o *object) {
 // databaseFields are fields of the contract's bdb that are not supported yet.
 var databaseFields = []string{
 	"account_id", "action_uid", "authentication_admin_pass", "authentication_sasl_pass", "authentication_sasl_uname",
-	"authentication_ssl_client_certs", "authentication_ssl_crdt_certs", "authorized_names", "authorized_subjects",
+	"authentication_ssl_crdt_certs", "authorized_names", "authorized_subjects",
 	"auto_upgrade", "background_op", "backup_failure_reason", "backup_history", "backup_interval", "backup_interval_offset",
 	"backup_location", "backup_progress", "backup_status", "bigstore_ram_size", "client_cert_subject_validation_type",
 	"conns", "conns_type", "crdt", "created_time", "data_access", "dataset_import_sources", "db_conns_auditing",
@@ -187,6 +186,13 @@ func databaseObject(v cluster.View, d cluster.Database) Database {
 		Replication: d.Replication, Sharding: d.ShardsCount > 1, ShardsCount: d.ShardsCount, Shards: []NumberID{},
 		Port: d.Port, Persistence: d.Persistence, Eviction: d.Eviction, RackAware: d.RackAware, MinReplicas: d.MinReplicas,
 		ProxyPolicy: d.ProxyPolicy, Placement: "dense", Created: d.Created, Endpoints: []Endpoint{},
+		TLSMode: d.TLS.ModeText(), EnforceClients: onOff(d.TLS.Authenticate), ClientCerts: []ClientCert{},
+	}
+	if d.Status == cluster.DatabaseActive && maintenance.Changing(v, d) {
+		o.Status = "active-change-pending"
+	}
+	for _, text := range d.TLS.Clients {
+		o.ClientCerts = append(o.ClientCerts, ClientCert{text})
 	}
 	for _, r := range v.RangesOf(d.ID) {
 		for _, s := range v.ShardsOf(r.ID) {
@@ -201,10 +207,23 @@ func databaseObject(v cluster.View, d cluster.Database) Database {
 	return o
 }
 
+func onOff(on bool) string {
+	if on {
+		return "enabled"
+	}
+	return "disabled"
+}
+
 func endpointObject(v cluster.View, d cluster.Database, e cluster.Endpoint) Endpoint {
 	o := Endpoint{
 		UID: e.ID.String(), Port: e.Port, Addresses: []string{}, AddrType: "internal", ProxyPolicy: d.ProxyPolicy,
 		Include: []NumberID{}, Exclude: []NumberID{}, Nodes: []NumberID{}, Listening: len(e.Nodes) > 0,
+	}
+	for _, id := range e.Include {
+		o.Include = append(o.Include, NumberID(id))
+	}
+	for _, id := range e.Exclude {
+		o.Exclude = append(o.Exclude, NumberID(id))
 	}
 	for _, id := range e.Nodes {
 		o.Nodes = append(o.Nodes, NumberID(id))

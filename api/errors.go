@@ -10,14 +10,16 @@ import (
 
 // Codes that only HTTP knows.
 const (
-	CodeNotFound         cluster.Code = "not_found"
-	CodeMethodNotAllowed cluster.Code = "method_not_allowed"
-	CodeShardsRequired   cluster.Code = "shard_uids_required"
-	CodeMediaType        cluster.Code = "unsupported_media_type"
-	CodeWrongState       cluster.Code = "wrong_cluster_state_id"
-	CodeNoSchema         cluster.Code = "schema_not_exist"
-	CodeShardUnreachable cluster.Code = "bdb_unavailable_shard_unreachable"
-	CodePortUnbound      cluster.Code = "bdb_unavailable_port_unbound"
+	CodeNotFound           cluster.Code = "not_found"
+	CodeMethodNotAllowed   cluster.Code = "method_not_allowed"
+	CodeShardsRequired     cluster.Code = "shard_uids_required"
+	CodeMediaType          cluster.Code = "unsupported_media_type"
+	CodeWrongState         cluster.Code = "wrong_cluster_state_id"
+	CodeNoSchema           cluster.Code = "schema_not_exist"
+	CodeShardUnreachable   cluster.Code = "bdb_unavailable_shard_unreachable"
+	CodePortUnbound        cluster.Code = "bdb_unavailable_port_unbound"
+	CodeDuplicatedCerts    cluster.Code = "duplicated_certs"
+	CodeCertificateExpired cluster.Code = "certificate_expired"
 )
 
 // statuses is the one table code -> HTTP status. 406 is the contract's answer to
@@ -30,6 +32,8 @@ var statuses = map[cluster.Code]int{
 	CodeWrongState:                    http.StatusConflict,
 	CodeNoSchema:                      http.StatusNotAcceptable,
 	CodeMediaType:                     http.StatusUnsupportedMediaType,
+	CodeDuplicatedCerts:               http.StatusNotAcceptable,
+	CodeCertificateExpired:            http.StatusNotAcceptable,
 	CodeNotFound:                      http.StatusNotFound,
 	"node_already_populated":          http.StatusNotAcceptable,
 	cluster.CodeCancelled:             http.StatusConflict,
@@ -55,6 +59,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeDamagedBackup:         http.StatusNotAcceptable,
 	cluster.CodeQuorumStands:          http.StatusConflict,
 	cluster.CodeRecovering:            http.StatusConflict,
+	cluster.CodeInvalidCertificate:    http.StatusNotAcceptable,
 	cluster.CodeInvalidEviction:       http.StatusNotAcceptable,
 	cluster.CodeInvalidPersistence:    http.StatusNotAcceptable,
 	cluster.CodeInvalidProxyPolicy:    http.StatusNotAcceptable,

@@ -84,7 +84,7 @@ func TestNoRoute(t *testing.T) {
 		"PATCH /v1/nodes":                           {405, api.CodeMethodNotAllowed},
 		"POST /v1/nodes":                            {405, api.CodeMethodNotAllowed},
 		"DELETE /v1/shards/1":                       {405, api.CodeMethodNotAllowed},
-		"PUT /v1/bdbs/1":                            {501, cluster.CodeUnsupported},
+		"PUT /v1/bdbs/1":                            {400, cluster.CodeBadRequest},
 		"POST /v1/cluster":                          {405, api.CodeMethodNotAllowed},
 		"PUT /v1/users":                             {405, api.CodeMethodNotAllowed},
 		"GET /v1/users/authorize":                   {404, cluster.CodeUserNotFound},

@@ -321,6 +321,41 @@ type Database struct {
 	Created     time.Time  `json:"created_time"`
 	Endpoints   []Endpoint `json:"endpoints"`
 	UsedMemory  int64      `json:"used_memory"` // bytes, masters only
+
+	TLSMode        string       `json:"tls_mode"`
+	EnforceClients string       `json:"enforce_client_authentication"` // enabled or disabled
+	ClientCerts    []ClientCert `json:"authentication_ssl_client_certs"`
+}
+
+// ClientCert is a certificate that clients show, or that has signed theirs.
+type ClientCert struct {
+	PEM string `json:"client_cert"`
+}
+
+// UpdateDatabase is the body of PUT /v1/bdbs/{uid}. Nil leaves a setting alone;
+// the lists replace the former ones.
+type UpdateDatabase struct {
+	ProxyPolicy    *string       `json:"proxy_policy,omitempty"`
+	Endpoint       string        `json:"endpoint,omitempty"` // uid; empty: the only one
+	Include        *[]int        `json:"include_proxies,omitempty"`
+	Exclude        *[]int        `json:"exclude_proxies,omitempty"`
+	TLSMode        *string       `json:"tls_mode,omitempty"`
+	EnforceClients *string       `json:"enforce_client_authentication,omitempty"`
+	ClientCerts    *[]ClientCert `json:"authentication_ssl_client_certs,omitempty"`
+}
+
+// Certificates are what clients may be shown, as PEM.
+type Certificates struct {
+	CA    string `json:"ca_cert"`    // the cluster's own authority
+	Proxy string `json:"proxy_cert"` // an operator's, shown by endpoints; empty: the authority's
+}
+
+// UpdateCertificate is the body of PUT /v1/cluster/update_cert. An empty
+// certificate and key take an operator's back.
+type UpdateCertificate struct {
+	Name        string `json:"name"`
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
 }
 
 // Endpoint is the address clients use.
@@ -352,6 +387,10 @@ type CreateDatabase struct {
 	ProxyPolicy string `json:"proxy_policy,omitempty"`
 	MinReplicas int    `json:"min_replicas,omitempty"`
 	Password    string `json:"authentication_redis_pass,omitempty"`
+
+	TLSMode        string       `json:"tls_mode,omitempty"`
+	EnforceClients string       `json:"enforce_client_authentication,omitempty"`
+	ClientCerts    []ClientCert `json:"authentication_ssl_client_certs,omitempty"`
 }
 
 // Shard is a slot range's data in one role.

@@ -46,6 +46,14 @@ func commands() []command {
 		{pattern: "verify balance [node <node>]", help: "List endpoints that are not where the masters of their database are", run: verifyBalance},
 		{pattern: "verify rack_aware", help: "List slots whose copies share a rack", run: verifyRacks},
 
+		{pattern: "bind endpoint <endpoint> [policy single|all-master-shards|all-nodes] [include <proxy>...] [exclude <proxy>...]",
+			help: "Say on which nodes an endpoint is bound", run: bind},
+		{pattern: "bind db <db> endpoint <endpoint> [policy single|all-master-shards|all-nodes] [include <proxy>...] [exclude <proxy>...]",
+			help: "Say on which nodes an endpoint of a database is bound", run: bind},
+		{pattern: "tune db <db> [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]" +
+			" [enforce_client_authentication enabled|disabled] [client_cert_files <file>...]",
+			help: "Change how the clients of a database reach it", run: tuneDatabase},
+
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode},
 		{pattern: "info db", help: "Show the settings of all databases", run: infoDatabases},
 		{pattern: "info db <db>", help: "Show the settings of a database", run: infoDatabases},
@@ -67,6 +75,10 @@ func commands() []command {
 		{pattern: "cluster backup", help: "Save the cluster's state on this node now, besides once an hour", run: clusterBackup},
 		{pattern: "cluster recover [filename <file>] [key_file <file>] [lost_nodes <node>...] [dry_run]",
 			help: "Bring the cluster back on this node, when its quorum is gone", run: clusterRecover},
+		{pattern: "cluster certificate set <certificate> (certificate_file <file>) (key_file <file>)",
+			help: "Replace the certificate that endpoints show: proxy", run: certificateSet},
+		{pattern: "cluster certificate reset <certificate>", help: "Have endpoints show certificates of the cluster's own authority again", run: certificateReset},
+		{pattern: "cluster certificate show <certificate>", help: "Print a certificate: ca, the cluster's own authority, or proxy", run: certificateShow},
 		{pattern: "cluster token", help: "Make a token that lets a node join", run: clusterToken},
 		{pattern: "cluster master", help: "Show which node leads the cluster", run: clusterMaster},
 		{pattern: "cluster master set <node>", help: "Let another node lead the cluster", run: clusterMasterSet},
@@ -75,7 +87,8 @@ func commands() []command {
 		{pattern: "cluster running_actions", help: "List the actions that are queued or running", run: runningActions},
 
 		{pattern: "db create (name <name>) (memory_size <size>) [shards_count <number>] [replication] [port <number>]" +
-			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware] [min_replicas <number>]",
+			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware] [min_replicas <number>]" +
+			" [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]",
 			help: "Create a database", run: databaseCreate},
 		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},
 		{pattern: "db list", help: "List the databases", run: statusDatabases},

@@ -24,6 +24,7 @@ func databaseCreate(s *session, w words) error {
 		Name: w.text("name"), MemorySize: size, ShardsCount: w.number("shards_count"), Replication: w.has("replication"),
 		Port: w.number("port"), Persistence: w.text("persistence"), Eviction: w.text("eviction_policy"), RackAware: w.has("rack_aware"),
 		MinReplicas: w.number("min_replicas"),
+		ProxyPolicy: w.text("proxy_policy"), TLSMode: w.text("tls_mode"),
 	}
 	if w.has("shards_count") && r.ShardsCount == 0 {
 		return misuse("give a number from 1", nil, "shards_count can not be 0")

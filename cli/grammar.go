@@ -227,6 +227,10 @@ func check(kind, value string) string {
 		if value != "all" {
 			return check("<node>", value)
 		}
+	case "<proxy>":
+		if n, err := strconv.Atoi(bareProxy(value)); value != "none" && (err != nil || n < 1) {
+			return "give the number of a node, for example 2, or none"
+		}
 	case "<shard>":
 		if n, err := strconv.Atoi(strings.TrimPrefix(value, "redis:")); err != nil || n < 1 {
 			return "give the number of a shard, for example 7"

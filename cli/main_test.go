@@ -58,7 +58,7 @@ func newBench(t *testing.T, d *apitest.Daemon) *bench {
 // stepping lets the world go one step on whenever a session looks.
 func (b *bench) stepping(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		looks := strings.HasPrefix(r.URL.Path, "/v1/actions/") || r.URL.Path == "/v1/bootstrap"
+		looks := strings.HasPrefix(r.URL.Path, "/v1/actions/") || r.URL.Path == "/v1/bootstrap" || strings.HasPrefix(r.URL.Path, "/v1/bdbs/")
 		if looks && r.Method == http.MethodGet && len(b.steps) > 0 {
 			step := b.steps[0]
 			b.steps = b.steps[1:]

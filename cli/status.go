@@ -425,7 +425,7 @@ func (p picture) endpoints(w words) table {
 		for _, e := range d.Endpoints {
 			for _, node := range e.Nodes {
 				if wantsDatabase(w, d) && wantsNode(w, int(node)) {
-					t.add(fmt.Sprintf("db:%d", d.UID), d.Name, "endpoint:"+e.UID, fmt.Sprintf("node:%d", node), e.ProxyPolicy, "No", upDown(e.Listening))
+					t.add(fmt.Sprintf("db:%d", d.UID), d.Name, "endpoint:"+e.UID, fmt.Sprintf("node:%d", node), role(e), map[bool]string{true: "Yes", false: "No"}[d.TLSMode == "enabled"], upDown(e.Listening))
 				}
 			}
 		}

@@ -59,6 +59,15 @@ func (Cluster) Key() Key { return Key{KindCluster, "cluster"} }
 type Authority struct {
 	CertificatePEM string `json:"certificate"`
 	KeyPEM         string `json:"key"`
+	// Proxy is what an operator has endpoints show in place of what the authority
+	// issues; zero: nothing.
+	Proxy Certificate `json:"proxy,omitzero"`
+}
+
+// Certificate is a certificate and its key, both PEM.
+type Certificate struct {
+	CertificatePEM string `json:"certificate"`
+	KeyPEM         string `json:"key"`
 }
 
 // Key implements Object.

@@ -1,5 +1,7 @@
 package cluster
 
+import "time"
+
 // The TLS modes of a database: whether its clients speak TLS.
 const (
 	TLSDisabled = "disabled"
@@ -51,4 +53,23 @@ func (t TLS) faults() Refusals {
 		list = append(list, Refuse(CodeInvalidCertificate, "give authentication_ssl_client_certs", "clients are to show a certificate, and none is known"))
 	}
 	return list
+}
+
+// UpdateCertificate has every endpoint that speaks TLS show the certificate; the
+// zero one takes it back. The caller has checked it.
+type UpdateCertificate struct {
+	At          time.Time
+	Certificate Certificate
+	By          string
+}
+
+// Apply implements Command.
+func (c UpdateCertificate) Apply(b *Board) (Change, error) {
+	a := b.Authority
+	a.Proxy = c.Certificate
+	text := "endpoints show the certificate that was given for them"
+	if c.Certificate == (Certificate{}) {
+		text = "endpoints show certificates of the cluster's own authority"
+	}
+	return Change{Put: []Object{a}, Log: []Entry{{Time: c.At, Type: "cluster_certificate_updated", Severity: "INFO", By: c.By, Text: text}}}, nil
 }

@@ -111,6 +111,7 @@ type EndpointState struct {
 	Listening   bool   `json:"listening"`
 	Reason      string `json:"reason,omitempty"` // why it is not listening
 	Connections int    `json:"connections"`
+	TLS         bool   `json:"tls,omitempty"` // asked of its clients
 	// Waiting counts those of them, while draining, that are in a blocking call or
 	// subscribed: they may stay until the cap.
 	Waiting int `json:"waiting,omitempty"`

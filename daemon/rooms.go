@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -86,11 +87,21 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	})
 	r.discovery = discovery.New(discovery.Config{
 		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: r.current, Subscribe: st.Subscribe,
-		Logger: d.log.With("room", "discovery"),
+		TLS: r.shown, Logger: d.log.With("room", "discovery"),
 	})
 	r.server.RefuseRemoved(func(node int) bool { return st.Board().Removed(node) })
 	r.handle(d)
 	return r, nil
+}
+
+// shown is what discovery shows clients that speak TLS: what the endpoints show.
+func (r *rooms) shown() (*tls.Config, error) {
+	c, err := r.agent.Certificate(r.store.Board())
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair([]byte(c.CertificatePEM), []byte(c.KeyPEM))
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, err
 }
 
 // handle registers what other daemons may ask of this one.

@@ -3,6 +3,7 @@ package discovery
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,9 @@ type Config struct {
 	// Subscribe returns a channel that receives after each change of what Board
 	// returns, and is closed when ctx ends. Several changes may share one value.
 	Subscribe func(ctx context.Context) <-chan *cluster.Board
+	// TLS returns what is shown to clients that begin with a TLS handshake; nil:
+	// there are none.
+	TLS func() (*tls.Config, error)
 	// Patience is how long an answer waits for a move to be announced; 0: 2.5 s.
 	Patience time.Duration
 }
@@ -108,7 +112,7 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, running *syn
 
 func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	defer func() { _ = conn.Close() }()
-	limited := &limitedConn{Conn: conn}
+	limited := &limitedConn{Conn: greet(conn, s.cfg.TLS)}
 	c := &session{server: s, conn: limited, in: resp.NewConn(limited), version: 2, subscribed: map[channel]bool{}}
 	if !s.admit(c) {
 		c.send(resp.AppendError(nil, "ERR max number of clients reached"))

@@ -64,6 +64,9 @@ func (s *session) isPubSub() bool { return s.subscriber != nil && len(s.subscrib
 
 // addresses returns those of the client and of the endpoint.
 func (s *session) addresses() (peer, own string) {
+	if s.bridge != nil {
+		return s.bridge.raw.RemoteAddr().String(), s.bridge.raw.LocalAddr().String()
+	}
 	p, _ := unix.Getpeername(s.fd)
 	o, _ := unix.Getsockname(s.fd)
 	return addressText(p), addressText(o)

@@ -285,6 +285,7 @@ func (e *EndpointStats) add(o EndpointStats) {
 		e.Reason = o.Reason
 	}
 	e.Connections += o.Connections
+	e.TLS = e.TLS || o.TLS
 	e.Waiting += o.Waiting
 	e.Drained += o.Drained
 	e.Cut += o.Cut

@@ -187,6 +187,6 @@ func (e *endpoint) stats() EndpointStats {
 	return EndpointStats{
 		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions), Waiting: e.waiting(),
 		Drained: e.drain.closed, Cut: e.drain.cut, Commands: e.commands, Held: e.held, Retried: e.retried,
-		Counts: e.counts,
+		Counts: e.counts, TLS: e.door != nil,
 	}
 }

@@ -88,6 +88,7 @@ type EndpointStats struct {
 	Listening   bool               `json:"listening"`
 	Reason      string             `json:"reason,omitempty"` // why it is not listening
 	Connections int                `json:"connections"`
+	TLS         bool               `json:"tls,omitempty"`
 	Waiting     int                `json:"waiting"` // while draining: those in a blocking call or subscribed
 	Drained     int                `json:"drained"` // connections closed at a rest point since draining began
 	Cut         int                `json:"cut"`     // connections closed by the drain cap
@@ -103,7 +104,7 @@ func (s Stats) Report() cluster.ProxyReport {
 	for _, e := range s.Endpoints {
 		r.Endpoints[e.ID] = cluster.EndpointState{
 			Listening: e.Listening, Reason: e.Reason, Connections: e.Connections, Waiting: e.Waiting,
-			Drained: e.Drained, Cut: e.Cut,
+			Drained: e.Drained, Cut: e.Cut, TLS: e.TLS,
 		}
 	}
 	return r

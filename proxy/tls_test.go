@@ -55,7 +55,9 @@ func sign(t testing.TB, name string, by *signer, life time.Duration) *signer {
 	}
 	made, _ := x509.ParseCertificate(der)
 	secret, _ := x509.MarshalPKCS8PrivateKey(key)
-	encode := func(kind string, b []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b})) }
+	encode := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	}
 	return &signer{made, key, encode("CERTIFICATE", der), encode("PRIVATE KEY", secret)}
 }
 
