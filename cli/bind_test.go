@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -130,5 +131,46 @@ func TestCertificates(t *testing.T) {
 	}
 	if code, _, errText := b.run("cluster certificate reset proxy"); code != 0 || d.View().Authority.Proxy != (cluster.Certificate{}) {
 		t.Errorf("%d %q", code, errText)
+	}
+}
+
+func TestEndpointsGoToTheirShards(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	if _, text, errText := b.run("migrate endpoint_to_shards"); text != "Dry-run completed, add 'commit' argument to execute\n" || errText != "" {
+		t.Errorf("%q %q", text, errText)
+	}
+	v := d.View()
+	door := v.Endpoints[cluster.EndpointID{Database: 1, Index: 1}]
+	away := door.Nodes[0]%3 + 1
+	bind := func(step cluster.BindStep, nodes ...int) {
+		d.Apply(cluster.Bind{At: v.Now, Endpoint: door.ID, Step: step, Nodes: nodes})
+	}
+	masters := map[int]int{}
+	for _, r := range v.RangesOf(1) {
+		masters[v.Instances[r.Master].Node]++
+	}
+	if masters[away] >= masters[door.Nodes[0]] {
+		t.Fatalf("masters are on %v: the test would show nothing", masters)
+	}
+	bind(cluster.BindOpen, away)
+	bind(cluster.BindSwitch)
+	bind(cluster.BindClose)
+	going := fmt.Sprintf("* Going to bind endpoint:1:1 to node %d\n", door.Nodes[0])
+	for line, want := range map[string]string{
+		"migrate endpoint_to_shards":                                         going,
+		"migrate db sessions endpoint_to_shards":                             going,
+		"migrate db carts endpoint_to_shards":                                "",
+		fmt.Sprint("migrate endpoint_to_shards restrict_target_node ", away): "",
+	} {
+		code, text, errText := b.run(line)
+		if code != 0 || text != want+"Dry-run completed, add 'commit' argument to execute\n" {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+	b.steps = []func(){func() { bind(cluster.BindOpen, door.Nodes[0]) }, func() { bind(cluster.BindSwitch); bind(cluster.BindClose) }}
+	code, text, errText := b.run("migrate endpoint_to_shards commit")
+	if code != 0 || text != "Executing bind endpoint:1:1: OOO.\nFinished successfully\n" {
+		t.Errorf("%d %q %q", code, text, errText)
 	}
 }

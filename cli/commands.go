@@ -50,6 +50,10 @@ func commands() []command {
 			help: "Say on which nodes an endpoint is bound", run: bind},
 		{pattern: "bind db <db> endpoint <endpoint> [policy single|all-master-shards|all-nodes] [include <proxy>...] [exclude <proxy>...]",
 			help: "Say on which nodes an endpoint of a database is bound", run: bind},
+		{pattern: "migrate endpoint_to_shards [restrict_target_node <node>] [commit] {max_concurrent_bdb_migrations}",
+			help: "Bind endpoints of one node to where their masters are; without commit, say which", run: endpointsToShards},
+		{pattern: "migrate db <db> endpoint_to_shards [restrict_target_node <node>] [commit] {max_concurrent_bdb_migrations}",
+			help: "Bind the endpoint of a database to where its masters are; without commit, say where", run: endpointsToShards},
 		{pattern: "tune db <db> [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]" +
 			" [enforce_client_authentication enabled|disabled] [client_cert_files <file>...]",
 			help: "Change how the clients of a database reach it", run: tuneDatabase},

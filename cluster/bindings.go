@@ -49,6 +49,9 @@ func (e Endpoint) switched(nodes []int, at time.Time) (Endpoint, bool) {
 	kept := without(e.Nodes, e.Draining...)
 	e.Nodes = append(kept, without(nodes, kept...)...)
 	e.Opening, e.Since = nil, at
+	if slices.Contains(e.Nodes, e.Wanted) {
+		e.Wanted = 0
+	}
 	if len(e.Draining) == 0 {
 		e.Since = time.Time{}
 	}
@@ -127,7 +130,12 @@ func (c UpdateDatabase) rebind(b *Board, d Database, e Endpoint) (Database, Endp
 	if c.Exclude != nil {
 		e.Exclude = *c.Exclude
 	}
-	e.Asked = c.At
+	e.Asked, e.Wanted = c.At, 0
+	if known && !d.Spread() && c.Policy != nil {
+		if near := b.nearest(e); len(e.Nodes) > 1 || near != e.Nodes[0] {
+			e.Wanted = near
+		}
+	}
 	if known && !d.Spread() && len(e.Include)+len(e.Exclude) > 0 {
 		refuse(CodeInvalidProxyPolicy, "choose all-master-shards or all-nodes first", "endpoint:%s is bound by single, which has no nodes to include or exclude", e.ID)
 	}
@@ -151,6 +159,25 @@ func (c UpdateDatabase) rebind(b *Board, d Database, e Endpoint) (Database, Endp
 		refuse(CodeInvalidProxyPolicy, "exclude fewer nodes", "every node in service is excluded from endpoint:%s", e.ID)
 	}
 	return d, e, unique(faults)
+}
+
+// nearest is the node in service with the most masters of the endpoint's database:
+// where the endpoint is, if that has as many as any.
+func (b *Board) nearest(e Endpoint) int {
+	best, most := e.Nodes[0], 0
+	masters := map[int]int{}
+	for _, r := range b.RangesOf(e.ID.Database) {
+		masters[b.Instances[r.Master].Node]++
+	}
+	if !b.Nodes[best].Closed() {
+		most = masters[best]
+	}
+	for _, n := range Sorted(b.Nodes) {
+		if !n.Closed() && n.DownSince.IsZero() && masters[n.ID] > most {
+			best, most = n.ID, masters[n.ID]
+		}
+	}
+	return best
 }
 
 // unique leaves out what has been said.

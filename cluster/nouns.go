@@ -424,6 +424,8 @@ type Endpoint struct {
 	Include []int     `json:"include,omitempty"`
 	Exclude []int     `json:"exclude,omitempty"`
 	Asked   time.Time `json:"asked,omitzero"` // when the policy was last asked for
+	// Wanted is the node that an endpoint of one node is to go to, until it is there.
+	Wanted int `json:"wanted,omitempty"`
 	// Announced is the node that discovery's subscribers were last told of.
 	Announced int       `json:"announced"`
 	Since     time.Time `json:"since,omitzero"` // when Opening, then Draining, began

@@ -38,8 +38,11 @@ func Bound(v cluster.View, e cluster.Endpoint, except ...int) []int {
 	return sp.anywhere(e, except)
 }
 
-// boundSingle is one node, the first that serves.
+// boundSingle is one node: the one that was asked for, else the first that serves.
 func (sp *space) boundSingle(e cluster.Endpoint, except []int) []int {
+	if slices.Contains(e.Nodes, e.Wanted) && sp.v.Serving(e.Wanted) || e.Wanted != 0 && sp.mayJoin(e.Wanted, e, except) {
+		return []int{e.Wanted}
+	}
 	for _, closed := range []bool{false, true} {
 		for _, n := range e.Nodes {
 			if sp.v.Serving(n) && sp.v.Nodes[n].Closed() == closed {

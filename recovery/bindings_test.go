@@ -200,6 +200,29 @@ func TestMastersAreFollowedOnceTheyStay(t *testing.T) {
 	s.expect(s.bind(), "1:1 announce []\n1:1 close []")
 }
 
+// Asked again, an endpoint of one node goes to the masters, once.
+func TestSingleGoesToTheMasters(t *testing.T) {
+	s := serving(t)
+	r := s.Ranges[first]
+	r.Master = replica
+	s.Board = s.Board.With(s.Revision+1, cluster.Change{Put: []cluster.Object{r}})
+	s.heard(1, 2, 3)
+	s.expect(s.bind(), "")
+	policy := cluster.Single
+	s.apply(cluster.UpdateDatabase{At: s.Now, Database: 1, Policy: &policy})
+	s.expect(s.bind(), "1:1 open [2]")
+	s.listens(1, 1)
+	s.listens(2, 0)
+	s.expect(s.bind(), "1:1 switch [2]")
+	s.listens(1, 0)
+	s.expect(s.bind(), "1:1 announce []\n1:1 close []")
+	r.Master = master
+	s.Board = s.Board.With(s.Revision+1, cluster.Change{Put: []cluster.Object{r}})
+	s.Now = s.Now.Add(time.Hour)
+	s.heard(1, 2, 3)
+	s.expect(s.bind(), "")
+}
+
 // A node that is gone is left at once, whatever else is on its way.
 func TestLostNodeLeavesTheOthers(t *testing.T) {
 	s := serving(t)
