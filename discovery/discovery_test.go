@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -29,6 +30,7 @@ type host struct {
 	t     *testing.T
 	board atomic.Pointer[cluster.Board]
 	port  int // of discovery
+	shown func() (*tls.Config, error)
 
 	mu    sync.Mutex
 	wakes []chan *cluster.Board
@@ -58,7 +60,7 @@ func newHost(t *testing.T, patience time.Duration, more ...cluster.Object) *host
 }
 
 func (h *host) start(n int, patience time.Duration) {
-	s := New(Config{Address: address(n), Port: h.port, Logger: slog.New(slog.DiscardHandler), Board: h.board.Load, Subscribe: h.subscribe, Patience: patience})
+	s := New(Config{Address: address(n), Port: h.port, Logger: slog.New(slog.DiscardHandler), Board: h.board.Load, Subscribe: h.subscribe, Patience: patience, TLS: h.shown})
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
