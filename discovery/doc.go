@@ -3,7 +3,7 @@
 // an unmodified sentinel-aware client follows an endpoint from node to node.
 //
 // A database is a "master" of its name; its address is that of the node its
-// endpoint is bound to. Replicas are never shown: which process serves is the
+// endpoint is bound to, the first where these are several. Replicas are never shown: which process serves is the
 // proxy's business.
 //
 // Clients like go-redis close every connection they have, commands in flight

@@ -1,0 +1,76 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+func TestPutDatabase(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	status, body := send(t, h, "PUT", "/v1/bdbs/1", `{"proxy_policy":"all-nodes","endpoint":"1:1","exclude_proxies":[3],"tls_mode":"enabled"}`)
+	var got api.Database
+	if err := json.Unmarshal([]byte(body), &got); err != nil || status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	e := got.Endpoints[0]
+	if got.Status != "active-change-pending" || got.ProxyPolicy != "all-nodes" || got.TLSMode != "enabled" || !slices.Equal(e.Exclude, []api.NumberID{3}) {
+		t.Errorf("%s", body)
+	}
+	door := cluster.EndpointID{Database: 1, Index: 1}
+	d.Apply(cluster.Bind{Endpoint: door, Step: cluster.BindOpen, Nodes: []int{1, 2}}, cluster.Bind{Endpoint: door, Step: cluster.BindSwitch, Nodes: []int{1, 2}})
+	if _, body := send(t, h, "GET", "/v1/bdbs/1?fields=status", ""); body != "{\"status\":\"active\"}\n" {
+		t.Errorf("%s", body)
+	}
+}
+
+func TestPutDatabaseFaultsAllAtOnce(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	before := d.View().Revision
+	for body, want := range map[string][]string{
+		`{}`: nil,
+		`{"proxy_policy":7,"endpoint":"x","include_proxies":"1","tls_mode":"enabled","memory_size":1,"wings":2,"enforce_client_authentication":"maybe",
+			"authentication_ssl_client_certs":[{"client_cert":"nonsense"}]}`: {
+			`authentication_ssl_client_certs[0]: it is not one PEM certificate`, `endpoint can not be "x"`, `enforce_client_authentication can not be "maybe"`,
+			"include_proxies must be a list of node uids, not a string", "memory_size is not supported yet", "proxy_policy must be a string, not a number",
+			"there is no field wings"},
+		`{"proxy_policy":"all-nodes","include_proxies":[9],"exclude_proxies":[1,2,3],"tls_mode":"replica_ssl"}`: {
+			"every node in service is excluded from endpoint:1:1", "there is no node:9",
+			"tls_mode replica_ssl is not supported: there are no replicas of other clusters"},
+	} {
+		status, answer := send(t, h, "PUT", "/v1/bdbs/1", body)
+		if got := blockers(t, answer); status < 400 || !slices.Equal(got, want) && want != nil {
+			t.Errorf("%s: %d\n%s", body, status, strings.Join(got, "\n"))
+		}
+	}
+	for path, want := range map[string]int{"/v1/bdbs/9": http.StatusNotFound, "/v1/bdbs/1": http.StatusNotFound} {
+		if status, answer := send(t, h, "PUT", path, `{"proxy_policy":"all-nodes","endpoint":"2:1"}`); status != want {
+			t.Errorf("%s: %d %s", path, status, answer)
+		}
+	}
+	if d.View().Revision != before {
+		t.Error("something was changed")
+	}
+}
+
+// No answer shows a key, whatever was asked.
+func TestKeysAreNotShown(t *testing.T) {
+	d := apitest.Cluster()
+	d.Apply(cluster.UpdateCertificate{Certificate: cluster.Certificate{CertificatePEM: "shown", KeyPEM: "hunter2"}})
+	h := server(d).Public()
+	if _, body := send(t, h, "GET", "/v1/cluster/certificates", ""); !strings.Contains(body, `"proxy_cert":"shown"`) || strings.Contains(body, "hunter2") {
+		t.Errorf("%s", body)
+	}
+	status, body := send(t, h, "PUT", "/v1/cluster/update_cert", `{"name":"proxy","certificate":"no","key":"hunter3"}`)
+	if status != http.StatusNotAcceptable || code(t, body) != cluster.CodeInvalidCertificate || strings.Contains(body, "hunter") {
+		t.Errorf("%d %s", status, body)
+	}
+}
