@@ -69,7 +69,7 @@ func (b *bridges) remove(c *net.TCPConn) {
 func (b *bridges) end() {
 	b.mu.Lock()
 	for c := range b.open {
-		c.Close()
+		_ = c.Close() // its goroutines find out
 	}
 	b.open = nil
 	b.mu.Unlock()
@@ -85,13 +85,13 @@ func (e *endpoint) admit(fd int) {
 		return
 	}
 	if !e.loop.bridges.add(tcp) {
-		tcp.Close()
+		_ = tcp.Close() // the proxy ends
 		return
 	}
 	d := e.door
 	go func() {
 		defer e.loop.bridges.remove(tcp)
-		defer tcp.Close()
+		defer func() { _ = tcp.Close() }()
 		if err := e.carry(tcp, d); err != nil {
 			e.loop.log.Debug("a client did not come in", "client", tcp.RemoteAddr().String(), "error", err)
 		}
@@ -126,7 +126,7 @@ func (e *endpoint) carry(tcp *net.TCPConn, d *door) error {
 		return err
 	}
 	b.plain = conn.(*net.UnixConn)
-	defer b.plain.Close()
+	defer func() { _ = b.plain.Close() }()
 	inside := false
 	e.loop.post(func() { inside = e.enter(pair[1], b, d) })
 	if !inside {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestBootstrapCommitRestart(t *testing.T) {
 	}
 	s, err := Open(f.config(t, 1))
 	again := f.run(t, s, err).ready(t)
-	if got := again.Board(); got.Revision != written.Revision || got.Databases[1] != written.Databases[1] {
+	if got := again.Board(); got.Revision != written.Revision || !reflect.DeepEqual(got.Databases[1], written.Databases[1]) {
 		t.Errorf("board after the restart = %+v, want %+v", got, written)
 	}
 }
