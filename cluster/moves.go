@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -385,6 +386,8 @@ type Bind struct {
 	Moved, Cut int
 	// Text is the activity's line about the step, where nobody asked for it.
 	Text string
+	// Severity is that of the line; empty means WARNING.
+	Severity string
 }
 
 // BindStep is a step of a re-binding; see [Endpoint] for the states.
@@ -438,7 +441,7 @@ func (c Bind) Apply(b *Board) (Change, error) {
 		change.Put = append(change.Put, a.withMove(m))
 	}
 	if c.Text != "" {
-		change.Log = []Entry{{Time: c.At, Type: "endpoint_" + string(c.Step), Severity: "WARNING", Database: e.ID.Database, Text: c.Text}}
+		change.Log = []Entry{{Time: c.At, Type: "endpoint_" + string(c.Step), Severity: cmp.Or(c.Severity, "WARNING"), Database: e.ID.Database, Text: c.Text}}
 	}
 	return change, nil
 }

@@ -135,8 +135,11 @@ func (s *scenario) run(line string) string {
 	case "database":
 		s.addDatabase(cluster.Database{
 			Name: w.bare[1], MemorySize: int64(w.int("memory", 100)) * mega, ShardsCount: w.int("shards", 1),
-			Replication: len(w.list("replicas")) > 0, RackAware: w.has("rack_aware"),
-		}, cluster.Placement{Masters: w.list("masters"), Replicas: w.list("replicas"), Endpoint: w.int("endpoint", 1)})
+			Replication: len(w.list("replicas")) > 0, RackAware: w.has("rack_aware"), ProxyPolicy: w.with["policy"],
+		}, cluster.Placement{Masters: w.list("masters"), Replicas: w.list("replicas"), Endpoint: w.int("endpoint", 1), Also: w.list("also")})
+	case "policy":
+		policy := w.bare[2]
+		s.apply(cluster.UpdateDatabase{At: s.now, Database: w.number(1), Policy: &policy})
 	case "delete":
 		s.apply(cluster.DeleteDatabase{At: s.now, Database: w.number(1)})
 		s.tick()

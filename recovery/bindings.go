@@ -70,11 +70,11 @@ func listens(v cluster.View, e cluster.Endpoint, node int) bool {
 func switchTo(v cluster.View, e cluster.Endpoint, nodes []int) []cluster.Command {
 	step := cluster.Bind{
 		At: v.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: nodes,
-		Text: fmt.Sprintf("endpoint:%s is bound to %s", e.ID, cluster.NodesText(nodes)),
+		Text: fmt.Sprintf("endpoint:%s is bound to %s", e.ID, cluster.NodesText(nodes)), Severity: "INFO",
 	}
 	for _, n := range e.Nodes {
 		if !slices.Contains(nodes, n) && !v.Serving(n) {
-			step.Text += fmt.Sprintf(", it lost node:%d", n)
+			step.Text, step.Severity = step.Text+fmt.Sprintf(", it lost node:%d", n), "WARNING"
 		}
 	}
 	change, err := step.Apply(v.Board)
