@@ -38,7 +38,7 @@ func commands() []command {
 
 		{pattern: "failover (shard <shard>...) [db <db>] [async] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
 		{pattern: "migrate [shard <shard>...] [db <db>] [node <node>] [all_master_shards] [all_slave_shards] [all_shards] (target_node <node>)" +
-			" [preserve_roles] [override_policy] [max_concurrent_actions <number>] [async] {endpoint_to_shards} {max_concurrent_bdb_migrations}",
+			" [preserve_roles] [override_policy] [max_concurrent_actions <number>] [async] {max_concurrent_bdb_migrations}",
 			help: "Move shards to a node: those named, or all, or all in a role, of a database or node", run: migrate},
 
 		{pattern: "explain shard <shard>", help: "Say why a shard is where it is, where it can not go and what it waits for", run: explainShard},

@@ -163,9 +163,9 @@ func (s *session) meaning(next string, f flags) []string {
 // names lists what is there of the kind. Where nobody answers, nothing is.
 func (s *session) names(kind string) (list []string) {
 	switch kind {
-	case "<node>", "<node|all>":
-		if kind != "<node>" {
-			list = append(list, "all")
+	case "<node>", "<node|all>", "<proxy>":
+		if other := map[string]string{"<node|all>": "all", "<proxy>": "none"}[kind]; other != "" {
+			list = append(list, other)
 		}
 		nodes, _ := s.client.Nodes(s.ctx)
 		for _, n := range nodes {
@@ -181,6 +181,15 @@ func (s *session) names(kind string) (list []string) {
 		for _, d := range databases {
 			list = append(list, d.Name)
 		}
+	case "<endpoint>":
+		databases, _ := s.client.Databases(s.ctx)
+		for _, d := range databases {
+			for _, e := range d.Endpoints {
+				list = append(list, e.UID)
+			}
+		}
+	case "<certificate>":
+		list = append(list, "ca", "proxy")
 	case "<task>":
 		actions, _ := s.client.Actions(s.ctx)
 		for _, a := range actions {

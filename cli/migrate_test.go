@@ -35,7 +35,6 @@ func TestMigrate(t *testing.T) {
 	for line, want := range map[string]string{
 		"migrate shard 99 target_node 3":                  "ERROR: there is no redis:99",
 		"migrate shard 1 target_node 9":                   "ERROR: there is no node:9",
-		"migrate endpoint_to_shards":                      "ERROR: endpoint_to_shards is not supported yet",
 		"migrate db cache all_slave_shards target_node 3": "ERROR: there are no such shards",
 		"migrate db 9 all_slave_shards target_node 3":     "ERROR: there is no database 9",
 		"migrate node 9 all_shards target_node 3":         "ERROR: there is no node:9",

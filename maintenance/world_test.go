@@ -360,6 +360,7 @@ func (w *world) place() string {
 		e := w.board.Endpoints[id]
 		if w.board.Databases[id.Database].Spread() { // which of them discovery answers may change
 			e.Nodes = slices.Sorted(slices.Values(e.Nodes))
+			e.Nodes = slices.DeleteFunc(e.Nodes, func(n int) bool { return w.standsIn(id.Database, n) })
 		}
 		fmt.Fprintf(&s, "endpoint:%s %v %v %v\n", id, e.Nodes, e.Opening, e.Draining)
 	}
@@ -367,6 +368,14 @@ func (w *world) place() string {
 		fmt.Fprintf(&s, "node:%d out=%v\n", n.ID, n.Maintenance != nil)
 	}
 	return s.String()
+}
+
+// standsIn reports whether the node serves an endpoint of masters without having
+// one. It leaves by the policy, which no action waits for.
+func (w *world) standsIn(database, node int) bool {
+	return w.board.Databases[database].ProxyPolicy == cluster.AllMasterShards && !slices.ContainsFunc(w.board.RangesOf(database), func(r cluster.SlotRange) bool {
+		return w.board.Instances[r.Master].Node == node
+	})
 }
 
 func sortedRanges(b *cluster.Board) []cluster.SlotRange {
