@@ -89,7 +89,7 @@ func startSpread(ctx context.Context, t *testing.T) (*Cluster, int) {
 		t.Fatal(err)
 	}
 	vault := api.CreateDatabase{Name: "vault", MemorySize: 256 << 20, ShardsCount: 2, Replication: true, ProxyPolicy: "all-nodes", TLSMode: "enabled"}
-	if err := c.createDatabase(ctx, vault); err != nil {
+	if _, err := c.CreateDatabase(ctx, vault); err != nil {
 		t.Fatal(err)
 	}
 	if nodes, err := c.boundTo(ctx, 4); err != nil || !slices.Equal(nodes, []int{1, 2, 3}) {
