@@ -48,7 +48,7 @@ func (d *daemon) keepProxy(h *host, board *cluster.Board) cluster.ProxyReport {
 	}
 	d.silent = time.Time{}
 	if p.revision != board.Revision {
-		p.apply(agent.Routes(board, d.node))
+		p.apply(agent.Routes(board, d.node, cluster.Certificate{}))
 	}
 	p.drain(board, d.node)
 	r := cluster.ProxyReport{Up: true, Revision: p.revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}}
