@@ -33,9 +33,9 @@ const (
 	// the rest of its data, while nobody is served.
 	predecessorAnswer = 500 * time.Millisecond
 	catchUpAlone      = 2 * time.Second
-	holdAnswer = 30 * time.Millisecond
-	aimAnswer  = 300 * time.Millisecond
-	keepOrders = 64
+	holdAnswer        = 30 * time.Millisecond
+	aimAnswer         = 300 * time.Millisecond
+	keepOrders        = 64
 )
 
 // RangeCall is what an executor asks of the proxies about one range.
