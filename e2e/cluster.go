@@ -140,6 +140,9 @@ func (c *Cluster) CreateDatabase(ctx context.Context, d api.CreateDatabase) (mad
 	return made, err
 }
 
+// RESTOf connects to host n as the operator.
+func (c *Cluster) RESTOf(n int) (*REST, error) { return c.Hosts.REST(n, operator, c.Password) }
+
 func (c *Cluster) nodes(ctx context.Context) (list []api.NodeObject, err error) {
 	return list, c.REST.Get(ctx, "/v1/nodes", &list)
 }
@@ -147,11 +150,25 @@ func (c *Cluster) nodes(ctx context.Context) (list []api.NodeObject, err error) 
 // Client returns an unmodified go-redis client of the database, with the
 // library's defaults, that finds the endpoint by discovery.
 func (c *Cluster) Client(database string) *redis.Client {
-	o := &redis.FailoverOptions{MasterName: database}
+	return redis.NewFailoverClient(c.discovery(database))
+}
+
+// FrankClient is a Client that tries nothing twice, so that an operation which
+// returned an error was sent at most once, and that gives up after within.
+func (c *Cluster) FrankClient(database string, within time.Duration) *redis.Client {
+	o := c.discovery(database)
+	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = within, within, within
+	return redis.NewFailoverClient(o)
+}
+
+func (c *Cluster) discovery(database string) *redis.FailoverOptions {
+	o := &redis.FailoverOptions{MasterName: database, Dialer: c.dial()}
 	for n := 1; n <= Nodes; n++ {
 		o.SentinelAddrs = append(o.SentinelAddrs, fmt.Sprintf("%s:%d", c.Address(n), discoveryPort))
 	}
-	return redis.NewFailoverClient(o)
+	return o
 }
 
 // Fill writes so many bytes into the databases, spread as their shares say.

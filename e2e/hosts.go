@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/haulout/haulout/e2e/lan"
 )
 
 // Hosts are some hosts on one machine. Host n has the address and the folder
@@ -22,6 +24,9 @@ type Hosts struct {
 	Binary  string // the haulout binary; an absolute path
 	Folder  string // where the hosts' folders are; an absolute path
 	Network string // the addresses' first three numbers: "127.0.0."
+	// LAN, if there is one, is where the hosts are, instead of on loopback
+	// addresses. The folder's sockets are reached from everywhere.
+	LAN *lan.LAN
 }
 
 const (
@@ -56,12 +61,27 @@ func (h *Hosts) Start(ctx context.Context, n int) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = h.Folder
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C here is none there
-	if err := cmd.Start(); err != nil {
+	if err := h.startOn(n, cmd); err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	return h.awaitSocket(ctx, n, ended)
+}
+
+func (h *Hosts) startOn(n int, cmd *exec.Cmd) error {
+	if h.LAN != nil {
+		return h.LAN.Start(n, cmd)
+	}
+	return cmd.Start()
+}
+
+// dial is how clients reach the hosts; nil is the ordinary way.
+func (h *Hosts) dial() func(ctx context.Context, network, address string) (net.Conn, error) {
+	if h.LAN != nil {
+		return h.LAN.DialFrom(0)
+	}
+	return nil
 }
 
 func (h *Hosts) awaitSocket(ctx context.Context, n int, ended <-chan error) error {

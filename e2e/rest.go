@@ -37,7 +37,8 @@ func (h *Hosts) REST(n int, user, password string) (*REST, error) {
 	}
 	return &REST{
 		base: fmt.Sprintf("https://%s:%d", h.Address(n), restPort), user: user, password: password,
-		client: http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}},
+		client: http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+			DialContext: h.dial(), TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}},
 	}, nil
 }
 
@@ -82,6 +83,16 @@ func (r *REST) do(ctx context.Context, method, path string, body []byte, out any
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+// Delete removes the resource at the path.
+func (r *REST) Delete(ctx context.Context, path string) error {
+	return r.do(ctx, http.MethodDelete, path, nil, nil)
+}
+
+// Await is for the packages beside this one.
+func Await(ctx context.Context, what string, within time.Duration, done func(ctx context.Context) (bool, error)) error {
+	return await(ctx, what, within, done)
 }
 
 // await asks again and again until done says so, or the deadline passes. An

@@ -4,6 +4,7 @@
 //	demo demo            the story: node 2 goes out for maintenance and comes back
 //	demo up [--load]     a cluster in .haulout, left running
 //	demo down            its end
+//	demo chaos MINUTES [SEED [ROUND]]   operators at work and things going wrong, as the seed says
 package main
 
 import (
@@ -28,7 +29,7 @@ const (
 	patient = 12 * time.Minute
 )
 
-const usage = "usage: demo demo | up [--load] | down"
+const usage = "usage: demo demo | up [--load] | down | chaos <minutes> [<seed> [<first round>]]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -57,6 +58,8 @@ func run(ctx context.Context, words []string) error {
 		return up(ctx, program, true)
 	case word == "load" && len(rest) == 1:
 		return keepWriting(ctx, rest[0])
+	case word == "chaos" && len(rest) >= 1 && len(rest) <= 3:
+		return runChaos(ctx, program, rest)
 	case word == "down" && len(rest) == 0:
 		return down(program)
 	}

@@ -1,0 +1,190 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/e2e"
+	"github.com/haulout/haulout/e2e/lan"
+)
+
+// world is the cluster as this package sees it: through the eyes of an operator
+// on one host, and of root on all of them.
+type world struct {
+	*e2e.Cluster
+	operator int // the host at which is asked and typed
+	rest     map[int]*e2e.REST
+}
+
+// newWorld creates the cluster.
+func newWorld(ctx context.Context, c *e2e.Cluster) (*world, error) {
+	if err := c.Create(ctx); err != nil {
+		return nil, err
+	}
+	w := &world{Cluster: c, operator: 1, rest: map[int]*e2e.REST{}}
+	for n := 1; n <= e2e.Nodes; n++ {
+		r, err := c.RESTOf(n)
+		if err != nil {
+			return nil, err
+		}
+		w.rest[n] = r
+	}
+	return w, nil
+}
+
+func (w *world) await(ctx context.Context, what string, within time.Duration, done func(ctx context.Context) (bool, error)) error {
+	return e2e.Await(ctx, what, within, done)
+}
+
+func (w *world) get(ctx context.Context, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return w.rest[w.operator].Get(ctx, path, out)
+}
+
+func (w *world) nodes(ctx context.Context) (list []api.NodeObject, err error) {
+	return list, w.get(ctx, "/v1/nodes", &list)
+}
+
+func (w *world) shards(ctx context.Context) (list []api.Shard, err error) {
+	return list, w.get(ctx, "/v1/shards", &list)
+}
+
+func (w *world) databases(ctx context.Context) (list []api.Database, err error) {
+	return list, w.get(ctx, "/v1/bdbs", &list)
+}
+
+// actions are those that are queued or running.
+func (w *world) actions(ctx context.Context) ([]api.Action, error) {
+	var all api.Actions
+	err := w.get(ctx, "/v1/actions", &all)
+	return slices.DeleteFunc(all.Actions, func(a api.Action) bool { return a.Status != "queued" && a.Status != "running" }), err
+}
+
+// leader is the cluster master's node.
+func (w *world) leader(ctx context.Context) (int, error) {
+	var c api.Cluster
+	err := w.get(ctx, "/v1/cluster", &c)
+	if err == nil && c.Master == 0 {
+		err = errors.New("nobody leads the cluster")
+	}
+	return int(c.Master), err
+}
+
+// process is a kind of process on a host.
+type process string
+
+const (
+	daemon process = "serve"
+	proxy  process = "proxy"
+)
+
+// pids are the host's processes of the kind.
+func (w *world) pids(n int, kind process) ([]int, error) {
+	all, err := w.Processes(n)
+	var list []int
+	for _, p := range all {
+		if slices.Contains(p.Args, string(kind)) {
+			list = append(list, p.PID)
+		}
+	}
+	return list, err
+}
+
+func signal(pids []int, s syscall.Signal) error {
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// record is what the agent wrote down of an engine it started.
+type record struct {
+	Name    string
+	Address string
+	Port    int
+	PID     int
+	Users   struct{ Agent string }
+}
+
+// records are the engines that have a folder on the host.
+func (w *world) records(n int) ([]record, error) {
+	files, err := filepath.Glob(filepath.Join(w.Data(n), "shards", "*", "instance.json"))
+	if err != nil {
+		return nil, err
+	}
+	var list []record
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		var r record
+		if err := errors.Join(err, json.Unmarshal(b, &r)); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// engineOf finds the engine of a shard.
+func (w *world) engineOf(s api.Shard) (record, error) {
+	list, err := w.records(int(s.Node))
+	for _, r := range list {
+		if r.Port == s.Info.Port {
+			return r, nil
+		}
+	}
+	return record{}, errors.Join(err, fmt.Errorf("redis:%d on node %d: no engine has port %d", s.UID, s.Node, s.Info.Port))
+}
+
+// serves asks the engine itself whether it is a master that clients may use.
+func (w *world) serves(ctx context.Context, r record) (bool, error) {
+	client := redis.NewClient(&redis.Options{
+		Addr: fmt.Sprintf("%s:%d", r.Address, r.Port), Username: "agent", Password: r.Users.Agent, Dialer: w.LAN.DialFrom(0),
+		MaxRetries: -1, DialTimeout: 5 * time.Second,
+	})
+	defer func() { _ = client.Close() }()
+	replication, err := client.Info(ctx, "replication").Result()
+	if err != nil {
+		return false, err
+	}
+	rights, err := client.Do(ctx, "ACL", "LIST").StringSlice()
+	allowed := slices.ContainsFunc(rights, func(u string) bool { return strings.HasPrefix(u, "user proxy on ") })
+	return allowed && strings.Contains(replication, "role:master"), err
+}
+
+// others are the hosts but this one.
+func others(n int) []int {
+	var list []int
+	for o := 1; o <= e2e.Nodes; o++ {
+		if o != n {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+func links(from []int, to []int) []lan.Link {
+	var list []lan.Link
+	for _, a := range from {
+		for _, b := range to {
+			list = append(list, lan.Link{From: a, To: b})
+		}
+	}
+	return list
+}
