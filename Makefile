@@ -57,8 +57,18 @@ e2e: ## the whole story once more, as a test
 	@scripts/setup race
 	go test -race -count=1 -timeout 9m -v ./e2e/...
 
+.PHONY: chaos
+chaos: build ## operators at work and things going wrong, for MINUTES=5, from SEED=n if given (root)
+	@scripts/setup
+	@go build -o bin/demo ./e2e/demo && exec bin/demo chaos $(or $(MINUTES),5) $(SEED) $(FROM)
+
+.PHONY: crashmatrix
+crashmatrix: build ## a kill at each boundary between the steps of maintenance (root)
+	@scripts/setup
+	@go build -o bin/demo ./e2e/demo && exec bin/demo matrix
+
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .DEFAULT_GOAL := help

@@ -124,7 +124,7 @@ func (w *world) round(ctx context.Context, c Chaos, r Round, result *Result) err
 	if err := work.goOn(ctx); err != nil {
 		return err
 	}
-	if err := work.judge(ctx, c, r, result); err != nil {
+	if err := work.judge(ctx, c, r.Fault.class, result); err != nil {
 		return err
 	}
 	return w.anchorsHold(ctx)
@@ -225,7 +225,7 @@ func (work *work) goOn(ctx context.Context) error {
 }
 
 // judge holds what the clients saw against what one copy could have answered.
-func (work *work) judge(ctx context.Context, c Chaos, r Round, result *Result) error {
+func (work *work) judge(ctx context.Context, c Chaos, felt class, result *Result) error {
 	work.stop()
 	var damage history.Damage
 	for name, clients := range work.clients {
@@ -249,7 +249,7 @@ func (work *work) judge(ctx context.Context, c Chaos, r Round, result *Result) e
 	for name := range work.clients {
 		returns = max(returns, work.history.MostReturns(work.prefix+":"+name+":count:"))
 	}
-	if r.Fault.class != planned {
+	if felt != planned {
 		result.UnplannedLost += damage.Lost
 		c.say("  %d acknowledged writes are lost; counters went back %d times", damage.Lost, returns)
 		if returns > 1 {

@@ -70,24 +70,17 @@ func isBegun(a api.Action) bool {
 }
 
 func failover(ctx context.Context, w *world, r Round) error {
-	words := []string{"failover", "shard"}
-	shards, err := w.shards(ctx)
-	if err != nil {
-		return err
-	}
-	replicated := map[api.NumberID]bool{}
+	shards, err := w.replicated(ctx)
+	words := map[api.NumberID][]string{}
 	for _, s := range shards {
-		replicated[s.Database] = replicated[s.Database] || s.Role == "slave"
-	}
-	for _, s := range shards {
-		if int(s.Node) == r.Node && s.Role == "master" && replicated[s.Database] {
-			words = append(words, fmt.Sprint(int(s.UID)))
+		if int(s.Node) == r.Node && s.Role == "master" {
+			words[s.Database] = append(words[s.Database], fmt.Sprint(int(s.UID)))
 		}
 	}
-	if len(words) == 2 {
-		return errors.New("there is no master to fail over")
+	for _, list := range words {
+		err = errors.Join(err, w.typed(ctx, append([]string{"failover", "shard"}, list...)...))
 	}
-	return w.typed(ctx, words...)
+	return err
 }
 
 func enslave(ctx context.Context, w *world, r Round) error {

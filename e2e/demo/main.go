@@ -4,6 +4,7 @@
 //	demo demo            the story: node 2 goes out for maintenance and comes back
 //	demo up [--load]     a cluster in .haulout, left running
 //	demo down            its end
+//	demo matrix [SAMPLE [SEED]]         a kill at each boundary between the steps of maintenance
 //	demo chaos MINUTES [SEED [ROUND]]   operators at work and things going wrong, as the seed says
 package main
 
@@ -29,7 +30,7 @@ const (
 	patient = 12 * time.Minute
 )
 
-const usage = "usage: demo demo | up [--load] | down | chaos <minutes> [<seed> [<first round>]]"
+const usage = "usage: demo demo | up [--load] | down | chaos <minutes> [<seed> [<first round>]] | matrix [<duration> [<seed>]]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -60,6 +61,8 @@ func run(ctx context.Context, words []string) error {
 		return keepWriting(ctx, rest[0])
 	case word == "chaos" && len(rest) >= 1 && len(rest) <= 3:
 		return runChaos(ctx, program, rest)
+	case word == "matrix" && len(rest) <= 2:
+		return runMatrix(ctx, program, rest)
 	case word == "down" && len(rest) == 0:
 		return down(program)
 	}

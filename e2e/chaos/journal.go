@@ -1,0 +1,99 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/haulout/haulout/api"
+)
+
+// journal is what a phase of an action leaves in the activity log. Safe for
+// concurrent use.
+type journal struct {
+	w     *world
+	since time.Time
+
+	mu    sync.Mutex
+	begun bool
+	from  int // entries that were there before
+}
+
+func (w *world) journal() *journal {
+	return &journal{w: w, since: time.Now().Add(-time.Second)} // the question is in whole seconds
+}
+
+func (j *journal) log(ctx context.Context) (list []api.Event, err error) {
+	return list, j.w.get(ctx, "/v1/logs?order=asc&stime="+url.QueryEscape(j.since.UTC().Format(time.RFC3339)), &list)
+}
+
+// begin forgets what is there already.
+func (j *journal) begin(ctx context.Context) error {
+	list, err := j.log(ctx)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.from, j.begun = len(list), err == nil
+	return err
+}
+
+// entries are the types of what actions have left since the beginning.
+func (j *journal) entries(ctx context.Context) ([]string, error) {
+	list, err := j.log(ctx)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil || !j.begun {
+		return nil, err
+	}
+	var types []string
+	for _, e := range list[min(j.from, len(list)):] {
+		if e.TaskID != "" {
+			types = append(types, e.Type)
+		}
+	}
+	return types, nil
+}
+
+// phase carries one phase out, to its end.
+func (w *world) phase(ctx context.Context, j *journal, phase string) error {
+	if phase == phaseCancel {
+		return w.phaseOfCancel(ctx, j)
+	}
+	if err := j.begin(ctx); err != nil {
+		return err
+	}
+	return w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", phase)
+}
+
+// phaseOfCancel begins with the word to cancel.
+func (w *world) phaseOfCancel(ctx context.Context, j *journal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", "on") }()
+	task, err := w.begunAction(ctx)
+	if err == nil {
+		err = j.begin(ctx)
+	}
+	if err == nil {
+		err = w.typed(ctx, "cluster", "cancel_action", task)
+	}
+	told := <-ended
+	if err == nil && told == nil {
+		err = errors.New("it was cancelled, and said to be completed")
+	}
+	return err
+}
+
+// begunAction waits for an action whose moves have begun.
+func (w *world) begunAction(ctx context.Context) (task string, err error) {
+	return task, w.await(ctx, "an action has begun to move", patience, func(ctx context.Context) (bool, error) {
+		running, err := w.actions(ctx)
+		for _, a := range running {
+			if isBegun(a) {
+				task = a.TaskID
+			}
+		}
+		return task != "", err
+	})
+}
