@@ -25,6 +25,7 @@ const (
 	frozen   class = "serving process frozen"
 	refusing class = "host refusing"
 	silent   class = "host silent"
+	parted   class = "link cut"
 )
 
 // fault is something that goes wrong and is mended. victim chooses the host; it
@@ -67,6 +68,8 @@ var faults = []fault{
 	{"a host is cut off", silent, another, weather(lan.Weather{Cut: true}, (*lan.LAN).Around), 2 * beyondLease, heal},
 	{"the cluster master's host is cut off", silent, itsLeader, weather(lan.Weather{Cut: true}, (*lan.LAN).Around), 2 * beyondLease, heal},
 	{"a host is cut off from the others, not from clients", silent, another, weather(lan.Weather{Cut: true}, (*lan.LAN).Peers), 2 * beyondLease, heal},
+	{"a link between two is cut for long", parted, another, weather(lan.Weather{Cut: true}, toOneOther), 2 * beyondLease, heal},
+	{"a link of the cluster master is cut for long", parted, itsLeader, weather(lan.Weather{Cut: true}, toOneOther), 2 * beyondLease, heal},
 	{"a host hears the others and is not heard", silent, another, weather(lan.Weather{Cut: true}, outward), 2 * beyondLease, heal},
 	{"a host is heard and hears nobody", silent, another, weather(lan.Weather{Cut: true}, inward), 2 * beyondLease, heal},
 }
