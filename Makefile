@@ -58,9 +58,9 @@ e2e: ## the whole story once more, as a test
 	go test -race -count=1 -timeout 9m -v ./e2e/...
 
 .PHONY: chaos
-chaos: build ## operators at work and things going wrong, for MINUTES=5, from SEED=n if given (root)
+chaos: build ## operators at work and things going wrong, for MINUTES=5; SEED=n FROM=round ONLY="host silent" (root)
 	@scripts/setup
-	@go build -o bin/demo ./e2e/demo && exec bin/demo chaos $(or $(MINUTES),5) $(SEED) $(FROM)
+	@go build -o bin/demo ./e2e/demo && exec bin/demo chaos $(or $(MINUTES),5) $(or $(SEED),$(shell date +%s)) $(or $(FROM),0) "$(ONLY)"
 
 .PHONY: crashmatrix
 crashmatrix: build ## a kill at each boundary between the steps of maintenance (root)

@@ -63,6 +63,8 @@ var faults = []fault{
 	{"a serving master is frozen", frozen, another, onEngine("master", syscall.SIGSTOP), beyondLease, onEngine("master", syscall.SIGCONT)},
 	{"a host dies and refuses", refusing, another, killHost, beyondLease, start},
 	{"the node dies and refuses", refusing, itsNode, killHost, beyondLease, start},
+	{"a host is frozen", silent, another, stop(everything), 2 * beyondLease, goOn(everything)},
+	{"the node is frozen", silent, itsNode, stop(everything), 2 * beyondLease, goOn(everything)},
 	{"a host loses its power", silent, another, powerCut, 2 * beyondLease, powerBack},
 	{"the cluster master's host loses its power", silent, itsLeader, powerCut, 2 * beyondLease, powerBack},
 	{"a host is cut off", silent, another, weather(lan.Weather{Cut: true}, (*lan.LAN).Around), 2 * beyondLease, heal},

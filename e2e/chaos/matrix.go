@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"time"
 
@@ -106,28 +107,67 @@ func (m Matrix) Run(ctx context.Context) (result MatrixResult, err error) {
 	if err != nil {
 		return result, fmt.Errorf("with nothing killed: %w\n%s", err, w.trace())
 	}
-	rand.New(rand.NewPCG(m.Seed, 0)).Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
-	c.say("%d cells: %v", len(cells), result.Boundaries)
+	cycles := m.cycles(cells)
+	c.say("%d cells in %d cycles: %v", len(cells), len(cycles), result.Boundaries)
 	began := time.Now()
-	for _, cell := range cells {
+	for _, cycle := range cycles {
 		if m.Sample > 0 && result.Cells > 0 && time.Since(began) > m.Sample {
 			break
 		}
-		result.Cells++
 		result.Rounds++
-		c.say("%v", cell)
-		killed, err := w.cell(ctx, c, cell, &result)
-		if killed {
-			result.Killed++
-		} else {
-			c.say("  its boundary was not reached")
-		}
-		if err != nil {
-			result.Failures = append(result.Failures, fmt.Sprintf("%v: %v", cell, err))
-			return result, fmt.Errorf("%v: %w\n%s", cell, err, w.trace())
+		c.say("%d: %v", result.Rounds, cycle)
+		if err := w.cycle(ctx, c, cycle, &result); err != nil {
+			result.Failures = append(result.Failures, fmt.Sprintf("%v: %v", cycle, err))
+			return result, fmt.Errorf("%v: %w\n%s", cycle, err, w.trace())
 		}
 	}
 	return result, nil
+}
+
+// cycle is a way there and back, by phase, with a kill in one or both.
+type cycle map[string]cell
+
+func (c cycle) phases() []string {
+	if _, cancels := c[phaseCancel]; cancels {
+		return []string{phaseCancel}
+	}
+	return []string{phaseOn, phaseOff}
+}
+
+func (c cycle) String() string {
+	var all []string
+	for _, phase := range c.phases() {
+		if cell, ok := c[phase]; ok {
+			all = append(all, cell.String())
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// cycles puts each way out together with a way back, by the seed.
+func (m Matrix) cycles(cells []cell) []cycle {
+	dice := rand.New(rand.NewPCG(m.Seed, 0))
+	dice.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
+	var list []cycle
+	used := map[string]int{} // how many of the cycles there and back have a cell of the phase
+	for _, cell := range cells {
+		if cell.phase == phaseCancel {
+			list = append(list, cycle{phaseCancel: cell})
+		}
+	}
+	first := len(list)
+	for _, cell := range cells {
+		if cell.phase == phaseCancel {
+			continue
+		}
+		at := first + used[cell.phase]
+		if used[cell.phase]++; at == len(list) {
+			list = append(list, cycle{})
+		}
+		list[at][cell.phase] = cell
+	}
+	dice.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
 }
 
 // discover runs each phase with nothing killed.
@@ -157,44 +197,53 @@ func (m Matrix) discover(ctx context.Context, w *world, result *MatrixResult) ([
 	return cells, nil
 }
 
-// cell carries a whole cycle out, with one kill, under load.
-func (w *world) cell(ctx context.Context, c Chaos, cell cell, result *MatrixResult) (killed bool, err error) {
+// cycle carries a whole cycle out, under load.
+func (w *world) cycle(ctx context.Context, c Chaos, cycle cycle, result *MatrixResult) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	before, err := w.Placement(ctx)
+	before, err := w.placement(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
-	work := w.work(ctx, result.Cells, all)
+	work := w.work(ctx, result.Rounds, all)
 	defer work.stop()
-	cycle := []string{phaseOn, phaseOff}
-	if cell.phase == phaseCancel {
-		cycle = []string{phaseCancel}
-	}
-	for _, phase := range cycle {
-		if phase != cell.phase {
+	for _, phase := range cycle.phases() {
+		cell, ok := cycle[phase]
+		if !ok {
 			err = w.phase(ctx, w.journal(), phase)
 		} else {
-			killed, err = w.killIn(ctx, cell)
+			var killed bool
+			if killed, err = w.killIn(ctx, cell); killed {
+				result.Killed++
+			} else {
+				c.say("  the boundary of %s was not reached", phase)
+			}
+			result.Cells++
 		}
 		if err != nil {
-			return killed, fmt.Errorf("%s: %w", phase, err)
+			return fmt.Errorf("%s: %w", phase, err)
 		}
 	}
 	if err := w.converged(ctx); err != nil {
-		return killed, err
+		return err
 	}
-	after, err := w.Placement(ctx)
+	after, err := w.placement(ctx)
 	if d := before.Differences(after); err == nil && len(d) > 0 {
 		err = fmt.Errorf("not as it was: %v", d)
 	}
 	if err != nil {
-		return killed, err
+		return err
 	}
-	if err := work.goOn(ctx); err != nil {
-		return killed, err
-	}
-	return killed, errors.Join(work.judge(ctx, c, planned, &result.Result), w.anchorsHold(ctx))
+	return errors.Join(work.judge(ctx, c, planned, &result.Result), w.anchorsHold(ctx))
+}
+
+// placement waits until somebody tells where everything is.
+func (w *world) placement(ctx context.Context) (p e2e.Placement, err error) {
+	w.Cluster.REST = w.rest[w.operator]
+	return p, w.await(ctx, "the placement is told", patience, func(ctx context.Context) (bool, error) {
+		p, err = w.Placement(ctx)
+		return err == nil, err
+	})
 }
 
 // killIn carries the cell's phase out and kills its victim at the boundary.

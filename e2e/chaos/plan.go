@@ -19,7 +19,8 @@ type Round struct {
 }
 
 func (r Round) String() string {
-	return fmt.Sprintf("round %d: %s, node %d; %s after %v (node %d)", r.Number, r.Operation.name, r.Node, r.Fault.name, r.After, r.Other)
+	return fmt.Sprintf("round %d: %s, node %d; %s after %v (%s; node %d)",
+		r.Number, r.Operation.name, r.Node, r.Fault.name, r.After, r.Fault.class, r.Other)
 }
 
 // roundOf draws a round. It depends on nothing but the seed and the number, so a

@@ -86,8 +86,9 @@ func (w *world) leader(ctx context.Context) (int, error) {
 type process string
 
 const (
-	daemon process = "serve"
-	proxy  process = "proxy"
+	daemon     process = "serve"
+	proxy      process = "proxy"
+	everything process = ""
 )
 
 // pids are the host's processes of the kind.
@@ -95,7 +96,7 @@ func (w *world) pids(n int, kind process) ([]int, error) {
 	all, err := w.Processes(n)
 	var list []int
 	for _, p := range all {
-		if slices.Contains(p.Args, string(kind)) {
+		if kind == everything || slices.Contains(p.Args, string(kind)) {
 			list = append(list, p.PID)
 		}
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/haulout/haulout/e2e/chaos"
 )
 
-// runChaos runs chaos for so many minutes, from the seed if one is given. Its
-// figures are the last line.
+// runChaos runs chaos for so many minutes, by the seed if one is given, from a
+// round on, and only rounds with some words in their names. Its figures are the
+// last line.
 func runChaos(ctx context.Context, program string, words []string) error {
 	minutes, err := strconv.ParseFloat(words[0], 64)
 	if err != nil {
@@ -30,6 +31,9 @@ func runChaos(ctx context.Context, program string, words []string) error {
 		if c.From, err = strconv.Atoi(words[2]); err != nil {
 			return errors.New(usage)
 		}
+	}
+	if len(words) > 3 {
+		c.Only = words[3]
 	}
 	if c.Folder, err = os.MkdirTemp("", "haulout-chaos-"); err != nil {
 		return err

@@ -5,7 +5,7 @@
 //	demo up [--load]     a cluster in .haulout, left running
 //	demo down            its end
 //	demo matrix [SAMPLE [SEED]]         a kill at each boundary between the steps of maintenance
-//	demo chaos MINUTES [SEED [ROUND]]   operators at work and things going wrong, as the seed says
+//	demo chaos MINUTES [SEED [ROUND [WORDS]]]   operators at work and things going wrong, as the seed says
 package main
 
 import (
@@ -30,7 +30,7 @@ const (
 	patient = 12 * time.Minute
 )
 
-const usage = "usage: demo demo | up [--load] | down | chaos <minutes> [<seed> [<first round>]] | matrix [<duration> [<seed>]]"
+const usage = "usage: demo demo | up [--load] | down | chaos <minutes> [<seed> [<first round> [<words>]]] | matrix [<duration> [<seed>]]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -59,7 +59,7 @@ func run(ctx context.Context, words []string) error {
 		return up(ctx, program, true)
 	case word == "load" && len(rest) == 1:
 		return keepWriting(ctx, rest[0])
-	case word == "chaos" && len(rest) >= 1 && len(rest) <= 3:
+	case word == "chaos" && len(rest) >= 1 && len(rest) <= 4:
 		return runChaos(ctx, program, rest)
 	case word == "matrix" && len(rest) <= 2:
 		return runMatrix(ctx, program, rest)
