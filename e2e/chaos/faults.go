@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -85,12 +86,18 @@ func stop(kind process) func(context.Context, *world, int) error { return send(k
 func goOn(kind process) func(context.Context, *world, int) error { return send(kind, syscall.SIGCONT) }
 
 func send(kind process, s syscall.Signal) func(context.Context, *world, int) error {
-	return func(_ context.Context, w *world, n int) error {
+	return func(ctx context.Context, w *world, n int) error {
 		pids, err := w.pids(n, kind)
 		if err != nil {
 			return err
 		}
-		return signal(pids, s)
+		if err := signal(pids, s); err != nil || s != syscall.SIGKILL {
+			return err
+		}
+		return w.await(ctx, "what was killed is gone", patience, func(context.Context) (bool, error) {
+			left, err := w.pids(n, kind)
+			return !slices.ContainsFunc(left, func(pid int) bool { return slices.Contains(pids, pid) }), err
+		})
 	}
 }
 
