@@ -106,23 +106,41 @@ func mentions(arg, folder string) bool {
 	return found && (rest == "" || rest[0] == '/')
 }
 
-// endAll kills what find finds until it finds nothing: a process may have
-// started another one meanwhile.
+// Ended reports whether nothing of the process is left. One that was killed looks
+// like a zombie while its threads still hold its files and locks.
+func Ended(pid int) bool {
+	stat, err := os.ReadFile(procPath(pid, "stat"))
+	_, rest, found := bytes.Cut(stat, []byte(") "))
+	if err != nil || !found || len(rest) == 0 {
+		return true
+	}
+	threads, _ := filepath.Glob(procPath(pid, "task/*"))
+	return (rest[0] == 'Z' || rest[0] == 'X') && len(threads) <= 1
+}
+
+// endAll kills what find finds until it finds nothing, because a process may have
+// started another one meanwhile, and waits until nothing is left of what it killed.
 func endAll(find func() ([]Process, error)) error {
 	deadline := time.Now().Add(killDeadline)
+	var killed []Process
 	for {
 		list, err := find()
-		if err != nil || len(list) == 0 {
+		if err != nil {
 			return err
 		}
+		killed = slices.DeleteFunc(killed, func(p Process) bool { return Ended(p.PID) })
+		if len(list)+len(killed) == 0 {
+			return nil
+		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("these processes do not end: %v", list)
+			return fmt.Errorf("these processes do not end: %v", append(list, killed...))
 		}
 		for _, p := range list {
 			if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("kill %v: %w", p, err)
 			}
 		}
+		killed = append(killed, list...)
 		time.Sleep(10 * time.Millisecond)
 	}
 }

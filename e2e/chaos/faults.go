@@ -95,8 +95,7 @@ func send(kind process, s syscall.Signal) func(context.Context, *world, int) err
 			return err
 		}
 		return w.await(ctx, "what was killed is gone", patience, func(context.Context) (bool, error) {
-			left, err := w.pids(n, kind)
-			return !slices.ContainsFunc(left, func(pid int) bool { return slices.Contains(pids, pid) }), err
+			return !slices.ContainsFunc(pids, func(pid int) bool { return !e2e.Ended(pid) }), nil
 		})
 	}
 }
