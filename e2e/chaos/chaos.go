@@ -137,6 +137,11 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 		return nil
 	}
 	carried := w.carries(ctx, victim, r.Fault.class)
+	leader, err := w.leader(ctx)
+	if err != nil {
+		return err
+	}
+	c.say("  node %d is hit; node %d leads", victim, leader)
 	began := time.Now()
 	if err := r.Fault.strike(ctx, w, victim); err != nil {
 		return fmt.Errorf("%s: %w", r.Fault.name, err)
@@ -150,9 +155,9 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 			var err error
 			for _, name := range replicatedOnes {
 				err = errors.Join(err, w.WritesAgain(ctx, name))
+				c.say("  %s: %s writes again after %v", r.Fault.class, name, time.Since(began).Round(time.Millisecond))
 			}
 			took := time.Since(began)
-			c.say("  %s: writes again after %v", r.Fault.class, took.Round(time.Millisecond))
 			result.recovered(r.Fault.class, took)
 			measured <- err
 		}()
@@ -160,7 +165,7 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 	if err := sleep(ctx, r.Fault.lasts); err != nil {
 		return err
 	}
-	err := <-measured
+	err = <-measured
 	if r.Fault.mend != nil {
 		err = errors.Join(err, r.Fault.mend(ctx, w, victim))
 	}

@@ -61,14 +61,29 @@ func (w *world) phase(ctx context.Context, j *journal, phase string) error {
 	if phase == phaseCancel {
 		return w.phaseOfCancel(ctx, j)
 	}
+	if err := w.heard(ctx, phase); err != nil {
+		return err
+	}
 	if err := j.begin(ctx); err != nil {
 		return err
 	}
 	return w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", phase)
 }
 
+// heard waits until the phase would be begun: a leader that is new, after a kill
+// in the phase before, refuses until every node has reported.
+func (w *world) heard(ctx context.Context, phase string) error {
+	return w.await(ctx, "a dry run ends well", patience, func(ctx context.Context) (bool, error) {
+		err := w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", phase, "dry_run")
+		return err == nil, err
+	})
+}
+
 // phaseOfCancel begins with the word to cancel.
 func (w *world) phaseOfCancel(ctx context.Context, j *journal) error {
+	if err := w.heard(ctx, phaseOn); err != nil {
+		return err
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", "on") }()
 	task, err := w.begunAction(ctx)
