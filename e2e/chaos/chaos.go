@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/e2e"
 	"github.com/haulout/haulout/e2e/history"
 	"github.com/haulout/haulout/e2e/lan"
@@ -71,6 +73,7 @@ const (
 	patient      = 4 * time.Second
 	enough       = 200 // writes acknowledged before anything happens, and after everything
 	operationEnd = 4 * time.Minute
+	slow         = 12 * time.Second // for clients to be without a database
 )
 
 // replicatedOnes may lose a host; the last database may not.
@@ -136,7 +139,10 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 	if r.Fault.strike == nil {
 		return nil
 	}
-	carried := w.carries(ctx, victim, r.Fault.class)
+	carried, err := w.carries(ctx, victim, r.Fault.class)
+	if err != nil {
+		return err
+	}
 	leader, err := w.leader(ctx)
 	if err != nil {
 		return err
@@ -158,6 +164,9 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 				c.say("  %s: %s writes again after %v", r.Fault.class, name, time.Since(began).Round(time.Millisecond))
 			}
 			took := time.Since(began)
+			if took > slow {
+				c.say("  that was slow: %s", w.activity(began))
+			}
 			result.recovered(r.Fault.class, took)
 			measured <- err
 		}()
@@ -172,13 +181,17 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 	return err
 }
 
-// carries reports whether the host has something whose loss clients feel.
-func (w *world) carries(ctx context.Context, n int, felt class) bool {
-	b, err := w.Burden(ctx, n)
-	if felt == process_ || felt == frozen {
-		b.Endpoints = 0
+// carries reports whether the host has something whose loss the clients of
+// replicated databases feel.
+func (w *world) carries(ctx context.Context, n int, felt class) (bool, error) {
+	shards, err := w.replicated(ctx)
+	if slices.ContainsFunc(shards, func(s api.Shard) bool { return int(s.Node) == n && s.Role == "master" }) {
+		return true, err
 	}
-	return err == nil && b.Masters-b.Unreplicated+b.Endpoints > 0
+	databases, err := w.databases(ctx)
+	return felt != process_ && felt != frozen && slices.ContainsFunc(databases, func(d api.Database) bool {
+		return d.Replication && slices.Contains(d.Endpoints[0].Nodes, api.NumberID(n))
+	}), err
 }
 
 // work is what the clients of a round do.
