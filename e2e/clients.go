@@ -157,24 +157,3 @@ func (c *Cluster) KeepWriting(ctx context.Context) error {
 	}
 	return nil
 }
-
-// WritesAgain waits until every part of the database takes a write, each over a
-// connection that was made for it.
-func (c *Cluster) WritesAgain(ctx context.Context, database string) error {
-	return await(ctx, database+" takes writes", readyDeadline, func(ctx context.Context) (bool, error) {
-		client := c.Client(database)
-		defer func() { _ = client.Close() }()
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		return wrote(ctx, client) == nil, nil
-	})
-}
-
-func wrote(ctx context.Context, client *redis.Client) error {
-	for i := range 32 {
-		if err := client.Set(ctx, fmt.Sprintf("again:%d", i), i, 0).Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}

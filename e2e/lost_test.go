@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/haulout/haulout/api"
 )
 
@@ -100,7 +102,7 @@ func loseHost(ctx context.Context, t *testing.T, c *Cluster, clients *Clients, v
 		t.Fatal(err)
 	}
 	for _, name := range []string{"orders", "sessions"} {
-		if err := c.WritesAgain(ctx, name); err != nil {
+		if err := c.writesAgain(ctx, name); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%s writes again after %s", name, milliseconds(time.Since(began)))
@@ -162,6 +164,27 @@ func (all *Clients) goOn(ctx context.Context) error {
 			return w.Figures().Acknowledged > enough, nil
 		})
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writesAgain waits until every part of the database takes a write, each over a
+// connection that was made for it.
+func (c *Cluster) writesAgain(ctx context.Context, database string) error {
+	return await(ctx, database+" takes writes", readyDeadline, func(ctx context.Context) (bool, error) {
+		client := c.Client(database)
+		defer func() { _ = client.Close() }()
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return wrote(ctx, client) == nil, nil
+	})
+}
+
+func wrote(ctx context.Context, client *redis.Client) error {
+	for i := range 32 {
+		if err := client.Set(ctx, fmt.Sprintf("again:%d", i), i, 0).Err(); err != nil {
 			return err
 		}
 	}

@@ -160,7 +160,7 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 		go func() {
 			var err error
 			for _, name := range replicatedOnes {
-				err = errors.Join(err, w.WritesAgain(ctx, name))
+				err = errors.Join(err, w.writesAgain(ctx, name))
 				c.say("  %s: %s writes again after %v", r.Fault.class, name, time.Since(began).Round(time.Millisecond))
 			}
 			took := time.Since(began)
@@ -174,11 +174,10 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 	if err := sleep(ctx, r.Fault.lasts); err != nil {
 		return err
 	}
-	err = <-measured
 	if r.Fault.mend != nil {
-		err = errors.Join(err, r.Fault.mend(ctx, w, victim))
+		err = r.Fault.mend(ctx, w, victim)
 	}
-	return err
+	return errors.Join(err, <-measured)
 }
 
 // carries reports whether the host has something whose loss the clients of
