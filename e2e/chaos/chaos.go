@@ -50,6 +50,9 @@ func (c Chaos) Run(ctx context.Context, length time.Duration) (result Result, er
 	end := time.Now().Add(length)
 	for number := c.From; result.Rounds == 0 || time.Now().Before(end); number++ {
 		r := roundOf(c.Seed, number)
+		if number > c.From+tooMany {
+			return result, fmt.Errorf("no round has %q in its name", c.Only)
+		}
 		if !strings.Contains(r.String(), c.Only) {
 			continue
 		}
@@ -73,6 +76,7 @@ const (
 	patient      = 4 * time.Second
 	enough       = 200 // writes acknowledged before anything happens, and after everything
 	operationEnd = 4 * time.Minute
+	tooMany      = 10_000           // rounds to look for one with some words
 	slow         = 12 * time.Second // for clients to be without a database
 )
 
@@ -188,7 +192,7 @@ func (w *world) carries(ctx context.Context, n int, felt class) (bool, error) {
 		return true, err
 	}
 	databases, err := w.databases(ctx)
-	return felt != process_ && felt != frozen && slices.ContainsFunc(databases, func(d api.Database) bool {
+	return felt != crashed && felt != frozen && slices.ContainsFunc(databases, func(d api.Database) bool {
 		return d.Replication && slices.Contains(d.Endpoints[0].Nodes, api.NumberID(n))
 	}), err
 }

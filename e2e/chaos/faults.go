@@ -22,7 +22,7 @@ type class string
 
 const (
 	planned  class = "planned" // nothing that serves as master is killed or cut off
-	process_ class = "serving process killed"
+	crashed  class = "serving process killed"
 	frozen   class = "serving process frozen"
 	refusing class = "host refusing"
 	silent   class = "host silent"
@@ -60,7 +60,7 @@ var faults = []fault{
 	{"links flap", planned, another, flap, 0, heal},
 	{"a link between two is cut", planned, another, weather(lan.Weather{Cut: true}, toOneOther), 4 * time.Second, heal},
 
-	{"a serving master is killed", process_, another, onEngine("master", syscall.SIGKILL), 0, nil},
+	{"a serving master is killed", crashed, another, onEngine("master", syscall.SIGKILL), 0, nil},
 	{"a serving master is frozen", frozen, another, onEngine("master", syscall.SIGSTOP), beyondLease, onEngine("master", syscall.SIGCONT)},
 	{"a host dies and refuses", refusing, another, killHost, beyondLease, start},
 	{"the node dies and refuses", refusing, itsNode, killHost, beyondLease, start},
