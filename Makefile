@@ -26,7 +26,7 @@ down: ## end what "make up" started and remove its files
 .PHONY: test
 test: ## all tests, with the race detector
 	@scripts/setup race
-	go test -race -timeout 9m ./...
+	go test -race -timeout 30m ./...
 
 .PHONY: lint
 lint: ## format, vet and the linters
@@ -55,7 +55,7 @@ sim: ## simulated histories, as many as you like: make sim SEED=1 COUNT=20000, M
 .PHONY: e2e
 e2e: ## the whole story once more, as a test
 	@scripts/setup race
-	go test -race -count=1 -timeout 9m -v ./e2e/...
+	go test -race -count=1 -timeout 30m -v ./e2e/...
 
 .PHONY: chaos
 chaos: build ## operators at work and things going wrong, for MINUTES=5; SEED=n FROM=round ONLY="host silent" (root)
