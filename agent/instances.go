@@ -23,13 +23,14 @@ type process struct {
 	ordered sync.Mutex
 
 	// The rest belongs to the converging loop.
-	engine  *engine.Process // nil while there is none
-	adopted bool            // an earlier process of the folder was looked for
-	failure string          // why it is not running
-	port    int             // that the board orders; another one deserves a fresh try
-	linked  time.Time       // when its process was last seen linked to its source, or first seen
-	wait    time.Duration   // after a failed act
-	next    time.Time       // before which no act is tried again
+	engine   *engine.Process // nil while there is none
+	adopted  bool            // an earlier process of the folder was looked for
+	failure  string          // why it is not running
+	port     int             // that the board orders; another one deserves a fresh try
+	answered time.Time       // when its process last answered, or was first seen
+	linked   time.Time       // when its process was last seen linked to its source, or first seen
+	wait     time.Duration   // after a failed act
+	next     time.Time       // before which no act is tried again
 }
 
 // What is planned for a process is what its engine is told: this does not compile otherwise.
@@ -326,6 +327,11 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 	}
 	if seen.Reason == "" {
 		seen.Reason = p.failure
+	}
+	if o.State != engine.Unresponsive || p.answered.IsZero() {
+		p.answered = time.Now()
+	} else {
+		seen.SilentFor = time.Since(p.answered).Truncate(time.Millisecond)
 	}
 	if o.Role != engine.Slave || o.LinkUp || p.linked.IsZero() {
 		p.linked = time.Now()

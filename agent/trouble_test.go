@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +49,28 @@ func TestFilesThatDoNotLoad(t *testing.T) {
 	}
 	write(good)
 	h.eventually("a master with its files", up)
+}
+
+// A process that is there and does not answer tells for how long.
+func TestHungProcessCountsItsSilence(t *testing.T) {
+	h := newHost(t)
+	one, _ := h.database()
+	r := h.eventually("no time while it answers", func(r cluster.Report) bool { return r.Instances[one.ID].State == cluster.Up })
+	pid := r.Instances[one.ID].PID
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("a time that grows", func(r cluster.Report) bool {
+		o := r.Instances[one.ID]
+		return o.State == cluster.Unresponsive && o.SilentFor > time.Second
+	})
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("it answers again", func(r cluster.Report) bool {
+		o := r.Instances[one.ID]
+		return o.State == cluster.Up && o.SilentFor == 0
+	})
 }
 
 // A replica tells how long it has been without its source.

@@ -64,8 +64,10 @@ const PortTaken = "its port is taken"
 type Observed struct {
 	State  ProcessState `json:"state"`
 	Reason string       `json:"reason,omitempty"` // why it is not up
-	PID    int          `json:"pid,omitempty"`
-	RunID  string       `json:"run_id,omitempty"`
+	// SilentFor is how long an unresponsive process has not answered, as its host counts.
+	SilentFor time.Duration `json:"silent_for,omitempty"`
+	PID       int           `json:"pid,omitempty"`
+	RunID     string        `json:"run_id,omitempty"`
 
 	Role           Role   `json:"role,omitempty"`
 	Serving        bool   `json:"serving,omitempty"` // clients have their rights on it

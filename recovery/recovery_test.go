@@ -126,8 +126,21 @@ func TestNext(t *testing.T) {
 		happens func(s *scene)
 		want    string
 	}{
-		"nothing happened":                     {func(*scene) {}, ""},
-		"the master crashed":                   {func(s *scene) { s.see(master, absent) }, promote},
+		"nothing happened":   {func(*scene) {}, ""},
+		"the master crashed": {func(s *scene) { s.see(master, absent) }, promote},
+		"the master hangs": {func(s *scene) {
+			s.see(master, cluster.Observed{State: cluster.Unresponsive, SilentFor: 31 * time.Second})
+		}, promote},
+		"the master is slow to answer": {func(s *scene) {
+			s.see(master, cluster.Observed{State: cluster.Unresponsive, SilentFor: 20 * time.Second})
+		}, ""},
+		"the master loads for long": {func(s *scene) {
+			s.see(master, cluster.Observed{State: cluster.Loading, SilentFor: 40 * time.Second})
+		}, ""},
+		"the master hung when it was last seen, on an older board": {func(s *scene) {
+			s.see(master, cluster.Observed{State: cluster.Unresponsive, SilentFor: 31 * time.Second})
+			s.apply(cluster.NoteReplication{IDs: map[cluster.RangeID]string{second: "r4"}})
+		}, ""},
 		"the master's host is down":            {func(s *scene) { delete(s.Alive, 1) }, promote},
 		"the master's host refuses everything": {func(s *scene) { s.refuses(1, 20000, 10000, 10001) }, promote},
 		"its proxy still listens":              {func(s *scene) { s.refuses(1, 20000, 10001) }, ""},
