@@ -122,11 +122,16 @@ func (r *rooms) quorumLost(answers map[int]life) *cluster.Error {
 		"cluster %s has no quorum of its %d voters: %s", board.Cluster.Name, voters, why)
 }
 
+// electionPatience is how long the quorum may be without a leader before it counts
+// as lost: nobody is to be told of recovery because of an election.
+const electionPatience = 10 * time.Second
+
 // watchLife ends with [superseded] when the cluster has another life. With a
 // quorum it asks one node after the other, without one all.
 func (r *rooms) watchLife(ctx context.Context) error {
 	tick := time.NewTicker(lifeEvery)
 	defer tick.Stop()
+	stood := time.Now()
 	for turn := 0; ; turn++ {
 		select {
 		case <-ctx.Done():
@@ -152,10 +157,13 @@ func (r *rooms) watchLife(ctx context.Context) error {
 		if err := r.lived(answers); err != nil {
 			return err
 		}
-		r.noQuorum.Store(nil)
-		if !quorum {
-			r.noQuorum.Store(r.quorumLost(answers))
+		var lost *cluster.Error
+		if quorum {
+			stood = time.Now()
+		} else if time.Since(stood) > electionPatience {
+			lost = r.quorumLost(answers)
 		}
+		r.noQuorum.Store(lost)
 	}
 }
 
