@@ -84,7 +84,7 @@ func (b *bench) executorPair(ctx context.Context) (p *pair, err error) {
 		open = append(open, a)
 		source = &engine.Source{Address: a.Address, Port: a.Port}
 	}
-	s, client, err := b.proxy(ctx, []string{open[0].address}, open[0].Users.Proxy)
+	s, client, err := b.proxy(ctx, b.binary, []string{open[0].address}, open[0].Users.Proxy)
 	if err != nil {
 		return nil, err
 	}

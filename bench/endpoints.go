@@ -17,6 +17,7 @@ import (
 // The subjects of the rows about endpoints.
 const (
 	haulout    = "haulout"
+	before     = "haulout before"
 	nutcracker = "nutcracker"
 	haproxy    = "haproxy"
 	bare       = "bare shard"
@@ -57,7 +58,9 @@ func (b *bench) shards(ctx context.Context, n int) ([]*server, error) {
 func (b *bench) endpoint(ctx context.Context, subject string, shards []*server) (*server, error) {
 	switch subject {
 	case haulout:
-		return b.haulout(ctx, shards)
+		return b.haulout(ctx, b.binary, shards)
+	case before:
+		return b.haulout(ctx, b.before, shards)
 	case nutcracker:
 		return b.nutcracker(ctx, shards)
 	case haproxy:
@@ -66,13 +69,13 @@ func (b *bench) endpoint(ctx context.Context, subject string, shards []*server) 
 	return shards[0], nil
 }
 
-// haulout starts the proxy in front of the shards.
-func (b *bench) haulout(ctx context.Context, shards []*server, more ...string) (*server, error) {
+// haulout starts the binary's proxy in front of the shards.
+func (b *bench) haulout(ctx context.Context, binary string, shards []*server, more ...string) (*server, error) {
 	var addresses []string
 	for _, s := range shards {
 		addresses = append(addresses, s.address)
 	}
-	s, client, err := b.proxy(ctx, addresses, "", more...)
+	s, client, err := b.proxy(ctx, binary, addresses, "", more...)
 	if err == nil {
 		client.Close()
 	}
@@ -80,7 +83,7 @@ func (b *bench) haulout(ctx context.Context, shards []*server, more ...string) (
 }
 
 // proxy starts a proxy as a daemon does, and feeds it the routes to the masters.
-func (b *bench) proxy(ctx context.Context, masters []string, password string, more ...string) (*server, *proxy.Client, error) {
+func (b *bench) proxy(ctx context.Context, binary string, masters []string, password string, more ...string) (*server, *proxy.Client, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, nil, err
@@ -90,7 +93,7 @@ func (b *bench) proxy(ctx context.Context, masters []string, password string, mo
 		return nil, nil, err
 	}
 	socket := filepath.Join(folder, "proxy.sock")
-	s, err := b.start(haulout, address, append([]string{b.binary, "proxy", "--socket", socket}, more...)...)
+	s, err := b.start(haulout, address, append([]string{binary, "proxy", "--socket", socket}, more...)...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -46,6 +46,8 @@ type options struct {
 	short  bool
 	bytes  int64 // on the node that goes out for maintenance
 	out    string
+	before string // another haulout binary, measured as a subject of its own
+	only   string // a part of the names of the cases to run
 }
 
 func main() {
@@ -66,13 +68,15 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.rounds, "rounds", 5, "`number` of rounds, interleaved; medians and ratios are taken over them")
 	flags.BoolVar(&o.short, "short", false, "fewer cases, operations and bytes: shows that all works, and rough ratios")
 	flags.StringVar(&o.out, "out", filepath.Join("bench", "results"), "`folder` for results")
+	flags.StringVar(&o.before, "before", "", "another haulout `binary`, whose proxy takes part in the row throughput")
+	flags.StringVar(&o.only, "case", "", "run only the cases of the row throughput with this `text` in their names")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	o.bytes = *megabytes << 20
 	chosen, err := choose(*only)
 	if err != nil || flags.NArg() > 0 || o.rounds < 1 {
-		return errors.Join(errors.New("usage: bench [-row NAMES] [-rounds N] [-short] [-mb N] [-out FOLDER]"), err)
+		return errors.Join(errors.New("usage: bench [-row NAMES] [-rounds N] [-short] [-mb N] [-out FOLDER] [-before BINARY] [-case TEXT]"), err)
 	}
 	for _, r := range chosen {
 		if err := runRow(ctx, r, o); err != nil {

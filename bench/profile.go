@@ -38,7 +38,7 @@ func (b *bench) profile(ctx context.Context, m mix, base string) error {
 	if err != nil {
 		return err
 	}
-	s, err := b.haulout(ctx, shards, "--cpuprofile", base+".pprof")
+	s, err := b.haulout(ctx, b.binary, shards, "--cpuprofile", base+".pprof")
 	if err != nil {
 		return err
 	}

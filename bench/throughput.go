@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,11 @@ func (m mix) operations(short bool) int {
 	return n
 }
 
+// mixes returns the chosen cases.
+func (b *bench) mixes() []mix {
+	return slices.DeleteFunc(mixes(b.short), func(m mix) bool { return !strings.Contains(m.String(), b.only) })
+}
+
 // mixes returns all combinations; in short each kind once.
 func mixes(short bool) (list []mix) {
 	if short {
@@ -62,6 +68,8 @@ func mixes(short bool) (list []mix) {
 	return list
 }
 
+var subjects = []string{bare, haproxy, nutcracker, before, haulout}
+
 // throughput sends as much as each endpoint takes. Everything stands from the
 // beginning; only one is used at a time.
 func throughput(ctx context.Context, b *bench, r *report) error {
@@ -74,8 +82,8 @@ func throughput(ctx context.Context, b *bench, r *report) error {
 		}
 	}
 	for range b.rounds {
-		for _, m := range mixes(b.short) {
-			for _, subject := range []string{bare, haproxy, nutcracker, haulout} {
+		for _, m := range b.mixes() {
+			for _, subject := range subjects {
 				if s := stands[m.shards][subject]; s != nil {
 					if err := b.burst(ctx, r, m, subject, s); err != nil {
 						return err
@@ -86,14 +94,20 @@ func throughput(ctx context.Context, b *bench, r *report) error {
 		}
 	}
 	fmt.Println()
-	judgeThroughput(r)
+	b.judgeThroughput(r)
+	if b.only != "" {
+		return nil
+	}
 	return b.profiles(ctx, r)
 }
 
 // stand starts each endpoint in front of shards of its own.
 func (b *bench) stand(ctx context.Context, shards int) (map[string]*server, error) {
 	stand := map[string]*server{}
-	for _, subject := range []string{bare, haproxy, nutcracker, haulout} {
+	for _, subject := range subjects {
+		if subject == before && b.before == "" {
+			continue
+		}
 		if shards > 1 && (subject == bare || subject == haproxy) {
 			continue // they know no shards
 		}
@@ -182,12 +196,12 @@ func readRates(text string) ([]float64, error) {
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // judgeThroughput compares with nutcracker, case by case.
-func judgeThroughput(r *report) {
+func (b *bench) judgeThroughput(r *report) {
 	limits := map[int]float64{1: 1, 16: 0.5}
 	for _, pipeline := range []int{1, 16} {
 		var ratios []float64
 		worst, where := math.Inf(-1), ""
-		for _, m := range mixes(r.Short) {
+		for _, m := range b.mixes() {
 			if m.pipeline != pipeline {
 				continue
 			}
@@ -197,12 +211,15 @@ func judgeThroughput(r *report) {
 				worst, where = ratio, m.String()
 			}
 		}
+		if len(ratios) == 0 {
+			continue
+		}
 		what := fmt.Sprintf("processor time at -P %d", pipeline)
 		r.aim(target{What: what + ", median of cases", Against: nutcracker, Value: median(ratios), Limit: limits[pipeline], Unit: "x"})
 		r.aim(target{What: what + ", worst case (" + where + ")", Against: nutcracker, Value: worst, Limit: limits[pipeline], Unit: "x"})
 	}
 	var ratios []float64
-	for _, m := range mixes(r.Short) {
+	for _, m := range b.mixes() {
 		ratios = append(ratios, r.ratio(m.String(), throughputOf, haulout, nutcracker))
 	}
 	r.aim(target{What: "throughput, median of cases", Against: nutcracker, Value: median(ratios), Limit: 1, AtLeast: true, Unit: "x"})
