@@ -64,7 +64,7 @@ func (s *session) split(c *command, raw []byte, args [][]byte, step int, join fu
 	var words [][][]byte
 	var places [][]int
 	for i := 1; i < len(args); i += step {
-		at := s.endpoint.shardAt(slotOf(args[i]))
+		at := s.endpoint.shardOf(args[i])
 		if at == nil {
 			s.refuse(errUncovered)
 			return

@@ -97,12 +97,12 @@ func (c *command) marks() callMark {
 func (s *session) shardFor(c *command, args [][]byte) (at *shard, bound bool, problem string) {
 	e := s.endpoint
 	if k := c.onlyKey(); k > 0 && k < len(args) {
-		at = e.shardAt(slotOf(args[k]))
+		at = e.shardOf(args[k])
 		return at, true, uncovered(at)
 	}
 	s.loop.at = c.appendKeys(s.loop.at[:0], args)
 	for i, k := range s.loop.at {
-		shard := e.shardAt(slotOf(args[k]))
+		shard := e.shardOf(args[k])
 		if i > 0 && shard != at {
 			return nil, true, errCrossSlot
 		}

@@ -63,7 +63,7 @@ func (n *line) flush() {
 		n.loop.wake(n.loop.now + lastBackoff)
 		return
 	}
-	sent, err := unix.Write(n.fd, n.out)
+	sent, err := transmit(n.fd, n.out)
 	if err != nil && !later(err) {
 		n.end()
 		return
@@ -98,13 +98,13 @@ func (n *line) greet() {
 	n.loop.watch(n.fd, unix.EPOLLIN)
 	n.state = greeting
 	hello := greetingFor(n.version, n.shard.secret)
-	if sent, _ := unix.Write(n.fd, hello); sent < len(hello) {
+	if sent, _ := transmit(n.fd, hello); sent < len(hello) {
 		n.end()
 	}
 }
 
 func (n *line) read() {
-	size, err := unix.Read(n.fd, n.loop.buf)
+	size, err := receive(n.fd, n.loop.buf)
 	if size <= 0 {
 		if size == 0 || !later(err) {
 			n.end()

@@ -28,6 +28,7 @@ type link struct {
 	dirty  bool
 
 	out              []byte
+	usual            usual
 	base, mark, sent int
 	calls            []call
 	first, flight    int
@@ -70,7 +71,7 @@ const (
 func (k *link) queue(raw []byte, c call) {
 	c.size, c.since = len(raw), k.loop.now
 	k.makeRoom(len(raw))
-	k.out = append(k.out, raw...)
+	k.out = k.loop.extend(k.out, raw)
 	k.push(c)
 }
 
@@ -78,7 +79,7 @@ func (k *link) queue(raw []byte, c call) {
 // buffer would grow.
 func (k *link) makeRoom(n int) {
 	if k.out == nil {
-		k.out = k.loop.take()
+		k.out = k.loop.take(max(n, int(k.usual)))
 	}
 	if k.base < len(k.out)/2 || len(k.out)+n <= cap(k.out) {
 		return
@@ -111,10 +112,9 @@ func (k *link) pop() {
 	k.flight = max(0, k.flight-1)
 	if k.first == len(k.calls) {
 		k.calls, k.first = k.calls[:0], 0
-		if cap(k.out) > keepBuffer {
-			k.out = nil
-		}
-		k.out, k.base, k.mark, k.sent = k.out[:0], 0, 0, 0
+		k.usual.note(len(k.out))
+		k.loop.give(k.out)
+		k.out, k.base, k.mark, k.sent = nil, 0, 0, 0
 	}
 }
 
@@ -206,7 +206,7 @@ func (k *link) flush() {
 	if k.full {
 		return
 	}
-	n, err := unix.Write(k.fd, k.out[k.sent:])
+	n, err := transmit(k.fd, k.out[k.sent:])
 	if err != nil && !later(err) {
 		k.broken()
 		return
@@ -243,7 +243,7 @@ func (k *link) ready(events uint32) {
 }
 
 func (k *link) read() {
-	n, err := unix.Read(k.fd, k.loop.buf)
+	n, err := receive(k.fd, k.loop.buf)
 	if n <= 0 {
 		if n == 0 || !later(err) {
 			k.broken()
@@ -288,7 +288,7 @@ func (k *link) take(piece []byte, done bool) bool {
 		whole := k.partial
 		k.partial = nil
 		k.finish(kind, whole)
-		if cap(whole) <= keepBuffer {
+		if cap(whole) <= keepScratch {
 			k.partial = whole[:0]
 		}
 	}
@@ -413,7 +413,7 @@ func (k *link) probed(kind byte) {
 
 // say writes a few bytes of the link's own, which always fit.
 func (k *link) say(b []byte) {
-	if n, _ := unix.Write(k.fd, b); n < len(b) {
+	if n, _ := transmit(k.fd, b); n < len(b) {
 		k.broken()
 	}
 }

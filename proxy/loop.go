@@ -35,7 +35,7 @@ type loop struct {
 	at    []int    // places of its keys
 	reply []byte   // being made up
 	text  []byte   // a command being made up
-	spare [][]byte // buffers nobody uses
+	buffers
 
 	endpoints map[cluster.EndpointID]*endpoint
 	shards    map[cluster.RangeID]*shard
@@ -59,10 +59,9 @@ type owner struct {
 type handler interface{ ready(events uint32) }
 
 const (
-	readBuffer = 64 << 10
-	// keepBuffer is the capacity above which an emptied buffer is not kept.
-	keepBuffer = 64 << 10
-	keepSpares = 256
+	readBuffer = 256 << 10
+	// keepScratch is the capacity above which scratch space is not kept.
+	keepScratch = 64 << 10
 )
 
 func newLoop(s *settings) (*loop, error) {
@@ -90,7 +89,7 @@ type ringer struct{ *loop }
 
 func (r ringer) ready(uint32) {
 	var b [8]byte
-	_, _ = unix.Read(r.bell, b[:])
+	_, _ = receive(r.bell, b[:])
 }
 
 // post has f run by the loop and waits until it has. It reports whether it
@@ -103,7 +102,7 @@ func (l *loop) post(f func()) bool {
 		return false
 	}
 	l.mail = append(l.mail, func() { f(); close(done) })
-	_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	_, _ = transmit(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	l.mu.Unlock()
 	<-done
 	return true
@@ -145,13 +144,13 @@ func (l *loop) finishTurn() {
 
 // trim gives up scratch space that one huge command has needed.
 func (l *loop) trim() {
-	if cap(l.reply) > keepBuffer {
+	if cap(l.reply) > keepScratch {
 		l.reply = nil
 	}
-	if cap(l.text) > keepBuffer {
+	if cap(l.text) > keepScratch {
 		l.text = nil
 	}
-	if cap(l.args) > keepBuffer/16 {
+	if cap(l.args) > keepScratch/16 {
 		l.args, l.at = nil, nil
 	}
 }
@@ -235,6 +234,7 @@ func (l *loop) tick() {
 		e.tick()
 	}
 	l.endLingering()
+	l.thin()
 }
 
 // serving reports whether the fence allows to send anything to an engine now.
@@ -264,23 +264,6 @@ func (l *loop) control(op, fd int, events uint32) {
 func (l *loop) drop(fd int) {
 	l.owners[fd] = owner{}
 	unix.Close(fd)
-}
-
-// take returns an empty buffer.
-func (l *loop) take() []byte {
-	if n := len(l.spare); n > 0 {
-		b := l.spare[n-1]
-		l.spare = l.spare[:n-1]
-		return b
-	}
-	return make([]byte, 0, 1024)
-}
-
-// give takes back a buffer that nobody uses any more.
-func (l *loop) give(b []byte) {
-	if cap(b) > 0 && cap(b) <= keepBuffer && len(l.spare) < keepSpares {
-		l.spare = append(l.spare, b[:0])
-	}
 }
 
 // close ends everything the loop owns.

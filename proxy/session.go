@@ -110,20 +110,17 @@ func (s *session) ready(events uint32) {
 }
 
 func (s *session) read() {
-	n, err := unix.Read(s.fd, s.loop.buf)
+	n, err := receive(s.fd, s.loop.buf)
 	switch {
 	case n > 0 && len(s.in) == 0:
 		s.keep(s.consume(s.loop.buf[:n]))
 	case n > 0:
-		if s.in == nil {
-			s.in = s.loop.take()
-		}
 		if len(s.in)+n > s.loop.maxInput {
 			s.endpoint.counts.LongInput++
 			s.close()
 			return
 		}
-		s.in = append(s.in, s.loop.buf[:n]...)
+		s.in = s.loop.extend(s.in, s.loop.buf[:n])
 		s.proceed()
 	case n == 0:
 		s.ended()
@@ -167,10 +164,7 @@ func (s *session) keep(rest []byte) {
 	if s.gone || len(rest) == 0 {
 		return
 	}
-	if s.in == nil {
-		s.in = s.loop.take()
-	}
-	s.in = append(s.in, rest...)
+	s.in = s.loop.extend(s.in, rest)
 }
 
 // tidy gives back the input buffer when it is empty.
@@ -297,7 +291,7 @@ func (s *session) answerEarly(turn uint32, reply []byte) {
 	if need := int(s.tail - s.head); need > len(s.early) {
 		s.growEarly(need)
 	}
-	s.early[int(turn)&(len(s.early)-1)] = append(s.loop.take(), reply...)
+	s.early[int(turn)&(len(s.early)-1)] = append(s.loop.take(len(reply)), reply...)
 	s.earlyCount++
 }
 
@@ -316,10 +310,7 @@ func (s *session) growEarly(need int) {
 
 // write appends to the output.
 func (s *session) write(b []byte) {
-	if s.out == nil {
-		s.out = s.loop.take()
-	}
-	s.out = append(s.out, b...)
+	s.out = s.loop.extend(s.out, b)
 	s.touch()
 }
 
@@ -337,7 +328,7 @@ func (s *session) flush() {
 		return
 	}
 	if len(s.out) > s.written && !s.full {
-		n, err := unix.Write(s.fd, s.out[s.written:])
+		n, err := transmit(s.fd, s.out[s.written:])
 		if err != nil && !later(err) {
 			s.close()
 			return
@@ -431,7 +422,7 @@ func (s *session) leave() {
 
 // linger throws away what the client still sends until it closes.
 func (s *session) linger() {
-	n, err := unix.Read(s.fd, s.loop.buf)
+	n, err := receive(s.fd, s.loop.buf)
 	if n == 0 || n < 0 && !later(err) {
 		s.release()
 	}

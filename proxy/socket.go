@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,6 +78,21 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 		return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
 	}
 	return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+}
+
+// receive and transmit are for descriptors that never block, so the scheduler need not
+// be told that a system call begins.
+
+func receive(fd int, b []byte) (int, error) { return transfer(unix.SYS_READ, fd, b) }
+
+func transmit(fd int, b []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, b) }
+
+func transfer(trap uintptr, fd int, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
 }
 
 // unread returns the number of bytes that wait in the socket.
