@@ -125,6 +125,7 @@ func nodeStatus(v cluster.View, n cluster.Node) NodeStatus {
 				o.EndpointsListening++
 			}
 			o.EndpointsConnections += e.Connections
+			o.ClientCounts.Add(e.Counts)
 		}
 	}
 	return o

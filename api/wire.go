@@ -96,24 +96,25 @@ type Hold struct {
 
 // NodeStatus is what is observed of a node.
 type NodeStatus struct {
-	Cores                int           `json:"cores"`
-	FreeProvisionalRAM   int64         `json:"free_provisional_ram"` // bytes for new shards; 0 on a closed node
-	FreeRAM              int64         `json:"free_ram"`             // bytes; 0 on a node that is down
-	Hostname             string        `json:"hostname"`
-	MaintenanceSnapshot  *SnapshotItem `json:"maintenance_snapshot,omitempty"`
-	MasterShards         []NumberID    `json:"master_shards"`
-	OverbookingDepth     int64         `json:"node_overbooking_depth"` // bytes; negative: more was promised than there is
-	NodeStatus           string        `json:"node_status"`            // active or down
-	Role                 string        `json:"role"`                   // master or slave
-	SlaveShards          []NumberID    `json:"slave_shards"`
-	Version              string        `json:"software_version"`
-	VersionSHA           string        `json:"software_version_sha"`
-	TotalMemory          int64         `json:"total_memory"`
-	TotalProvisionalRAM  int64         `json:"total_provisional_ram"`
-	EndpointCount        int           `json:"endpoint_count"`
-	EndpointsListening   int           `json:"endpoints_listening"`
-	EndpointsConnections int           `json:"endpoints_connections"` // of clients
-	ShutdownBlockers     []string      `json:"shutdown_blockers"`     // empty: the node may be shut down
+	Cores                int                  `json:"cores"`
+	FreeProvisionalRAM   int64                `json:"free_provisional_ram"` // bytes for new shards; 0 on a closed node
+	FreeRAM              int64                `json:"free_ram"`             // bytes; 0 on a node that is down
+	Hostname             string               `json:"hostname"`
+	MaintenanceSnapshot  *SnapshotItem        `json:"maintenance_snapshot,omitempty"`
+	MasterShards         []NumberID           `json:"master_shards"`
+	OverbookingDepth     int64                `json:"node_overbooking_depth"` // bytes; negative: more was promised than there is
+	NodeStatus           string               `json:"node_status"`            // active or down
+	Role                 string               `json:"role"`                   // master or slave
+	SlaveShards          []NumberID           `json:"slave_shards"`
+	Version              string               `json:"software_version"`
+	VersionSHA           string               `json:"software_version_sha"`
+	TotalMemory          int64                `json:"total_memory"`
+	TotalProvisionalRAM  int64                `json:"total_provisional_ram"`
+	EndpointCount        int                  `json:"endpoint_count"`
+	EndpointsListening   int                  `json:"endpoints_listening"`
+	EndpointsConnections int                  `json:"endpoints_connections"` // of clients
+	ClientCounts         cluster.ClientCounts `json:"client_counts"`         // of all endpoints there, since the proxy started
+	ShutdownBlockers     []string             `json:"shutdown_blockers"`     // empty: the node may be shut down
 }
 
 // Verdict says whether a node may be shut down without harm.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
 )
 
 // infoDatabases shows the settings of the database that is named, or of all.
@@ -43,6 +44,32 @@ type proxy struct {
 	Endpoints   int          `json:"endpoint_count"`
 	Listening   int          `json:"endpoints_listening"`
 	Connections int          `json:"endpoints_connections"` // of clients
+
+	Counts cluster.ClientCounts `json:"client_counts"`
+}
+
+// met says in words which limits of a proxy clients have met, and how often.
+func met(c cluster.ClientCounts) (list []string) {
+	for _, m := range []struct {
+		n    int64
+		what string
+	}{
+		{c.QueueFull, "clients not read for a while: queues full"},
+		{c.WindowFull, "clients not read for a while: too many commands unanswered"},
+		{c.SlowReaders, "clients closed: output left unread"},
+		{c.LongInput, "clients closed: command too long"},
+		{c.Malformed, "clients closed: malformed input"},
+		{c.NoMaster, "commands refused: no master"},
+		{c.Unreachable, "commands refused: master not reached"},
+		{c.NoContact, "commands refused: no contact with the cluster"},
+		{c.Lost, "commands refused: shard lost"},
+		{c.Unknown, "commands of unknown outcome"},
+	} {
+		if m.n > 0 {
+			list = append(list, fmt.Sprintf("%s: %d", m.what, m.n))
+		}
+	}
+	return list
 }
 
 func infoProxies(s *session, w words) error {
@@ -57,7 +84,7 @@ func infoProxies(s *session, w words) error {
 	all, list := w.text("node|all") == "all", []proxy{}
 	for _, n := range nodes {
 		if st := statuses[int(n.UID)]; all || int(n.UID) == w.number("node|all") {
-			list = append(list, proxy{n.UID, st.NodeStatus, st.EndpointCount, st.EndpointsListening, st.EndpointsConnections})
+			list = append(list, proxy{n.UID, st.NodeStatus, st.EndpointCount, st.EndpointsListening, st.EndpointsConnections, st.ClientCounts})
 		}
 	}
 	if len(list) == 0 {
@@ -72,6 +99,9 @@ func infoProxies(s *session, w words) error {
 		s.say("    endpoints: %d", p.Endpoints)
 		s.say("    listening: %d", p.Listening)
 		s.say("    client connections: %d", p.Connections)
+		for _, line := range met(p.Counts) {
+			s.say("    %s", line)
+		}
 	}
 	return nil
 }

@@ -121,6 +121,8 @@ type EndpointState struct {
 	// point, and by the cap.
 	Drained int `json:"drained,omitempty"`
 	Cut     int `json:"cut,omitempty"`
+	// Counts says which limits clients met.
+	Counts ClientCounts `json:"counts,omitzero"`
 }
 
 // View is all that the deciding rooms see: the board, who is alive, what the

@@ -35,21 +35,16 @@ func serveCommand(args []string) int {
 func proxyCommand(args []string) int {
 	flags := flag.NewFlagSet("haulout proxy", flag.ContinueOnError)
 	socket := flags.String("socket", "", "`path` on which the daemon of this host feeds the proxy")
-	loops := flags.Int("loops", 1, "`number` of event loops")
 	profile := flags.String("cpuprofile", "", "`file` for a processor profile, from start to end")
 	cfg := proxy.Config{Logger: logger(slog.LevelInfo)}
-	flags.IntVar(&cfg.MaxQueued, "max-queued", 0, "`bytes` of unanswered commands in a loop above which clients are read no more (default 64 MiB)")
-	flags.IntVar(&cfg.MaxOutput, "max-output", 0, "`bytes` that a client may leave unread before it is closed (default 64 MiB)")
-	flags.IntVar(&cfg.MaxInput, "max-input", 0, "`bytes` of one command after which its client is closed (default 1 GiB)")
-	flags.DurationVar(&cfg.Patience, "patience", 0, "how `long` a command waits for a master (default 10s)")
-	flags.DurationVar(&cfg.FencePatience, "fence-patience", 0, "how `long` it waits while nothing may be sent (default 5s)")
+	proxyFlags(flags, "", &cfg)
 	if err := flags.Parse(args); err != nil {
 		return usage(err)
 	}
 	if *socket == "" || flags.NArg() > 0 {
 		return usage(errors.New("usage: haulout proxy --socket PATH; the daemon starts it by itself"))
 	}
-	cfg.Socket, cfg.Loops = *socket, *loops
+	cfg.Socket = *socket
 	return untilSignal(profiled(*profile, func(ctx context.Context) error { return proxy.Run(ctx, cfg) }))
 }
 

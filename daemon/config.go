@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/haulout/haulout/proxy"
 )
 
 // Config is what an operator says of a daemon on its command line.
@@ -18,6 +20,7 @@ type Config struct {
 	Engine  string // engine binary; empty: redis-server or valkey-server, whichever is there
 	Memory  int64  // bytes offered to shards; 0: three quarters of the host's
 	Debug   bool
+	Proxy   []string // arguments of the proxy that the daemon starts; a running one keeps its own
 
 	RESTPort, PeerPort, DiscoveryPort int
 	EtcdPeerPort, EtcdClientPort      int
@@ -39,9 +42,11 @@ func ParseConfig(args []string, out io.Writer) (Config, error) {
 	flags.IntVar(&c.DiscoveryPort, "discovery-port", 8001, "`port` of discovery (Sentinel protocol)")
 	flags.IntVar(&c.EtcdPeerPort, "quorum-port", 9445, "`port` between members of the quorum")
 	flags.IntVar(&c.EtcdClientPort, "quorum-client-port", 9446, "`port` of the quorum for nodes that do not vote")
+	proxyFlags(flags, forProxy, &proxy.Config{})
 	if err := flags.Parse(args); err != nil {
 		return Config{}, err
 	}
+	c.Proxy = handedOn(flags)
 	if flags.NArg() > 0 {
 		return Config{}, fmt.Errorf("haulout serve takes no words: %q", flags.Arg(0))
 	}
@@ -55,7 +60,7 @@ func ParseConfig(args []string, out io.Writer) (Config, error) {
 	c.Data = data
 	if memory != "" {
 		if c.Memory, err = parseBytes(memory); err != nil {
-			return Config{}, err
+			return Config{}, fmt.Errorf("--memory: %w", err)
 		}
 	}
 	return c, nil
@@ -71,7 +76,7 @@ func parseBytes(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 	if err != nil || n <= 0 {
-		return 0, fmt.Errorf("--memory wants a size such as 512MB or 48GB; %q is none", s)
+		return 0, fmt.Errorf("wanted is a size such as 512MB or 48GB; %q is none", s)
 	}
 	return n * unit, nil
 }

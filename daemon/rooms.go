@@ -310,7 +310,7 @@ func (r *rooms) startProxy(context.Context) error {
 		return err
 	}
 	defer logFile.Close()
-	cmd := exec.Command(self, "proxy", "--socket", r.cfg.proxySocket())
+	cmd := exec.Command(self, append([]string{"proxy", "--socket", r.cfg.proxySocket()}, r.cfg.Proxy...)...)
 	cmd.Dir = r.cfg.Data
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

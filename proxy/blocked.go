@@ -230,7 +230,7 @@ func (b *blocked) ended() {
 }
 
 func (b *blocked) fail(text string) {
-	b.session.endpoint.counts.told(text)
+	tell(&b.session.endpoint.counts, text)
 	b.finish(resp.AppendError(nil, text))
 }
 

@@ -58,7 +58,7 @@ const callWeight = 96
 func (c *call) weight() int { return c.size + callWeight }
 
 func (c *call) fail(l *loop, text string) {
-	c.session.endpoint.counts.told(text)
+	tell(&c.session.endpoint.counts, text)
 	l.reply = resp.AppendError(l.reply[:0], text)
 	c.deliver(resp.KindError, l.reply)
 }

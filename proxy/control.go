@@ -292,7 +292,7 @@ func (e *EndpointStats) add(o EndpointStats) {
 	e.Commands += o.Commands
 	e.Held += o.Held
 	e.Retried += o.Retried
-	e.Counts.add(o.Counts)
+	e.Counts.Add(o.Counts)
 }
 
 // check refuses routes that cannot be followed.

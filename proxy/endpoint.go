@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/haulout/haulout/cluster"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,7 +31,7 @@ type endpoint struct {
 	commands int64
 	held     int64
 	retried  int64
-	counts   Counts
+	counts   cluster.ClientCounts
 }
 
 const (

@@ -84,18 +84,18 @@ type Stats struct {
 
 // EndpointStats is what the proxy does for one endpoint.
 type EndpointStats struct {
-	ID          cluster.EndpointID `json:"id"`
-	Listening   bool               `json:"listening"`
-	Reason      string             `json:"reason,omitempty"` // why it is not listening
-	Connections int                `json:"connections"`
-	TLS         bool               `json:"tls,omitempty"`
-	Waiting     int                `json:"waiting"` // while draining: those in a blocking call or subscribed
-	Drained     int                `json:"drained"` // connections closed at a rest point since draining began
-	Cut         int                `json:"cut"`     // connections closed by the drain cap
-	Commands    int64              `json:"commands"`
-	Held        int64              `json:"held"`    // commands that had to wait before they were sent
-	Retried     int64              `json:"retried"` // commands sent again after a refusal
-	Counts      Counts             `json:"counts"`
+	ID          cluster.EndpointID   `json:"id"`
+	Listening   bool                 `json:"listening"`
+	Reason      string               `json:"reason,omitempty"` // why it is not listening
+	Connections int                  `json:"connections"`
+	TLS         bool                 `json:"tls,omitempty"`
+	Waiting     int                  `json:"waiting"` // while draining: those in a blocking call or subscribed
+	Drained     int                  `json:"drained"` // connections closed at a rest point since draining began
+	Cut         int                  `json:"cut"`     // connections closed by the drain cap
+	Commands    int64                `json:"commands"`
+	Held        int64                `json:"held"`    // commands that had to wait before they were sent
+	Retried     int64                `json:"retried"` // commands sent again after a refusal
+	Counts      cluster.ClientCounts `json:"counts"`
 }
 
 // Report returns the part of the statistics that goes into a host's report.
@@ -104,7 +104,7 @@ func (s Stats) Report() cluster.ProxyReport {
 	for _, e := range s.Endpoints {
 		r.Endpoints[e.ID] = cluster.EndpointState{
 			Listening: e.Listening, Reason: e.Reason, Connections: e.Connections, Waiting: e.Waiting,
-			Drained: e.Drained, Cut: e.Cut, TLS: e.TLS,
+			Drained: e.Drained, Cut: e.Cut, TLS: e.TLS, Counts: e.Counts,
 		}
 	}
 	return r

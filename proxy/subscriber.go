@@ -194,7 +194,7 @@ func (b *subscriber) expire() {
 	}
 	// Some taps may have followed the order: they begin anew without it.
 	b.closeTaps()
-	b.session.endpoint.counts.told(errReach)
+	tell(&b.session.endpoint.counts, errReach)
 	b.session.write(resp.AppendError(nil, errReach))
 	b.finish()
 }

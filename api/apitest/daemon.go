@@ -150,7 +150,7 @@ func report(b *cluster.Board, n cluster.Node) cluster.Report {
 		r.Instances[i.ID] = o
 	}
 	for _, e := range b.EndpointsOn(n.ID) {
-		r.Proxy.Endpoints[e.ID] = cluster.EndpointState{Listening: true, Connections: 3, TLS: b.Databases[e.ID.Database].TLS.Enabled()}
+		r.Proxy.Endpoints[e.ID] = cluster.EndpointState{Listening: true, Connections: 3, TLS: b.Databases[e.ID.Database].TLS.Enabled(), Counts: cluster.ClientCounts{SlowReaders: 1}}
 	}
 	return r
 }
