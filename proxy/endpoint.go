@@ -114,7 +114,7 @@ func (e *endpoint) stopListening() {
 // ready accepts clients.
 func (e *endpoint) ready(uint32) {
 	for range acceptsATurn {
-		fd, _, err := unix.Accept4(e.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, err := accept(e.fd)
 		switch {
 		case err == nil:
 			tune(fd)
