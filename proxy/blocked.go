@@ -27,6 +27,9 @@ type blocked struct {
 	limit  limit
 	begun  int64
 	last   *lastEntries // of the streams that the call waits for
+	long   bool         // the reply is passed on in pieces
+
+	halfway bool // some of them have been
 
 	sent    bool
 	waiting int64 // since when it could not be sent
@@ -43,13 +46,8 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 		s.refuse(problem)
 		return
 	}
-	b := s.blocked
-	if b == nil {
-		b = &blocked{session: s}
-		s.blocked = b
-		s.loop.waiting[b] = struct{}{}
-	}
-	b.begin(at, slices.Clone(raw), c.marks())
+	b := s.own()
+	b.begin(at, s.turn(), slices.Clone(raw), c.marks())
 	b.limit = limitOf(c, args)
 	switch c.name {
 	case "wait":
@@ -62,13 +60,22 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 	b.advance()
 }
 
+// own returns what the client has for calls over a line of its own.
+func (s *session) own() *blocked {
+	if s.blocked == nil {
+		s.blocked = &blocked{session: s}
+		s.loop.waiting[s.blocked] = struct{}{}
+	}
+	return s.blocked
+}
+
 // begin takes a call. It owns raw.
-func (b *blocked) begin(at *shard, raw []byte, marks callMark) {
+func (b *blocked) begin(at *shard, turn uint32, raw []byte, marks callMark) {
 	s := b.session
 	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.version != s.version) {
 		b.drop()
 	}
-	*b = blocked{session: s, line: b.line, watch: b.watch, active: true, turn: s.turn(), shard: at, raw: raw,
+	*b = blocked{session: s, line: b.line, watch: b.watch, active: true, turn: turn, shard: at, raw: raw,
 		call: call{marks: marks}, begun: s.loop.now, waiting: s.loop.now}
 	s.pause(pauseBlocked)
 }
@@ -139,6 +146,8 @@ func (b *blocked) watchRoute() {
 	l := b.session.loop
 	b.line.flush()
 	switch {
+	case b.halfway:
+		// A former master goes on with what it has begun to say.
 	case !b.sent || !b.line.stray():
 		b.leaveBy = 0
 	case len(b.line.out) > 0:
@@ -222,6 +231,11 @@ func (b *blocked) refused(reply []byte) {
 func (b *blocked) ended() {
 	sent := b.sent && len(b.line.out) == 0
 	b.line, b.sent = nil, false
+	if b.active && b.halfway {
+		// Half a reply has gone out: there is no way back for this connection.
+		b.session.close()
+		return
+	}
 	if b.active && sent && b.call.marks&repeatable == 0 {
 		b.fail(errOutcome)
 		return
@@ -238,10 +252,16 @@ func (b *blocked) finish(reply []byte) {
 	if b.watch != nil && b.watch.exec {
 		b.watch.on = false
 	}
-	b.active, b.raw, b.ask, b.refusal, b.last, b.used = false, nil, nil, nil, nil, b.session.loop.now
-	b.session.loop.wake(b.used + lineIdle)
+	b.end()
 	b.session.answer(b.turn, reply)
 	b.session.unpause(pauseBlocked)
+}
+
+// end forgets the call, which has been answered.
+func (b *blocked) end() {
+	b.active, b.raw, b.ask, b.refusal, b.last, b.used = false, nil, nil, nil, nil, b.session.loop.now
+	b.long, b.halfway = false, false
+	b.session.loop.wake(b.used + lineIdle)
 }
 
 // close gives the call up.

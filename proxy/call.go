@@ -20,12 +20,13 @@ type call struct {
 	marks   callMark
 }
 
-type callMark uint8
+type callMark uint16
 
 const (
 	repeatable callMark = 1 << iota // only reads: may be sent again whatever happened
 	again                           // has been refused before
 	denied                          // the last refusal was for lack of rights
+	dropped                         // somebody else takes care of it: the reply is thrown away
 
 	// Of a transaction, in the present attempt:
 	partRefused  // one of its parts was refused, so that EXEC executes nothing

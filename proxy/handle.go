@@ -76,6 +76,10 @@ func (s *session) pass(c *command, raw []byte, args [][]byte) {
 		s.refuse(problem)
 		return
 	}
+	if len(raw) >= longCommand {
+		s.passAlone(at, c.marks(), raw)
+		return
+	}
 	s.send(at, raw, call{turn: s.turn(), marks: c.marks()})
 }
 

@@ -21,6 +21,7 @@ type line struct {
 
 	out     []byte
 	full    bool
+	quiet   bool // is not read for now
 	framer  resp.ReplyFramer
 	partial []byte
 }
@@ -45,9 +46,14 @@ func (l *loop) openLine(s *shard, version int, user lineUser) *line {
 	return n
 }
 
-// write sends bytes to the engine. They are copied.
+// write sends bytes to the engine. They must stay as they are until the line is
+// closed or answers.
 func (n *line) write(b []byte) {
-	n.out = append(n.out, b...)
+	if len(n.out) == 0 {
+		n.out = b[:len(b):len(b)]
+	} else {
+		n.out = append(n.out, b...)
+	}
 	n.flush()
 }
 
@@ -68,10 +74,12 @@ func (n *line) flush() {
 		n.end()
 		return
 	}
-	n.out = n.out[max(sent, 0):]
-	if n.full = len(n.out) > 0; n.full {
-		n.loop.watch(n.fd, unix.EPOLLIN|unix.EPOLLOUT)
+	if n.out = n.out[max(sent, 0):]; len(n.out) == 0 {
+		n.out = nil
+		return
 	}
+	n.full = true
+	n.attend()
 }
 
 // ready handles what epoll tells of the engine's socket.
@@ -82,7 +90,7 @@ func (n *line) ready(events uint32) {
 	}
 	if events&unix.EPOLLOUT != 0 {
 		n.full = false
-		n.loop.watch(n.fd, unix.EPOLLIN)
+		n.attend()
 		n.flush()
 	}
 	if events&^unix.EPOLLOUT != 0 && n.fd >= 0 {
@@ -118,6 +126,10 @@ func (n *line) read() {
 			return
 		}
 		whole := p[:size]
+		if u, ok := n.user.(pieceUser); ok && n.state == linked && len(n.partial) == 0 && u.piece(n.framer.Kind(), whole, done) {
+			p = p[size:]
+			continue
+		}
 		if p = p[size:]; !done || len(n.partial) > 0 {
 			n.partial = append(n.partial, whole...)
 			whole = n.partial

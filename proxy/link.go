@@ -274,6 +274,12 @@ func (k *link) take(piece []byte, done bool) bool {
 		return k.takeOwn(piece, done)
 	}
 	c := &k.calls[k.first]
+	if c.marks&dropped != 0 {
+		if done {
+			k.pop()
+		}
+		return true
+	}
 	if len(k.partial) == 0 {
 		if c.plain() && kind != resp.KindError && len(k.parked) == 0 && k.stream(c, piece, done) {
 			return true
@@ -308,6 +314,9 @@ func (k *link) stream(c *call, piece []byte, done bool) bool {
 		return false
 	}
 	if !s.streaming {
+		if !done && k.divert(c) {
+			return true
+		}
 		s.newest = 0
 	}
 	if s.silent == nil || !s.mutes(c.turn) {

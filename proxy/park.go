@@ -140,7 +140,7 @@ func (k *link) abandon() {
 	calls, kept := k.parked, k.parkedBytes
 	for i := range lost {
 		c := &lost[i]
-		if c.marks&repeatable != 0 && !c.halfOut() && !c.session.gone {
+		if c.marks&(repeatable|dropped) == repeatable && !c.halfOut() && !c.session.gone {
 			c.marks |= again
 			k.loop.queued += c.weight()
 			calls, kept = append(calls, *c), append(kept, data[:c.size]...)
@@ -189,7 +189,7 @@ func (k *link) expire() {
 
 // halfOut reports whether a part of the reply has gone out to the client.
 func (c *call) halfOut() bool {
-	return c.job == nil && c.session.streaming && c.session.head == c.turn
+	return c.job == nil && c.marks&dropped == 0 && c.session.streaming && c.session.head == c.turn
 }
 
 // failWaiting answers everything that waits with an error.

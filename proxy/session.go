@@ -150,7 +150,7 @@ func (s *session) proceed() {
 		return
 	}
 	rest := s.consume(s.in)
-	if s.gone {
+	if s.gone || s.in == nil {
 		return
 	}
 	if len(rest) < len(s.in) {
@@ -348,6 +348,9 @@ func (s *session) flush() {
 	case s.written > len(s.out)/2:
 		s.out = s.out[:copy(s.out, s.out[s.written:])]
 		s.written = 0
+	}
+	if s.blocked != nil {
+		s.blocked.drained()
 	}
 	if s.leaving && s.head == s.tail && s.out == nil {
 		s.leave()

@@ -41,7 +41,7 @@ func (s *session) watchKeys(raw []byte, args [][]byte) {
 	}
 	w := b.watch
 	w.exec = false
-	b.begin(at, slices.Clone(raw), repeatable)
+	b.begin(at, s.turn(), slices.Clone(raw), repeatable)
 	if w.stale {
 		b.ask, b.asked = resp.AppendCommand(nil, "UNWATCH"), 1
 	}
@@ -69,7 +69,7 @@ func (s *session) unwatchKeys([]byte, [][]byte) {
 func (s *session) execWatched(t *transaction) {
 	b := s.watching
 	b.watch.exec, b.watch.forbidden = true, nil
-	b.begin(b.shard, resp.AppendCommand(t.raw, "EXEC"), 0)
+	b.begin(b.shard, s.turn(), resp.AppendCommand(t.raw, "EXEC"), 0)
 	b.asked = uint32(t.count + 1)
 	b.advance()
 }

@@ -43,6 +43,15 @@ type level struct {
 // before the first byte.
 func (f *ReplyFramer) Kind() byte { return f.kind }
 
+// Left returns how many bytes of the bulk string being read are still to come,
+// its line end included; 0 while none is being read.
+func (f *ReplyFramer) Left() int64 {
+	if f.state != inBody {
+		return 0
+	}
+	return f.body
+}
+
 // Idle reports whether the framer stands between two replies.
 func (f *ReplyFramer) Idle() bool { return f.state == atType && len(f.nested) == 0 }
 
