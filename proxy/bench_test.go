@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"net"
 	"runtime"
 	"testing"
@@ -67,4 +68,33 @@ func BenchmarkGetPipelined(b *testing.B) {
 	for b.Loop() {
 		round()
 	}
+}
+
+// BenchmarkIdleClient tells what a client costs that has sent a command and
+// waits: bytes of the heap, its own side's included.
+func BenchmarkIdleClient(b *testing.B) {
+	r := startProxy(b, startEngine(b))
+	hello := resp.AppendCommand(resp.AppendCommand(nil, "AUTH", clientSecret), "GET", "nothing")
+	open := make([]net.Conn, 1000)
+	var each int
+	for b.Loop() {
+		before := heap()
+		for i := range open {
+			c, err := net.Dial("tcp", r.addr())
+			if err != nil {
+				b.Fatal(err)
+			}
+			open[i] = c
+			c.Write(hello)
+			if _, err := io.ReadFull(c, make([]byte, len("+OK\r\n$-1\r\n"))); err != nil {
+				b.Fatal(err)
+			}
+		}
+		each = (heap() - before) / len(open)
+		for _, c := range open {
+			c.Close()
+		}
+		eventually(b, "clients are gone", func() bool { return r.stats().Connections == 0 })
+	}
+	b.ReportMetric(float64(each), "B/client")
 }

@@ -17,17 +17,18 @@ type blocked struct {
 	used    int64  // when it was last
 	watch   *watch // what is watched over it; nil: it is for calls that wait
 
-	active bool
-	turn   uint32
-	shard  *shard
-	raw    []byte
-	ask    []byte // commands that go in front
-	asked  uint32 // replies that come before the one that counts
-	call   call   // its marks, and the count of those
-	limit  limit
-	begun  int64
-	last   *lastEntries // of the streams that the call waits for
-	long   bool         // the reply is passed on in pieces
+	active  bool
+	turn    uint32
+	shard   *shard
+	raw     []byte
+	ask     []byte // commands that go in front
+	asked   uint32 // replies that come before the one that counts
+	call    call   // its marks, and the count of those
+	limit   limit
+	begun   int64
+	last    *lastEntries // of the streams that the call waits for
+	endless bool         // it may wait without end, for whatever others do
+	long    bool         // the reply is passed on in pieces
 
 	halfway bool // some of them have been
 
@@ -48,7 +49,7 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 	}
 	b := s.own()
 	b.begin(at, s.turn(), slices.Clone(raw), c.marks())
-	b.limit = limitOf(c, args)
+	b.limit, b.endless = limitOf(c, args), true
 	switch c.name {
 	case "wait":
 		// WAIT asks for the writes of its own connection. Behind any other command
@@ -93,6 +94,10 @@ func (b *blocked) advance() {
 	case !b.active:
 		b.rest()
 	case s.head != b.turn:
+	case s.hungUp && b.endless:
+		// Nobody is left to wait, but what was answered before shall arrive.
+		s.flush()
+		s.close()
 	case b.spent():
 		b.finish(b.spentReply())
 	case b.sent:

@@ -41,7 +41,7 @@ func heap() int {
 // A long reply is held by nobody, and whoever reads it slowly keeps nobody
 // else from the engine.
 func TestLongReplyIsPassedOnAsItIsRead(t *testing.T) {
-	const length = 200 << 20
+	const length = 100 << 20
 	e := startEngine(t)
 	r := startProxy(t, e)
 	e.do(t, "SETRANGE", "big", strconv.Itoa(length-1), "x")
@@ -91,7 +91,7 @@ func TestLongReplyIsNotReadAgainBehindAWrite(t *testing.T) {
 
 // A hand-over in the midst of a long reply is not noticed by its reader.
 func TestLongReplyDuringHandover(t *testing.T) {
-	const length = 64 << 20
+	const length = 32 << 20
 	from, to := pair(t)
 	r := startProxy(t, from)
 	from.do(t, "SETRANGE", "big", strconv.Itoa(length-1), "x")
@@ -118,10 +118,10 @@ func TestLongCommandsKeepTheirTurn(t *testing.T) {
 	from, to := pair(t)
 	r := startProxy(t, from)
 	c := r.dial(2)
-	long := strings.Repeat("x", 30<<20)
+	long := strings.Repeat("x", 12<<20)
 	values, err := c.Pipeline(r.ctx(), []string{"SET", "a", "1"}, []string{"APPEND", "a", long}, []string{"STRLEN", "a"},
 		[]string{"SET", "a", long[:longCommand]}, []string{"APPEND", "a", "y"})
-	if err != nil || values[2].Int != 30<<20+1 || values[4].Int != longCommand+1 {
+	if err != nil || values[2].Int != 12<<20+1 || values[4].Int != longCommand+1 {
 		t.Fatalf("%v", err)
 	}
 	r.client.Hold(r.ctx(), Hold{rangeID(0), 2, 5 * time.Second})

@@ -40,6 +40,7 @@ type session struct {
 	queued   bool // in loop.runnable
 	gone     bool // closed
 	leaving  bool // to be closed when everything is answered and sent
+	hungUp   bool // the client has ended its side in the midst of a call
 	lingerTo int64
 
 	born, heard int64    // when it came, and when it last sent a command
@@ -103,7 +104,11 @@ func (s *session) ready(events uint32) {
 	case events&unix.EPOLLERR != 0, events&unix.EPOLLHUP != 0:
 		s.close()
 	case events&unix.EPOLLRDHUP != 0 && s.paused&pauseBlocked != 0:
-		s.close()
+		s.hungUp = true
+		s.touch()
+		if s.blocked != nil {
+			s.blocked.advance()
+		}
 	case events&unix.EPOLLIN != 0 && s.paused == 0:
 		s.read()
 	}
@@ -263,6 +268,9 @@ func (s *session) next() {
 	if s.earlyCount == 0 && len(s.early) > keepEarly {
 		s.early = nil
 	}
+	if s.leaving {
+		s.touch() // the last reply may have been one that nobody wants
+	}
 	if s.paused != 0 {
 		s.relax()
 	}
@@ -383,7 +391,7 @@ func (s *session) attend() {
 	if s.paused == 0 {
 		want |= unix.EPOLLIN
 	}
-	if s.paused&pauseBlocked != 0 {
+	if s.paused&pauseBlocked != 0 && !s.hungUp {
 		want |= unix.EPOLLRDHUP
 	}
 	if s.full {
