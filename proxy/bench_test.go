@@ -71,7 +71,7 @@ func BenchmarkGetPipelined(b *testing.B) {
 }
 
 // BenchmarkIdleClient tells what a client costs that has sent a command and
-// waits: bytes of the heap, its own side's included.
+// waits: bytes of the heap. The other ends, of the round before, cancel out.
 func BenchmarkIdleClient(b *testing.B) {
 	r := startProxy(b, startEngine(b))
 	hello := resp.AppendCommand(resp.AppendCommand(nil, "AUTH", clientSecret), "GET", "nothing")
