@@ -264,6 +264,7 @@ func (b *blocked) finish(reply []byte) {
 
 // end forgets the call, which has been answered.
 func (b *blocked) end() {
+	b.session.loop.forget(b.raw)
 	b.active, b.raw, b.ask, b.refusal, b.last, b.used = false, nil, nil, nil, nil, b.session.loop.now
 	b.long, b.halfway = false, false
 	b.session.loop.wake(b.used + lineIdle)

@@ -53,17 +53,33 @@ func (l *loop) give(b []byte) {
 	c := classFor(size)
 	l.free[c] = append(l.free[c], b[:0])
 	l.held += size
+	l.lookLater()
+}
+
+func (l *loop) lookLater() {
 	if l.lookAt == 0 {
 		l.lookAt = l.now + lookEvery
 		l.wake(l.lookAt)
 	}
 }
 
+// forget notes that a buffer too long to be kept is not needed any more.
+func (l *loop) forget(b []byte) {
+	if cap(b) > 1<<lastClass {
+		l.given += cap(b)
+		l.lookLater()
+	}
+}
+
 // extend appends to a buffer that came from take, or to nil.
 func (l *loop) extend(b, more []byte) []byte {
 	need := len(b) + len(more)
-	if need <= cap(b) || need > 1<<lastClass {
+	if need <= cap(b) {
 		return append(b, more...)
+	}
+	if need > 1<<lastClass {
+		l.forget(b)
+		return append(append(make([]byte, 0, 2*need), b...), more...)
 	}
 	wider := append(append(l.take(need), b...), more...)
 	l.give(b)

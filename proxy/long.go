@@ -23,6 +23,7 @@ const (
 func (s *session) passAlone(at *shard, marks callMark, raw []byte) {
 	b := s.own()
 	b.begin(at, s.turn(), s.claim(raw), marks)
+	s.loop.args = nil // they would keep the bytes from being freed
 	b.advance()
 }
 
