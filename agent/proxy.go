@@ -128,6 +128,7 @@ func tlsRoute(t cluster.TLS, shown cluster.Certificate) *proxy.TLSRoute {
 // the address is empty and proxies hold.
 func rangeRoutes(board *cluster.Board, database int, copies map[cluster.RangeID][]int) []proxy.RangeRoute {
 	var list []proxy.RangeRoute
+	failing := failingOver(board)
 	for _, r := range board.RangesOf(database) {
 		route := proxy.RangeRoute{ID: r.ID, First: r.First, Last: r.Last, Generation: r.Generation, Lost: r.Lost}
 		master, ok := board.Instances[r.Master]
@@ -136,10 +137,27 @@ func rangeRoutes(board *cluster.Board, database int, copies map[cluster.RangeID]
 			route.Address = source(board, master).String()
 		}
 		route.Migrating = copies[r.ID]
-		if r.Handover != nil {
+		switch {
+		case r.Handover != nil:
 			route.FailingOver = []int{r.Handover.From.Shard}
+		case failing[r.ID] == r.Master.Shard:
+			route.FailingOver = []int{r.Master.Shard}
 		}
 		list = append(list, route)
+	}
+	return list
+}
+
+// failingOver names the master of each range whose failover has begun, also while
+// it waits for clients to hear of it.
+func failingOver(board *cluster.Board) map[cluster.RangeID]int {
+	list := map[cluster.RangeID]int{}
+	for _, a := range board.Actions {
+		for _, m := range a.Moves {
+			if m.Kind == cluster.Failover && m.Status == cluster.MoveRunning && !a.Status.Ended() {
+				list[board.Shards[m.Shard].Range] = m.Old
+			}
+		}
 	}
 	return list
 }

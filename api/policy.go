@@ -86,7 +86,7 @@ func getPolicy(c *call) (any, error) {
 	state := c.view.Cluster
 	lockout := state.LoginLockout()
 	return ClusterPolicy{
-		ReplicaGrace: int(state.Grace().Seconds()), ConcurrentMoves: state.ConcurrentMoves,
+		ReplicaGrace: int(state.Grace().Seconds()), ConcurrentMoves: state.ConcurrentMoves, HandoffDelay: state.HandoffDelay,
 		LockoutThreshold: lockout.Threshold, LockoutDuration: lockout.Duration, LockoutForgotten: lockout.Forgotten,
 		Placement: "dense", ProxyPolicy: "single", ShardedPolicy: "single", RackAware: state.RackAware, ReplicaHA: true,
 	}, nil
@@ -112,6 +112,7 @@ func putPolicy(c *call) (any, error) {
 	tune := cluster.TuneCluster{At: c.view.Now, By: c.id.Name}
 	o.setting("slave_ha_grace_period", &tune.ReplicaGrace)
 	o.setting("default_concurrent_restore_actions", &tune.ConcurrentMoves)
+	o.setting("state_machine_smart_client_handoffs_delay_ms", &tune.HandoffDelay)
 	o.setting("login_lockout_threshold", &tune.LockoutThreshold)
 	o.setting("login_lockout_duration", &tune.LockoutDuration)
 	o.setting("login_lockout_counter_reset_after", &tune.LockoutForgotten)

@@ -46,11 +46,13 @@ type ChangeCluster struct {
 type ClusterPolicy struct {
 	// ReplicaGrace is how many seconds a node may be down before its replicas are
 	// rebuilt on others.
-	ReplicaGrace     int `json:"slave_ha_grace_period"`
-	ConcurrentMoves  int `json:"default_concurrent_restore_actions"` // 0: as many as the hosts bear
-	LockoutThreshold int `json:"login_lockout_threshold"`            // failed logins in a row; 0: never
-	LockoutDuration  int `json:"login_lockout_duration"`             // seconds
-	LockoutForgotten int `json:"login_lockout_counter_reset_after"`  // seconds
+	ReplicaGrace    int `json:"slave_ha_grace_period"`
+	ConcurrentMoves int `json:"default_concurrent_restore_actions"` // 0: as many as the hosts bear
+	// HandoffDelay is how many milliseconds a planned failover waits after clients were told of it.
+	HandoffDelay     int `json:"state_machine_smart_client_handoffs_delay_ms"`
+	LockoutThreshold int `json:"login_lockout_threshold"`           // failed logins in a row; 0: never
+	LockoutDuration  int `json:"login_lockout_duration"`            // seconds
+	LockoutForgotten int `json:"login_lockout_counter_reset_after"` // seconds
 
 	Placement        string `json:"default_shards_placement"`
 	ProxyPolicy      string `json:"default_non_sharded_proxy_policy"`
@@ -66,6 +68,7 @@ type ClusterPolicy struct {
 type ChangePolicy struct {
 	ReplicaGrace     *int `json:"slave_ha_grace_period,omitempty"`
 	ConcurrentMoves  *int `json:"default_concurrent_restore_actions,omitempty"`
+	HandoffDelay     *int `json:"state_machine_smart_client_handoffs_delay_ms,omitempty"`
 	LockoutThreshold *int `json:"login_lockout_threshold,omitempty"`
 	LockoutDuration  *int `json:"login_lockout_duration,omitempty"`
 	LockoutForgotten *int `json:"login_lockout_counter_reset_after,omitempty"`

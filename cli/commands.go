@@ -65,7 +65,7 @@ func commands() []command {
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},
 		{pattern: "tune node <node> [max_listeners <number>] [max_redis_servers <number>] [quorum_only enabled|disabled]",
 			help: "Change the settings of a node", run: tuneNode},
-		{pattern: "tune cluster [slave_ha_grace_period <number>] [default_concurrent_restore_actions <number>|all] [login_lockout_threshold <number>] " +
+		{pattern: "tune cluster [slave_ha_grace_period <number>] [default_concurrent_restore_actions <number>|all] [state_machine_smart_client_handoffs_delay_ms <number>] [login_lockout_threshold <number>] " +
 			"[login_lockout_duration <number>] [login_lockout_counter_reset_after <number>]", help: "Change the settings of the cluster", run: tuneCluster},
 
 		{pattern: "cluster create (name <name>) (username <email>) [password <password>] [password_file <file>] [rack_aware] [rack_id <rack>]" +

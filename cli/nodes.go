@@ -79,6 +79,7 @@ func tuneCluster(s *session, w words) error {
 	}
 	change := api.ChangePolicy{
 		ReplicaGrace: number("slave_ha_grace_period"), ConcurrentMoves: number("default_concurrent_restore_actions"),
+		HandoffDelay:     number("state_machine_smart_client_handoffs_delay_ms"),
 		LockoutThreshold: number("login_lockout_threshold"), LockoutDuration: number("login_lockout_duration"),
 		LockoutForgotten: number("login_lockout_counter_reset_after"),
 	}

@@ -41,6 +41,9 @@ type Cluster struct {
 	// ReplicaGrace is how many seconds a node may be down before its replicas are
 	// rebuilt elsewhere; 0 means the default. See [Cluster.Grace].
 	ReplicaGrace int `json:"slave_ha_grace_period,omitempty"`
+	// HandoffDelay is how many milliseconds a planned failover waits between the
+	// notice to clients and the act; 0: not at all. See [Cluster.Handoff].
+	HandoffDelay int `json:"state_machine_smart_client_handoffs_delay_ms,omitempty"`
 	// NoNotices keeps proxies from telling clients of planned work.
 	NoNotices bool `json:"no_client_maint_notifications,omitempty"`
 	// Lockout is when failed logins lock a user out; nil means the default. See

@@ -29,11 +29,15 @@ func (c Cluster) MinPassword() int {
 	return c.PasswordLength
 }
 
+// Handoff is how long a planned failover waits between the notice to clients and the act.
+func (c Cluster) Handoff() time.Duration { return time.Duration(c.HandoffDelay) * time.Millisecond }
+
 // TuneCluster changes settings of the cluster as a whole. Nil leaves a setting alone.
 type TuneCluster struct {
 	At                 time.Time
 	ReplicaGrace       *int // seconds
 	ConcurrentMoves    *int // 0: as many as the hosts bear
+	HandoffDelay       *int // milliseconds; 0: none
 	LockoutThreshold   *int
 	LockoutDuration    *int // seconds
 	LockoutForgotten   *int // seconds
@@ -42,6 +46,9 @@ type TuneCluster struct {
 	Notices            *bool // whether proxies tell clients of planned work
 	By                 string
 }
+
+// maxHandoffDelay is less than what a failover may wait for its replica.
+const maxHandoffDelay = 10_000
 
 // maxSetting bounds counts and seconds: a year.
 const maxSetting = 366 * 24 * 3600
@@ -63,6 +70,7 @@ func (c TuneCluster) Apply(b *Board) (Change, error) {
 	}
 	set("slave_ha_grace_period", c.ReplicaGrace, &state.ReplicaGrace, 1, maxSetting)
 	set("default_concurrent_restore_actions", c.ConcurrentMoves, &state.ConcurrentMoves, 0, 1000)
+	set("state_machine_smart_client_handoffs_delay_ms", c.HandoffDelay, &state.HandoffDelay, 0, maxHandoffDelay)
 	set("login_lockout_threshold", c.LockoutThreshold, &lockout.Threshold, 0, 1000)
 	set("login_lockout_duration", c.LockoutDuration, &lockout.Duration, 1, maxSetting)
 	set("login_lockout_counter_reset_after", c.LockoutForgotten, &lockout.Forgotten, 1, maxSetting)

@@ -35,5 +35,8 @@ func (t *turn) failover(m cluster.Move) step {
 		}
 		return wait("redis:%d on node:%d, which %s", s.ID, to.Node, why)
 	}
+	if t.Age(m.Started) < t.Cluster.Handoff() {
+		return wait("clients to hear that redis:%d fails over", m.Old)
+	}
 	return t.handover(m, to)
 }
