@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/haulout/haulout/cluster"
 )
 
 // pick returns the table with only these rows, in this order.
@@ -74,11 +76,11 @@ func compareCells(a, b string) int {
 func amount(cell string) (int64, bool) {
 	used, _, _ := strings.Cut(cell, "/")
 	positive := strings.TrimPrefix(used, "-")
-	n, err := parseSize(positive)
+	n, ok := cluster.ParseSize(positive)
 	if positive != used {
 		n = -n
 	}
-	return n, err == nil
+	return n, ok
 }
 
 func compareNames(a, b string) int {

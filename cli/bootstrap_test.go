@@ -175,7 +175,7 @@ func TestDatabases(t *testing.T) {
 	if code, text, errText := b.run("db delete orders"); code != 0 || text != "Deleting db:4 (orders)... ok\n" {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
-	if code, _, errText := b.run("db delete db:4"); code != 1 || errText != "ERROR: there is no database db:4; see haulout db list\n" {
+	if code, _, errText := b.run("db delete db:4"); code != 1 || errText != "ERROR: there is no database db:4; see haulout status databases\n" {
 		t.Errorf("%d %q", code, errText)
 	}
 }
@@ -194,6 +194,12 @@ func TestTune(t *testing.T) {
 	}
 	if grace := d.View().Cluster.Grace(); grace != 90*time.Second {
 		t.Errorf("%v", grace)
+	}
+	if code, _, errText := b.run("tune cluster state_machine_smart_client_handoffs_delay_ms 250"); code != 0 || d.View().Cluster.Handoff() != 250*time.Millisecond {
+		t.Errorf("%d %q %s", code, errText, d.View().Cluster.Handoff())
+	}
+	if code, _, errText := b.run("tune cluster state_machine_smart_client_handoffs_delay_ms 10001"); code != 1 || !strings.Contains(errText, "give a number from 0 to 10000") {
+		t.Errorf("%d %q", code, errText)
 	}
 	code, _, errText := b.run("tune node 2 quorum_only enabled")
 	if code != 1 || !strings.HasPrefix(errText, "ERROR: node:2 has shards or endpoints and can not become quorum-only; ") {

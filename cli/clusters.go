@@ -54,10 +54,19 @@ func infoCluster(s *session, _ words) error {
 	if err != nil || s.print(c) {
 		return err
 	}
+	p, err := s.client.Policy(s.ctx)
+	if err != nil {
+		return err
+	}
 	s.say("    name: %s", c.Name)
 	s.say("    created: %s", c.Created.UTC().Format(time.RFC3339))
 	s.say("    rack_aware: %s", onOff(c.RackAware))
 	s.say("    default_concurrent_restore_actions: %d", c.ConcurrentMoves)
+	s.say("    slave_ha_grace_period: %d", p.ReplicaGrace)
+	s.say("    state_machine_smart_client_handoffs_delay_ms: %d", p.HandoffDelay)
+	s.say("    login_lockout_threshold: %d", p.LockoutThreshold)
+	s.say("    login_lockout_duration: %d", p.LockoutDuration)
+	s.say("    login_lockout_counter_reset_after: %d", p.LockoutForgotten)
 	s.say("    ca_hash: %s", c.CAHash)
 	for _, b := range c.Backups {
 		text := fmt.Sprintf("%d, newest %s", b.Count, b.Newest.UTC().Format(time.RFC3339))

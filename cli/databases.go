@@ -12,14 +12,11 @@ import (
 )
 
 func noDatabase(text string) error {
-	return cluster.Refuse(cluster.CodeDatabaseNotFound, "see haulout db list", "there is no database %s", text)
+	return cluster.Refuse(cluster.CodeDatabaseNotFound, "see haulout status databases", "there is no database %s", text)
 }
 
 func databaseCreate(s *session, w words) error {
-	size, err := parseSize(w.text("memory_size"))
-	if err != nil {
-		return err
-	}
+	size, _ := cluster.ParseSize(w.text("memory_size")) // the grammar has found it to be one
 	r := api.CreateDatabase{
 		Name: w.text("name"), MemorySize: size, ShardsCount: w.number("shards_count"), Replication: w.has("replication"),
 		Port: w.number("port"), Persistence: w.text("persistence"), Eviction: w.text("eviction_policy"), RackAware: w.has("rack_aware"),
@@ -30,6 +27,7 @@ func databaseCreate(s *session, w words) error {
 		return misuse("give a number from 1", nil, "shards_count can not be 0")
 	}
 	if w.has("password_file") {
+		var err error
 		if r.Password, err = firstLine(w.text("password_file")); err != nil {
 			return err
 		}

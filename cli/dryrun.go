@@ -32,19 +32,21 @@ func (s *session) tellDryRun(d api.DryRun) {
 		checks.add(c.Name, checkResult(c), checkText(c))
 	}
 	s.show(checks)
+	s.say("")
 	if len(d.Moves) > 0 {
 		moves := table{title: fmt.Sprintf("MOVES (%s to copy):", roughSize(d.BytesTotal)), columns: strings.Fields("ID AFTER MOVE FROM TO BYTES REASON")}
 		for _, m := range d.Moves {
 			moves.add(fmt.Sprint(m.ID), afterText(m.After), m.Text, fmt.Sprintf("node:%d", m.From), fmt.Sprintf("node:%d", m.To), roughSize(m.Bytes), m.Reason)
 		}
 		s.show(moves)
+		s.say("")
 	}
 	for _, part := range []struct {
 		title string
 		lines []string
 	}{{"STAYS:", d.Stays}, {"LEFT:", d.Left}, {"DIFFERENCES:", d.Differences}} {
 		if len(part.lines) > 0 {
-			s.say("%s\n* %s", part.title, strings.Join(part.lines, "\n* "))
+			s.say("%s\n* %s\n", part.title, strings.Join(part.lines, "\n* "))
 		}
 	}
 	s.say("%s", d.Outcome)

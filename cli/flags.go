@@ -42,7 +42,7 @@ func (f *flags) parse(args []string) ([]string, error) {
 			*f.text(name) = value
 		case f.toggle(arg) != nil:
 			*f.toggle(arg) = true
-		case len(arg) > 1 && strings.HasPrefix(arg, "-"):
+		case len(arg) > 1 && arg[0] == '-' && (arg[1] < '0' || arg[1] > '9'): // -1 is a wrong number
 			return nil, misuse(didYouMean(name, allFlags), nil, "there is no flag %s", name)
 		default:
 			words = append(words, arg)

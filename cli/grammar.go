@@ -244,12 +244,12 @@ func check(kind, value string) string {
 			return "give a number from 0, or all"
 		}
 	case "<size>":
-		if _, err := parseSize(value); err != nil {
+		if _, ok := cluster.ParseSize(value); !ok {
 			return "give a size, for example 100MB or 2GB"
 		}
 	case "<duration>":
 		if _, err := api.ParseDuration(value); err != nil {
-			return "give a duration, for example 90s, 30m, 2h or 3d"
+			return "give a duration up to a year, for example 90s, 30m, 2h or 3d"
 		}
 	case "<bash|zsh|fish>":
 		return check(strings.Trim(kind, "<>"), value)

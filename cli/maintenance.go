@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/haulout/haulout/api"
@@ -171,8 +172,12 @@ func (s *session) conclude(t teller, a api.Action) error {
 	if s.flags.json {
 		return errTold
 	}
+	why := a.ErrorMessage
+	if len(a.Left) > 0 {
+		why = strings.TrimSuffix(why, ": "+strings.Join(a.Left, "; ")) // what is left stands below, a line for each
+	}
 	s.complain(&cluster.Error{
-		Code: cluster.Code(a.ErrorCode), Message: fmt.Sprintf("%s of %s %s: %s", a.Name, subject(a), a.Status, a.ErrorMessage), Hint: a.ErrorHint,
+		Code: cluster.Code(a.ErrorCode), Message: fmt.Sprintf("%s of %s %s: %s", a.Name, subject(a), a.Status, why), Hint: a.ErrorHint,
 	})
 	for _, left := range a.Left {
 		fmt.Fprintf(s.err, "left: %s\n", left)

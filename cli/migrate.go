@@ -52,7 +52,9 @@ func checkMigrate(w words) error {
 	}
 	named, sources := w.has("shard"), len(w["db"])+len(w["node"])
 	switch {
-	case len(what) != 1:
+	case len(what) > 1:
+		return misuse("give one of them", nil, "%s contradict each other", strings.Join(what, " and "))
+	case len(what) == 0:
 		return misuse("give one of shard, all_master_shards, all_slave_shards and all_shards", nil, "it is not said what is to move")
 	case named && sources > 0:
 		return misuse("leave db and node out", nil, "shards that are named need no db or node")

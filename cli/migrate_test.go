@@ -80,7 +80,7 @@ func TestMigrateForms(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	for line, want := range map[string]string{
 		"migrate target_node 3":                                  "it is not said what is to move",
-		"migrate shard 1 all_shards target_node 3":               "it is not said what is to move",
+		"migrate shard 1 all_shards target_node 3":               "shard and all_shards contradict each other; give one of them",
 		"migrate shard 1 node 1 target_node 3":                   "shards that are named need no db or node",
 		"migrate all_shards target_node 3":                       "it is not said whose shards are to move",
 		"migrate db 1 node 1 all_master_shards target_node 3":    "it is not said whose shards are to move",

@@ -67,6 +67,9 @@ func (s *session) misplaced(w words) ([]toBind, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.has("restrict_target_node") && !slices.ContainsFunc(nodes, func(n api.NodeObject) bool { return int(n.UID) == w.number("restrict_target_node") }) {
+		return nil, noNode(w.number("restrict_target_node"))
+	}
 	open := func(node int) bool {
 		return slices.ContainsFunc(nodes, func(n api.NodeObject) bool { return int(n.UID) == node && n.AcceptServers && n.Status == "active" })
 	}

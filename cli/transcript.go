@@ -9,8 +9,8 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-// transcript tells an action's course line by line. Lines that come at once are
-// set apart by blank ones, and after them stands how far the action is.
+// transcript tells an action's course line by line. What comes at once before the
+// moves is set apart by a blank line, and after it stands how far the action is.
 type transcript struct {
 	session *session
 	name    cluster.ActionName
@@ -56,16 +56,16 @@ func (t *transcript) tell(a api.Action) {
 		t.skipped = true
 		t.add("%s", a.Skipped)
 	}
-	t.flush(a)
+	t.flush(a, "\n\n")
 	if a.Status == api.StatusCancelling && !t.cancel {
 		t.cancel = true
 		t.add("%s of node:%d is being cancelled", t.name, t.node)
-		t.flush(a)
+		t.flush(a, "\n")
 	}
 	for _, m := range a.Moves {
 		t.tellMove(m)
 	}
-	t.flush(a)
+	t.flush(a, "\n")
 	if !ended(a) {
 		t.tellStanding(a)
 	}
@@ -83,12 +83,12 @@ func (t *transcript) tellStanding(a api.Action) {
 	}
 }
 
-// flush writes what came at once, and how far the action is now.
-func (t *transcript) flush(a api.Action) {
+// flush writes what came at once, with the gap between, and how far the action is now.
+func (t *transcript) flush(a api.Action, gap string) {
 	if len(t.batch) == 0 {
 		return
 	}
-	t.line("%s", strings.Join(t.batch, "\n\n"))
+	t.line("%s", strings.Join(t.batch, gap))
 	t.batch = nil
 	if a.Status != string(cluster.ActionCompleted) { // the end says 100%
 		t.tellProgress(progressText(a))

@@ -33,7 +33,7 @@ func (d Database) Check(b *Board) error {
 	} else if d.MemorySize < 0 {
 		refuse(CodeBadRequest, "give memory_size in bytes", "memory_size can not be %d", d.MemorySize)
 	} else if d.ShardsCount > 0 && d.ShardMemory() < MinShardMemory {
-		refuse(CodeBadRequest, "raise memory_size or use fewer shards", "memory_size leaves %d bytes for each shard, the least is %d", d.ShardMemory(), MinShardMemory)
+		refuse(CodeBadRequest, "raise memory_size or use fewer shards", "memory_size leaves %s for each shard, the least is %s", Size(d.ShardMemory(), 1), Size(MinShardMemory, 1))
 	}
 	if d.ShardsCount < 1 || d.ShardsCount > 512 {
 		refuse(CodeInvalidSharding, "give a number from 1 to 512", "shards_count can not be %d", d.ShardsCount)

@@ -141,7 +141,7 @@ func (t *turn) copy(m cluster.Move, s cluster.Shard, second cluster.Instance) st
 		if t.past(m, copyTime(m)) {
 			return t.dropCopy(m, second, "it %s after %s", why, copyTime(m))
 		}
-		return wait("redis:%d on node:%d, which %s (%d of %d bytes)", s.ID, m.To, why, o.SyncedBytes, max(o.SyncTotal, m.Bytes))
+		return wait("redis:%d on node:%d, which %s (%s of %s)", s.ID, m.To, why, cluster.Size(o.SyncedBytes, 1), cluster.Size(max(o.SyncTotal, m.Bytes), 1))
 	}
 	if !second.Seed.IsZero() {
 		return t.repoint(m, second, o)

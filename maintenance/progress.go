@@ -1,6 +1,10 @@
 package maintenance
 
-import "github.com/haulout/haulout/cluster"
+import (
+	"math"
+
+	"github.com/haulout/haulout/cluster"
+)
 
 // Progress is how far an action is. It is computed, never stored.
 type Progress struct {
@@ -39,7 +43,7 @@ func ProgressOf(v cluster.View, a cluster.Action) Progress {
 	}
 	p.Waiting = newTurn(v, a, func() string { return "" }).next().waits
 	if elapsed := v.Now.Sub(a.Started).Seconds(); !a.Started.IsZero() && weight > 0 {
-		p.SecondsLeft = int(elapsed * float64(total-weight) / float64(weight))
+		p.SecondsLeft = int(math.Ceil(elapsed * float64(total-weight) / float64(weight)))
 	}
 	return p
 }

@@ -29,7 +29,7 @@ func unsynced(v cluster.View, replica cluster.Instance) string {
 		return why
 	}
 	if o, _ := v.Observed(replica.ID); m.Offset-o.Offset > smallLag {
-		return fmt.Sprintf("is %d bytes behind", m.Offset-o.Offset)
+		return fmt.Sprintf("is %s behind", cluster.Size(m.Offset-o.Offset, 1))
 	}
 	return ""
 }

@@ -62,7 +62,7 @@ type item struct {
 }
 
 func (i item) String() string {
-	return fmt.Sprintf("redis:%d (db:%d %s, %d bytes)", i.shard, i.db.ID, i.db.Name, i.db.ProcessMemory())
+	return fmt.Sprintf("redis:%d (db:%d %s, %s)", i.shard, i.db.ID, i.db.Name, cluster.Size(i.db.ProcessMemory(), 2))
 }
 
 // collect finds the masters to fail over and the shards to move, the largest first.

@@ -83,7 +83,7 @@ func TestEvacuateNamesWhatIsLeft(t *testing.T) {
 	3 migrate redis:3 to node:3
 	`)
 	expectLines(t, left, []string{
-		"redis:2 (db:1 sessions, 6710886400 bytes): node:1 holds its master, node:3 is in the zone of its master, node:4 is quorum-only",
+		"redis:2 (db:1 sessions, 6.25GB): node:1 holds its master, node:3 is in the zone of its master, node:4 is quorum-only",
 	})
 }
 
@@ -95,7 +95,7 @@ func TestEvacuateCountsLimits(t *testing.T) {
 	moves, left := plan.Evacuate(d.View, 2, cluster.MaintenanceOptions{})
 	expect(t, written(moves), "1 rebind endpoint:1:1 on node:1\n2 migrate redis:1 to node:1\n")
 	expectLines(t, left, []string{
-		"redis:2 (db:2 b, 2684354560 bytes): node:1 has 1 of 1 shards",
+		"redis:2 (db:2 b, 2.5GB): node:1 has 1 of 1 shards",
 		"endpoint:2:1 (db:2 b): node:1 has 1 of 1 listeners",
 	})
 }
@@ -122,7 +122,7 @@ func TestEvacuateCountsMovesOnTheirWay(t *testing.T) {
 		Moves: []cluster.Move{{ID: 1, Kind: cluster.Migrate, Shard: 2, From: 3, To: 1, Status: cluster.MoveWaiting}},
 	}}})
 	moves, left := plan.Evacuate(d.View, 2, cluster.MaintenanceOptions{})
-	if len(moves) != 0 || len(left) != 1 || !strings.Contains(left[0], "node:1 has 2684354560 bytes left") {
+	if len(moves) != 0 || len(left) != 1 || !strings.Contains(left[0], "node:1 has 2.5GB left") {
 		t.Errorf("%v %v", written(moves), left)
 	}
 	if err := plan.Fits(d.View, d.Actions["x"].Moves[0]); err != nil {
@@ -231,7 +231,7 @@ func TestRestorePlansNothingThatDoesNotFit(t *testing.T) {
 		t.Fatalf("%v %v", moves, err)
 	}
 	for _, w := range []string{
-		"redis:4 (db:1 cache) needs 13421772800 bytes on node:2: node:2 has 6710886400 bytes left", "redis:5", "endpoint:1:1 (db:1 cache)",
+		"redis:4 (db:1 cache) needs 12.5GB on node:2: node:2 has 6.25GB left", "redis:5", "endpoint:1:1 (db:1 cache)",
 	} {
 		if !strings.Contains(err.Error(), w) {
 			t.Errorf("%q does not say %q", err, w)

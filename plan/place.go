@@ -139,7 +139,7 @@ func (p *placing) room(node int) int64 {
 		return 0
 	}
 	left := int64(p.v.Nodes[node].MaxShards - p.on(node).shards)
-	return max(min(left, p.free(node)/max(p.d.ProcessMemory(), 1)), 0)
+	return max(min(left, p.free(node)/max(p.d.ProcessMemory(), 2)), 0)
 }
 
 // blocker names what keeps the shards from being placed, with numbers. Where
@@ -157,6 +157,6 @@ func (p *placing) blocker() *cluster.Error {
 	if p.d.Replication {
 		copies = 2
 	}
-	return cluster.Refuse(code, hint, "%s needs %d shards of %d bytes each and not all find a node: %s",
-		p.d.Name, copies*p.d.ShardsCount, p.d.ProcessMemory(), p.reasons(func(n int) string { return p.against(p.stuck, n) }))
+	return cluster.Refuse(code, hint, "%s needs %d shards of %s each and not all find a node: %s",
+		p.d.Name, copies*p.d.ShardsCount, cluster.Size(p.d.ProcessMemory(), 2), p.reasons(func(n int) string { return p.against(p.stuck, n) }))
 }

@@ -54,7 +54,7 @@ func TestPlaceRefuses(t *testing.T) {
 		words []string
 	}{
 		{name: "memory", nodes: []cluster.Node{node(100), node(49)}, db: db("a", 1, 100, true), code: cluster.CodeInsufficientResources,
-			words: []string{"6710886400 bytes", "node:2 has 6576668672 bytes left", "node:1 holds its master"}},
+			words: []string{"6.25GB", "node:2 has 6.12GB left", "node:1 holds its master"}},
 		{name: "one node", nodes: []cluster.Node{node(1000)}, db: db("a", 1, 100, true), code: cluster.CodeInsufficientResources,
 			words: []string{"node:1 holds its master"}},
 		{name: "zones", nodes: []cluster.Node{in("a", 1000), in("A", 1000)}, db: aware(db("a", 1, 100, true)), code: cluster.CodeRackViolation,

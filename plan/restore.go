@@ -108,7 +108,7 @@ func (r *restoration) bring(p cluster.Placed, s cluster.Shard) {
 
 func (r *restoration) block(p cluster.Placed, w want, why string) {
 	r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, wayOut,
-		"redis:%d (db:%d %s) needs %d bytes on node:%d: %s", p.Shard, p.Range.Database, p.Database, w.db.ProcessMemory(), r.node, why))
+		"redis:%d (db:%d %s) needs %s on node:%d: %s", p.Shard, p.Range.Database, p.Database, cluster.Size(w.db.ProcessMemory(), 2), r.node, why))
 }
 
 // role plans the failover that gives the shard the role its snapshot saw, if it

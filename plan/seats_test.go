@@ -26,11 +26,11 @@ func TestSeatsNameEverythingAgainstThem(t *testing.T) {
 	expectLines(t, got, []string{
 		"node:1 replication_node_violation: node:1 holds its master",
 		"node:2 rack_awareness_violation: node:2 is in the zone of its master",
-		"node:2 insufficient_resources: node:2 has 13421772800 bytes left",
+		"node:2 insufficient_resources: node:2 has 12.5GB left",
 		"node:4 insufficient_resources: node:4 has 0 of 0 shards",
-		"node:4 insufficient_resources: node:4 has 6710886400 bytes left",
+		"node:4 insufficient_resources: node:4 has 6.25GB left",
 		"node:5 node_closed: node:5 is in maintenance mode",
-		"node:5 insufficient_resources: node:5 has 13421772800 bytes left",
+		"node:5 insufficient_resources: node:5 has 12.5GB left",
 	})
 }
 

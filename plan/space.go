@@ -161,7 +161,7 @@ func (sp *space) lacks(w want, node int) iter.Seq[*cluster.Error] {
 		}
 		if sp.free(node) < w.db.ProcessMemory() {
 			yield(cluster.Refuse(cluster.CodeInsufficientResources, fmt.Sprintf("move shards away from node:%d, or add a node", node),
-				"node:%d has %d bytes left", node, max(sp.free(node), 0)))
+				"node:%d has %s left", node, cluster.Size(max(sp.free(node), 0), 2)))
 		}
 	}
 }

@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/api/apitest"
+	"github.com/haulout/haulout/cluster"
+)
+
+// Each wrong word is answered by what is wrong with it.
+func TestWrongWords(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	for line, want := range map[string]string{
+		"node 2 maintenance_mode on max_concurrent_actions -1":     `max_concurrent_actions can not be "-1"`,
+		"node -1 maintenance_mode on":                              `"-1" is no node`,
+		"node 2 maintenance_mode on for -1h":                       `for can not be "-1h"`,
+		"node 2 maintenance_mode on for 99999d":                    "give a duration up to a year",
+		"node 2 maintenance_mode on -x":                            "there is no flag -x",
+		"migrate endpoint_to_shards restrict_target_node 9":        "there is no node:9",
+		"migrate node 2 all_shards all_slave_shards target_node 1": "all_slave_shards and all_shards contradict each other",
+	} {
+		if code, text, errText := b.run(line); code == exitDone || text != "" || !strings.HasPrefix(errText, "ERROR: ") || !strings.Contains(errText, want) {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+}
+
+// What is left stands on lines of its own, and not in the sentence as well.
+func TestLeftIsToldOnce(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	left := []string{"redis:2 (db:1 a, 6.25GB): node:1 holds its master", "redis:4 (db:1 a, 6.25GB): node:1 holds its master"}
+	why := cluster.Refuse(cluster.CodeInsufficientResources, "make room", "not everything has somewhere to go: %s", strings.Join(left, "; "))
+	b.steps = []func(){func() { d.Begin(2, cluster.MaintenanceOn).Checks() }, func() { d.Begin(2, cluster.MaintenanceOn).Fail(why, left...) }}
+	code, _, errText := b.run("node 2 maintenance_mode on")
+	want := "ERROR: maintenance_on of node:2 failed: not everything has somewhere to go; make room\nleft: " + left[0] + "\nleft: " + left[1] + "\n"
+	if code != 1 || errText != want {
+		t.Errorf("%d %q", code, errText)
+	}
+}
