@@ -3,11 +3,16 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -31,9 +36,14 @@ func TestRunbook(t *testing.T) {
 	}
 	for _, name := range transcripts(t) {
 		ok := t.Run(name, func(t *testing.T) {
+			task := ""
 			for _, e := range readTranscript(t, name) {
-				if fault := e.difference(c.play(ctx, e)); fault != "" {
+				said := c.play(ctx, e.about(task))
+				if fault := e.difference(said); fault != "" {
 					t.Error(fault)
+				}
+				if told := taskID.FindString(said); told != "" {
+					task = told
 				}
 			}
 			after, err := c.Placement(ctx)
@@ -75,6 +85,18 @@ func transcripts(t *testing.T) []string {
 	return names
 }
 
+var taskID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// about is the command with the task in place of the word TASK.
+func (e exchange) about(task string) exchange {
+	words := slices.Clone(e.words)
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "TASK", task)
+	}
+	e.words = words
+	return e
+}
+
 // play types the command and returns what was printed, on both streams. To pull
 // the plug of a host and to put it in again are commands, too.
 func (c *Cluster) play(ctx context.Context, e exchange) string {
@@ -83,6 +105,8 @@ func (c *Cluster) play(ctx context.Context, e exchange) string {
 		return complaint(c.Kill(e.node))
 	case "poweron":
 		return complaint(c.Start(ctx, e.node))
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete:
+		return c.ask(ctx, e)
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(c.Folder, e.words[0]), e.words[1:]...)
 	cmd.Env = append(os.Environ(), "HAULOUT_SOCKET="+c.Socket(e.node))
@@ -94,6 +118,21 @@ func (c *Cluster) play(ctx context.Context, e exchange) string {
 		return fmt.Sprintf("%s(exit code %d)\n", &said, exit.ExitCode())
 	}
 	return said.String() + complaint(err)
+}
+
+// ask sends a request to the node's REST API and returns the answer.
+func (c *Cluster) ask(ctx context.Context, e exchange) string {
+	rest, err := c.Hosts.REST(e.node, operator, c.Password)
+	if err != nil {
+		return complaint(err)
+	}
+	var body []byte
+	if len(e.words) > 2 {
+		body = []byte(e.words[2])
+	}
+	var answer json.RawMessage
+	err = rest.do(ctx, e.words[0], e.words[1], body, &answer)
+	return string(answer) + "\n" + complaint(err)
 }
 
 func complaint(err error) string {

@@ -19,7 +19,10 @@ import (
 //	ERROR: there is no node:9; see haulout status nodes
 //	(exit code 1)
 //
-// Lines that begin with # explain.
+// Lines that begin with # explain. TASK in a command is the task that was told
+// last, and a command may be a request to the node's REST API:
+//
+//	node1$ POST /v1/nodes/2/actions/maintenance_on '{"keep_slave_shards":true}'
 type transcript []exchange
 
 type exchange struct {
@@ -49,18 +52,18 @@ func readTranscript(t *testing.T, file string) transcript {
 	return script
 }
 
-// shellWords splits at white space outside of double quotes.
+// shellWords splits at white space outside of quotes.
 func shellWords(line string) []string {
-	var words []string
-	for i, part := range strings.Split(line, `"`) {
-		if i%2 == 1 {
-			words = append(words, part)
-		} else {
-			words = append(words, strings.Fields(part)...)
+	words := shellWord.FindAllString(line, -1)
+	for i, w := range words {
+		if w[0] == '"' || w[0] == '\'' {
+			words[i] = w[1 : len(w)-1]
 		}
 	}
 	return words
 }
+
+var shellWord = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
 
 // difference says how what came differs from what had to come, or "".
 func (e exchange) difference(said string) string {
@@ -112,7 +115,7 @@ func TestTranscript(t *testing.T) {
 			t.Errorf("%q: %s", said, e.difference(said))
 		}
 	}
-	if words := shellWords(`rladmin node 2 on reason "two words" x`); len(words) != 7 || words[5] != "two words" {
+	if words := shellWords(`rladmin node 2 on reason "two words" '{"x": 1}'`); len(words) != 7 || words[5] != "two words" || words[6] != `{"x": 1}` {
 		t.Errorf("%q", words)
 	}
 }
