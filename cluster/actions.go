@@ -72,6 +72,16 @@ func (b *Board) running(id string) (Action, error) {
 	return a, err
 }
 
+// runningOn returns the action, which must be carried out at the moment, and its node.
+func (b *Board) runningOn(id string) (Action, Node, error) {
+	a, err := b.running(id)
+	if err != nil {
+		return a, Node{}, err
+	}
+	n, err := b.node(a.Node)
+	return a, n, err
+}
+
 // RecordChecks writes down the checks and starts the action.
 type RecordChecks struct {
 	At     time.Time
@@ -159,11 +169,7 @@ type Mark struct {
 
 // Apply implements Command.
 func (c Mark) Apply(b *Board) (Change, error) {
-	a, err := b.running(c.Action)
-	if err != nil {
-		return Change{}, err
-	}
-	n, err := b.node(a.Node)
+	a, n, err := b.runningOn(c.Action)
 	if err != nil {
 		return Change{}, err
 	}

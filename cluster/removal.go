@@ -52,11 +52,7 @@ type BeginRemoval struct {
 
 // Apply implements Command.
 func (c BeginRemoval) Apply(b *Board) (Change, error) {
-	a, err := b.running(c.Action)
-	if err != nil {
-		return Change{}, err
-	}
-	n, err := b.node(a.Node)
+	a, n, err := b.runningOn(c.Action)
 	if err != nil {
 		return Change{}, err
 	}
@@ -76,11 +72,7 @@ type CompleteRemoval struct {
 
 // Apply implements Command.
 func (c CompleteRemoval) Apply(b *Board) (Change, error) {
-	a, err := b.running(c.Action)
-	if err != nil {
-		return Change{}, err
-	}
-	n, err := b.node(a.Node)
+	a, n, err := b.runningOn(c.Action)
 	if err != nil {
 		return Change{}, err
 	}

@@ -51,11 +51,7 @@ type BeginVacate struct {
 
 // Apply implements Command.
 func (c BeginVacate) Apply(b *Board) (Change, error) {
-	a, err := b.running(c.Action)
-	if err != nil {
-		return Change{}, err
-	}
-	n, err := b.node(a.Node)
+	a, n, err := b.runningOn(c.Action)
 	if err != nil {
 		return Change{}, err
 	}
