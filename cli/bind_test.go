@@ -53,7 +53,7 @@ func TestBind(t *testing.T) {
 		"bind endpoint 2:1 include 9":                             "there is no node:9",
 		"bind endpoint 1:1 include x":                             "include can not be",
 		"tune db sessions":                                        "give proxy_policy",
-		"tune db sessions enforce_client_authentication enabled":  "none is known",
+		"tune db sessions enforce_client_authentication enabled":  "none is known; give client_cert_files",
 		"tune db sessions client_cert_files /nowhere":             "no such file",
 		"tune db carts enforce_client_authentication enabled":     "only with tls_mode enabled",
 		"cluster certificate set proxy certificate_file /nowhere": "key_file <file> is missing",

@@ -50,7 +50,7 @@ func (t TLS) faults() Refusals {
 		list = append(list, Refuse(CodeBadRequest, "set tls_mode enabled, or enforce_client_authentication disabled", "clients can show a certificate only with tls_mode enabled"))
 	}
 	if t.Authenticate && len(t.Clients) == 0 {
-		list = append(list, Refuse(CodeInvalidCertificate, "give authentication_ssl_client_certs", "clients are to show a certificate, and none is known"))
+		list = append(list, Refuse(CodeInvalidCertificate, "give client_cert_files, or authentication_ssl_client_certs over REST", "clients are to show a certificate, and none is known"))
 	}
 	return list
 }
