@@ -83,7 +83,7 @@ func TestRoles(t *testing.T) {
 	_, created := viewer.CreateDatabase(ctx, api.CreateDatabase{Name: "x", MemorySize: 1 << 30})
 	_, deleted := viewer.DeleteDatabase(ctx, 1)
 	_, users := viewer.Users(ctx)
-	_, token := viewer.CreateToken(ctx)
+	_, token := viewer.CreateToken(ctx, api.CreateToken{})
 	tuned := viewer.TuneNode(ctx, 1, api.TuneNode{})
 	for i, err := range []error{started, created, deleted, users, token, tuned} {
 		if cluster.CodeOf(err) != cluster.CodeForbidden {
@@ -303,7 +303,7 @@ func TestJoin(t *testing.T) {
 	d := apitest.Cluster()
 	address, hash := tlsServer(t, d)
 	admin, _ := public(t, d, apitest.Admin)
-	made, err := admin.CreateToken(ctx)
+	made, err := admin.CreateToken(ctx, api.CreateToken{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,12 +319,22 @@ func TestJoin(t *testing.T) {
 	right := token.String()
 	var reply json.RawMessage
 	err = api.Join(ctx, address, api.JoinCluster{Token: right}, "hello", &reply)
-	if err != nil || string(reply) != `{"welcome":true}` || d.Admitted != `"hello"` || d.AdmittedBy != apitest.Admin {
+	if err != nil || string(reply) != `{"welcome":true}` || d.Admitted != `"hello"` || d.AdmittedBy.Name != apitest.Admin {
 		t.Errorf("%s, %v; admitted %s by %s", reply, err, d.Admitted, d.AdmittedBy)
 	}
 	token.Secret += "x"
 	if err := api.Join(ctx, address, api.JoinCluster{Token: token.String()}, "hello", nil); cluster.CodeOf(err) != cluster.CodeUnauthorized {
 		t.Errorf("a wrong token: %v", err)
+	}
+	if d.AdmittedBy.Token != token.ID {
+		t.Errorf("the admission uses the token %q", d.AdmittedBy.Token)
+	}
+	several, err := admin.CreateToken(ctx, api.CreateToken{Uses: 3})
+	if err != nil || several.Uses != 3 || made.Uses != 1 {
+		t.Errorf("tokens for %d and %d hosts, %v", made.Uses, several.Uses, err)
+	}
+	if _, err := admin.CreateToken(ctx, api.CreateToken{Uses: 101}); cluster.CodeOf(err) != cluster.CodeBadRequest {
+		t.Errorf("a token for 101 hosts: %v", err)
 	}
 	d.Pass(2 * time.Hour)
 	if err := api.Join(ctx, address, api.JoinCluster{Token: right}, "hello", nil); cluster.CodeOf(err) != cluster.CodeUnauthorized {

@@ -55,7 +55,7 @@ type Node interface {
 	// AdmitJoiner answers a joining daemon whose credentials the handler has
 	// checked. It is called on the leader only; what the two daemons tell each
 	// other is theirs.
-	AdmitJoiner(ctx context.Context, request json.RawMessage, by string) (json.RawMessage, error)
+	AdmitJoiner(ctx context.Context, request json.RawMessage, by Sponsor) (json.RawMessage, error)
 	// Leading returns the leader's side if this daemon leads.
 	Leading() (Leader, bool)
 	// ForwardToLeader has the whole request answered by the leader's
@@ -131,6 +131,10 @@ type CreateCluster struct {
 	Password  string
 	Node      Identification
 }
+
+// Sponsor is by whose right a host joins: who made the token with that id, or,
+// without a token, who gave a login.
+type Sponsor struct{ Name, Token string }
 
 // JoinCluster asks a daemon to join the cluster of the given nodes: by a token,
 // or by an admin's login together with the hash of the cluster's CA.

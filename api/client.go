@@ -202,10 +202,10 @@ func Join(ctx context.Context, address string, r JoinCluster, request, reply any
 	return c.Do(ctx, http.MethodPost, "/v1/join", request, reply)
 }
 
-// CreateToken makes a token that lets a node join.
-func (c *Client) CreateToken(ctx context.Context) (Token, error) {
+// CreateToken makes a token that lets hosts join.
+func (c *Client) CreateToken(ctx context.Context, r CreateToken) (Token, error) {
 	var out Token
-	return out, c.Do(ctx, http.MethodPost, "/v1/cluster/tokens", nil, &out)
+	return out, c.Do(ctx, http.MethodPost, "/v1/cluster/tokens", r, &out)
 }
 
 // Cluster describes the cluster as a whole.

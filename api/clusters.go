@@ -11,17 +11,24 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-const defaultTokenTTL, maxTokenTTL = time.Hour, 24 * time.Hour
+const (
+	defaultTokenTTL, maxTokenTTL = time.Hour, 24 * time.Hour
+	maxTokenUses                 = 100
+)
 
 func postToken(c *call) (any, error) {
 	o, err := readObject(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	ttl := int(defaultTokenTTL.Seconds())
+	ttl, uses := int(defaultTokenTTL.Seconds()), 1
 	o.number("ttl", &ttl)
+	o.number("uses", &uses)
 	if ttl < 1 || ttl > int(maxTokenTTL.Seconds()) {
 		o.refuse(badRequest("give seconds from 1 to 86400", "ttl can not be %d", ttl))
+	}
+	if uses < 1 || uses > maxTokenUses {
+		o.refuse(badRequest("give a number from 1 to 100", "uses can not be %d", uses))
 	}
 	o.rest()
 	if err := o.err(); err != nil {
@@ -32,10 +39,11 @@ func postToken(c *call) (any, error) {
 		return nil, err
 	}
 	token, stored := NewJoinToken(hash, c.id.Name, c.view.Now.Add(time.Duration(ttl)*time.Second))
+	stored.Uses = uses
 	if err := c.leader.Submit(c.Context(), cluster.PutToken{At: c.view.Now, Token: stored}); err != nil {
 		return nil, err
 	}
-	return Token{Token: token.String(), Expires: stored.Expires}, nil
+	return Token{Token: token.String(), Expires: stored.Expires, Uses: uses}, nil
 }
 
 // postJoin admits a joining node: by a token, or by the login of an admin. Both
@@ -55,11 +63,11 @@ func postJoin(c *call) (any, error) {
 	return c.server.node.AdmitJoiner(c.Context(), body, by)
 }
 
-func (c *call) joiner() (string, error) {
+func (c *call) joiner() (Sponsor, error) {
 	if kind, text, _ := strings.Cut(c.Header.Get("Authorization"), " "); strings.EqualFold(kind, "Token") {
 		token, err := ParseJoinToken(text)
 		if err != nil {
-			return "", err
+			return Sponsor{}, err
 		}
 		return token.admit(c.view)
 	}
@@ -67,17 +75,17 @@ func (c *call) joiner() (string, error) {
 	if email, password, ok := c.BasicAuth(); ok {
 		u, _, err := c.server.logins.check(c.Context(), c.view, email, password)
 		if err != nil {
-			return "", err
+			return Sponsor{}, err
 		}
 		id = userIdentity(c.view, u)
 	}
 	switch {
 	case id.Role == "":
-		return "", cluster.Refuse(cluster.CodeUnauthorized, "give a join token, or the login of an admin", "joining needs a token or a login")
+		return Sponsor{}, cluster.Refuse(cluster.CodeUnauthorized, "give a join token, or the login of an admin", "joining needs a token or a login")
 	case !id.may(administer):
-		return "", cluster.Refuse(cluster.CodeForbidden, "ask an admin", "the role %s of %s does not allow this", id.Role, id.Name)
+		return Sponsor{}, cluster.Refuse(cluster.CodeForbidden, "ask an admin", "the role %s of %s does not allow this", id.Role, id.Name)
 	}
-	return id.Name, nil
+	return Sponsor{Name: id.Name}, nil
 }
 
 func getLogs(c *call) (any, error) {

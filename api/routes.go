@@ -49,7 +49,7 @@ func routes() []route {
 		{"GET /v1/cluster/certificates", "what clients may be shown", see, reading, getCertificates, nil, Certificates{}, nil},
 		{"PUT /v1/cluster/update_cert", "replace the certificate that endpoints show, or take it back", administer, atLeader, putCertificate, UpdateCertificate{}, Certificates{}, nil},
 		{"POST /v1/cluster/actions/change_master", "hand the lead of the cluster to a node", administer, atLeader, postChangeMaster, ChangeMaster{}, nil, nil},
-		{"POST /v1/cluster/tokens", "make a token that lets a node join", administer, atLeader, postToken, TTL{}, Token{}, nil},
+		{"POST /v1/cluster/tokens", "make a token that lets one host join, or as many as its uses", administer, atLeader, postToken, CreateToken{}, Token{}, nil},
 		{"GET /v1/logs", "the activity", seeLogs, atLeader, getLogs, nil, []Event{}, []string{"stime", "etime", "order", "limit", "offset"}},
 		{"GET /v4/cluster/health", "what is well and what is not; issues_only leaves the rest out", see, atLeader, getClusterHealth, nil, ClusterHealth{}, []string{"issues_only"}},
 		{"GET /v4/db/{uid}/health", "the health of a database", see, atLeader, getDatabaseHealth, nil, DatabaseHealth{}, []string{"issues_only"}},

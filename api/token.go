@@ -57,14 +57,15 @@ func ParseJoinToken(s string) (JoinToken, error) {
 	return JoinToken{}, badRequest("copy it whole from: haulout cluster token", "this is not a join token")
 }
 
-// admit returns who made the token, if it is good now.
-func (t JoinToken) admit(v cluster.View) (string, error) {
+// admit returns by whose right the token admits a host, if it is good now.
+// Whether it is used up is decided with the admission.
+func (t JoinToken) admit(v cluster.View) (Sponsor, error) {
 	stored, ok := v.Tokens[t.ID]
 	same := subtle.ConstantTimeCompare([]byte(stored.Hash), []byte(t.hash())) == 1
 	if !ok || !same || !v.Now.Before(stored.Expires) {
-		return "", cluster.Refuse(cluster.CodeUnauthorized, "make another: haulout cluster token", "the join token is unknown or expired")
+		return Sponsor{}, cluster.Refuse(cluster.CodeUnauthorized, "make another: haulout cluster token", "the join token is unknown or expired")
 	}
-	return stored.Owner, nil
+	return Sponsor{stored.Owner, stored.ID}, nil
 }
 
 // CAHash is the SHA-256 of a CA certificate in PEM, in hex.

@@ -446,10 +446,17 @@ type Event struct {
 	Description string    `json:"description"`
 }
 
+// CreateToken is the body of POST /v1/cluster/tokens.
+type CreateToken struct {
+	TTL  int `json:"ttl,omitempty"`  // seconds, from 1 to 86400; an hour unless given
+	Uses int `json:"uses,omitempty"` // hosts that may join with it, from 1 to 100; one unless given
+}
+
 // Token is the answer of POST /v1/cluster/tokens.
 type Token struct {
 	Token   string    `json:"token"`
 	Expires time.Time `json:"expires"`
+	Uses    int       `json:"uses"`
 }
 
 // BootstrapAnswer is the answer of GET /v1/bootstrap.

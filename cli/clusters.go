@@ -78,13 +78,17 @@ func infoCluster(s *session, _ words) error {
 	return nil
 }
 
-func clusterToken(s *session, _ words) error {
-	token, err := s.client.CreateToken(s.ctx)
+func clusterToken(s *session, w words) error {
+	token, err := s.client.CreateToken(s.ctx, api.CreateToken{Uses: w.number("uses"), TTL: int(w.duration("ttl", 0).Seconds())})
 	if err != nil || s.print(token) {
 		return err
 	}
 	s.say("%s", token.Token)
-	fmt.Fprintf(s.err, "good until %s; on the new node: %s cluster join nodes ADDRESS token TOKEN\n", token.Expires.UTC().Format(time.RFC3339), s.program)
+	hosts := "one host"
+	if token.Uses > 1 {
+		hosts = fmt.Sprintf("%d hosts", token.Uses)
+	}
+	fmt.Fprintf(s.err, "good for %s until %s; on the new node: %s cluster join nodes ADDRESS token TOKEN\n", hosts, token.Expires.UTC().Format(time.RFC3339), s.program)
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The commands that change membership, users and tokens.
+// The commands that change membership and users.
 
 // CreateCluster is the first change of an empty board.
 type CreateCluster struct {
@@ -44,33 +44,44 @@ func (c CreateCluster) Apply(b *Board) (Change, error) {
 // AddNode admits a host as a further node. The same identity keeps its id, so
 // that a joiner that died half-way can try again.
 type AddNode struct {
-	At   time.Time
-	Node Node // without an id
-	By   string
+	At    time.Time
+	Node  Node // without an id
+	By    string
+	Token string // id of the join token that is used up with it; empty: By asked in person
+	Key   string // fingerprint of the key that the host proved
 }
 
 // Apply implements Command.
 func (c AddNode) Apply(b *Board) (Change, error) {
+	node, change, err := c.place(b)
+	if err != nil || c.Token == "" {
+		return change, err
+	}
+	return c.useToken(b, node, change)
+}
+
+// place says which node the host becomes.
+func (c AddNode) place(b *Board) (Node, Change, error) {
 	for _, n := range Sorted(b.Nodes) {
 		switch {
 		case n.Removing != "" && (n.Identity == c.Node.Identity || n.Address == c.Node.Address):
-			return Change{}, Refuse(CodeJoinRefused, "try again when it is gone, with an empty data folder", "node:%d at %s is being removed", n.ID, n.Address)
+			return Node{}, Change{}, Refuse(CodeJoinRefused, "try again when it is gone, with an empty data folder", "node:%d at %s is being removed", n.ID, n.Address)
 		case n.Identity == c.Node.Identity && n.Address == c.Node.Address:
-			return Change{}, nil
+			return n, Change{}, nil
 		case n.Identity == c.Node.Identity:
-			return Change{}, Refuse(CodeJoinRefused, "start it with the address it had", "this host is node:%d at %s already", n.ID, n.Address)
+			return Node{}, Change{}, Refuse(CodeJoinRefused, "start it with the address it had", "this host is node:%d at %s already", n.ID, n.Address)
 		case n.Address == c.Node.Address && n.Absence != "":
 			n.Identity, n.Hostname, n.Version = c.Node.Identity, c.Node.Hostname, c.Node.Version
 			n.Cores, n.TotalMemory = c.Node.Cores, c.Node.TotalMemory
-			return Change{Put: []Object{n}, Log: []Entry{{Time: c.At, Type: "cluster_node_joined", Severity: "WARNING", Node: n.ID, By: c.By,
+			return n, Change{Put: []Object{n}, Log: []Entry{{Time: c.At, Type: "cluster_node_joined", Severity: "WARNING", Node: n.ID, By: c.By,
 				Text: fmt.Sprintf("a host without its data folder takes the place of node:%d at %s", n.ID, n.Address)}}}, nil
 		case n.Address == c.Node.Address:
-			return Change{}, Refuse(CodeJoinRefused, fmt.Sprintf("start that host with its own data folder; if that is lost: haulout node %d remove", n.ID),
+			return Node{}, Change{}, Refuse(CodeJoinRefused, fmt.Sprintf("start that host with its own data folder; if that is lost: haulout node %d remove", n.ID),
 				"address %s belongs to node:%d", n.Address, n.ID)
 		}
 	}
 	if b.Cluster.RackAware && c.Node.RackID == "" {
-		return Change{}, Refuse(CodeRackViolation, "join with rack_id", "cluster %s is rack aware and node %s names no rack", b.Cluster.Name, c.Node.Address)
+		return Node{}, Change{}, Refuse(CodeRackViolation, "join with rack_id", "cluster %s is rack aware and node %s names no rack", b.Cluster.Name, c.Node.Address)
 	}
 	state, node := b.Cluster, c.Node
 	node.ID, node.Joined = state.NextNode, c.At
@@ -78,7 +89,7 @@ func (c AddNode) Apply(b *Board) (Change, error) {
 		node.Membership = Client
 	}
 	state.NextNode++
-	return Change{
+	return node, Change{
 		Put: []Object{state, node},
 		Log: []Entry{{Time: c.At, Type: "cluster_node_joined", Severity: "INFO", Node: node.ID, By: c.By,
 			Text: fmt.Sprintf("node:%d joined from %s", node.ID, node.Address)}},
@@ -160,26 +171,6 @@ func (b *Board) RunningOn(node int) (Action, bool) {
 		}
 	}
 	return Action{}, false
-}
-
-// PutToken stores a join token's hash. Expired tokens go at the same time.
-type PutToken struct {
-	At    time.Time
-	Token Token
-}
-
-// Apply implements Command.
-func (c PutToken) Apply(b *Board) (Change, error) {
-	change := Change{
-		Put: []Object{c.Token},
-		Log: []Entry{{Time: c.At, Type: "join_token_created", Severity: "INFO", By: c.Token.Owner, Text: "join token " + c.Token.ID + " created"}},
-	}
-	for _, t := range Sorted(b.Tokens) {
-		if t.Expires.Before(c.At) {
-			change.Delete = append(change.Delete, t.Key())
-		}
-	}
-	return change, nil
 }
 
 // RecordEntry adds a line to the activity and changes nothing else.

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,37 @@ func TestTokens(t *testing.T) {
 	if _, old := s.board.Tokens["old"]; old || len(s.board.Tokens) != 1 {
 		t.Errorf("%v", s.board.Tokens)
 	}
+}
+
+// A token admits as many hosts as it has uses, and a host that proves the key
+// with which it joined once more, for as long as it is that node.
+func TestTokensAreUsedUp(t *testing.T) {
+	s := begin(t, 1)
+	s.must(cluster.PutToken{At: at, Token: cluster.Token{ID: "one", Expires: at.Add(time.Hour), Owner: "ann"}})
+	s.must(cluster.PutToken{At: at, Token: cluster.Token{ID: "two", Expires: at.Add(time.Hour), Uses: 2}})
+	host := func(n int, token, key string) cluster.AddNode {
+		return cluster.AddNode{At: at, Node: cluster.Node{Identity: fmt.Sprint("id", n), Address: fmt.Sprint("127.0.0.", n)}, Token: token, Key: key}
+	}
+	s.refused(host(2, "none", "k2"), cluster.CodeUnauthorized)
+	if c, err := host(2, "one", "k2").Apply(s.board); err != nil || c.Log[0].Text != "node:2 joined from 127.0.0.2 with join token one of ann" {
+		t.Errorf("the activity says %v, %v", c.Log, err)
+	}
+	s.must(host(2, "one", "k2"))
+	s.must(host(2, "one", "k2"))
+	if len(s.board.Tokens["one"].Used) != 1 || len(s.board.Nodes) != 2 {
+		t.Error("a repeated join took another use")
+	}
+	s.refused(host(3, "one", "k3"), cluster.CodeUnauthorized)
+	s.refused(host(2, "one", "stolen"), cluster.CodeUnauthorized)
+	s.must(host(3, "two", "k3"))
+	s.must(host(4, "two", "k4"))
+	s.refused(host(5, "two", "k5"), cluster.CodeUnauthorized)
+
+	late := host(2, "one", "k2")
+	late.At = at.Add(time.Hour)
+	s.refused(late, cluster.CodeUnauthorized)
+	delete(s.board.Nodes, 2)
+	s.refused(host(2, "one", "k2"), cluster.CodeUnauthorized)
 }
 
 func TestDatabaseChecks(t *testing.T) {

@@ -492,17 +492,6 @@ type Bound struct {
 	Nodes    []int      `json:"nodes"`
 }
 
-// Token lets nodes join until it expires. Only its hash is stored.
-type Token struct {
-	ID      string    `json:"id"` // public part
-	Hash    string    `json:"hash"`
-	Expires time.Time `json:"expires"`
-	Owner   string    `json:"owner"`
-}
-
-// Key implements Object.
-func (t Token) Key() Key { return Key{KindToken, t.ID} }
-
 // Entry is one line of the activity: what happened, to what, why, on whose request.
 type Entry struct {
 	Time     time.Time `json:"time"`

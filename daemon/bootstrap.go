@@ -170,8 +170,22 @@ func (d *Daemon) certify(ca, caKey string, node int) (peer.Identity, error) {
 	return peer.Identity{KeyPEM: key, CertPEM: certificate, CAPEM: ca}, err
 }
 
-func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
+// joiningKey is the key with which this host asks to join: the same each time,
+// so that a join which died half-way can be repeated with its token.
+func (d *Daemon) joiningKey() (string, error) {
+	kept, err := peer.Load(d.cfg.tls())
+	if err != nil || kept.KeyPEM != "" {
+		return kept.KeyPEM, err
+	}
 	key, err := peer.NewKey()
+	if err != nil {
+		return "", err
+	}
+	return key, peer.Identity{KeyPEM: key}.Save(d.cfg.tls())
+}
+
+func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
+	key, err := d.joiningKey()
 	if err != nil {
 		return err
 	}
@@ -258,7 +272,7 @@ func (d *Daemon) ask(ctx context.Context, r api.JoinCluster, j joiner) (answer a
 }
 
 // AdmitJoiner implements api.Node: on the leader, it makes a host a node.
-func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by string) (json.RawMessage, error) {
+func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by api.Sponsor) (json.RawMessage, error) {
 	r := d.inCluster()
 	if r == nil {
 		return nil, cluster.Refuse(cluster.CodeNotBootstrapped, "name a node of a cluster", "this host belongs to no cluster")
@@ -280,14 +294,18 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by st
 
 // admit makes a host a node. With again it was one and says that its data of
 // the quorum is of a former life.
-func (d *Daemon) admit(ctx context.Context, r *rooms, j joiner, by string, again bool) (*admitted, error) {
+func (d *Daemon) admit(ctx context.Context, r *rooms, j joiner, by api.Sponsor, again bool) (*admitted, error) {
 	// What the cluster decides is not the joiner's to say.
 	j.Node.Membership, j.Node.MemberID, j.Node.Maintenance, j.Node.QuorumOnly, j.Node.Removing = cluster.Client, 0, nil, false, ""
+	key, err := peer.RequestKey(j.Request)
+	if err != nil {
+		return nil, cluster.Refuse(cluster.CodeBadRequest, "the hosts may run different versions", "the request of %s: %v", j.Node.Address, err)
+	}
 	r.joins.Lock()
 	defer r.joins.Unlock()
 	r.backUp()
 	if err := r.controller.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
-		return cluster.AddNode{At: v.Now, Node: j.Node, By: by}, nil
+		return cluster.AddNode{At: v.Now, Node: j.Node, By: by.Name, Token: by.Token, Key: key}, nil
 	}); err != nil {
 		return nil, err
 	}
@@ -304,7 +322,6 @@ func (d *Daemon) admit(ctx context.Context, r *rooms, j joiner, by string, again
 			members++
 		}
 	}
-	var err error
 	if answer.SealingKey, err = d.folder.sealingKey(); err != nil {
 		return nil, err
 	}

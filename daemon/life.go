@@ -338,5 +338,5 @@ func (d *Daemon) readmit(ctx context.Context, from int, j joiner) (any, error) {
 		return nil, cluster.Refuse(cluster.CodeJoinRefused, "start it with an empty data folder and let it join with a token",
 			"the recovered cluster knows no node:%d at %s", from, j.Node.Address)
 	}
-	return d.admit(ctx, r, j, "", true)
+	return d.admit(ctx, r, j, api.Sponsor{}, true)
 }

@@ -84,6 +84,16 @@ func NewRequest(keyPEM string) (csrPEM string, err error) {
 	return encodePEM("CERTIFICATE REQUEST", der), nil
 }
 
+// RequestKey returns "sha256:" and the hexadecimal SHA-256 of the public key
+// whose possession the certificate request (PEM) proves.
+func RequestKey(csrPEM string) (string, error) {
+	request, err := parseRequest(csrPEM)
+	if err != nil {
+		return "", err
+	}
+	return hash(request.RawSubjectPublicKeyInfo), nil
+}
+
 // Sign issues a certificate (PEM, one year, for both ends of a connection) to
 // the node: its names are node-<id> and the addresses, which the caller has
 // checked; whatever names the request asks for are ignored. With a loopback

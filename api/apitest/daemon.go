@@ -41,7 +41,8 @@ type Daemon struct {
 	Created api.CreateCluster
 	Joined  api.JoinCluster
 	// Admitted is what AdmitJoiner was last asked, and by whose right.
-	Admitted, AdmittedBy string
+	Admitted   string
+	AdmittedBy api.Sponsor
 	// Starting is the id of a node that belongs to a cluster and has not heard from
 	// it yet; 0 otherwise.
 	Starting int
@@ -347,7 +348,7 @@ func (d *Daemon) SaveState(context.Context) (api.StateBackup, error) {
 }
 
 // AdmitJoiner implements api.Node.
-func (d *Daemon) AdmitJoiner(_ context.Context, request json.RawMessage, by string) (json.RawMessage, error) {
+func (d *Daemon) AdmitJoiner(_ context.Context, request json.RawMessage, by api.Sponsor) (json.RawMessage, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.Admitted, d.AdmittedBy = string(request), by
