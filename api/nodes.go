@@ -84,6 +84,9 @@ func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 		o.Shards = append(o.Shards, NumberID(s.ID))
 	}
 	o.ShardCount = len(o.Shards)
+	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
+		o.CertificateUntil, o.Troubles = report.CertificateUntil, report.Troubles
+	}
 	if m := n.Maintenance; m != nil {
 		o.Maintenance = &Maintenance{Since: m.Since, Snapshot: m.Snapshot, Returning: m.Returning != "", Holds: []Hold{}}
 		for _, h := range m.Holds {

@@ -18,6 +18,7 @@ func clusterObject(v cluster.View) Cluster {
 	if hash, err := CAHash(v.Authority.CertificatePEM); err == nil {
 		o.CAHash = hash
 	}
+	o.AuthorityUntil, o.Troubles = authorityUntil(v.Authority.CertificatePEM), clusterTroubles(v)
 	for _, n := range cluster.Sorted(v.Nodes) {
 		if b := v.Reports[n.ID].Backups; b.Count > 0 || b.Failed != "" {
 			o.Backups = append(o.Backups, NodeBackups{Node: NumberID(n.ID), Count: b.Count, Newest: b.Newest, Revision: b.Revision, Failed: b.Failed})

@@ -73,6 +73,10 @@ type NodeObject struct {
 	Membership        string       `json:"membership"` // voter, learner or client
 	QuorumOnly        bool         `json:"quorum_only"`
 	Maintenance       *Maintenance `json:"maintenance,omitempty"` // while it is out of service
+	// CertificateUntil is when its certificate ends; it is renewed months before.
+	CertificateUntil time.Time `json:"certificate_until,omitzero"`
+	// Troubles are what is amiss with the host itself.
+	Troubles []*cluster.Error `json:"troubles,omitempty"`
 }
 
 // Maintenance is why a node is out of service.

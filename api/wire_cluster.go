@@ -23,6 +23,10 @@ type Cluster struct {
 	NoQuorum *cluster.Error `json:"no_quorum,omitempty"`
 	// Backups are the saved states of the cluster that its hosts keep.
 	Backups []NodeBackups `json:"state_backups,omitempty"`
+	// AuthorityUntil is when the cluster's authority ends, and all certificates with it.
+	AuthorityUntil time.Time `json:"ca_until,omitzero"`
+	// Troubles are what is amiss with the cluster as a whole.
+	Troubles []*cluster.Error `json:"troubles,omitempty"`
 }
 
 // NodeBackups are the saved states of the cluster on one host.

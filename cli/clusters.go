@@ -68,6 +68,12 @@ func infoCluster(s *session, _ words) error {
 	s.say("    login_lockout_duration: %d", p.LockoutDuration)
 	s.say("    login_lockout_counter_reset_after: %d", p.LockoutForgotten)
 	s.say("    ca_hash: %s", c.CAHash)
+	if !c.AuthorityUntil.IsZero() {
+		s.say("    ca_until: %s", c.AuthorityUntil.UTC().Format(time.RFC3339))
+	}
+	for _, trouble := range c.Troubles {
+		s.say("    trouble: %s", trouble)
+	}
 	for _, b := range c.Backups {
 		text := fmt.Sprintf("%d, newest %s", b.Count, b.Newest.UTC().Format(time.RFC3339))
 		if b.Failed != "" {

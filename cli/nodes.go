@@ -28,6 +28,12 @@ func infoNode(s *session, w words) error {
 	s.say("    quorum only: %s", onOff(!n.AcceptServers))
 	s.say("    max redis servers: %d", n.MaxShards)
 	s.say("    max listeners: %d", n.MaxListeners)
+	if !n.CertificateUntil.IsZero() {
+		s.say("    certificate until: %s", n.CertificateUntil.UTC().Format(time.RFC3339))
+	}
+	for _, trouble := range n.Troubles {
+		s.say("    trouble: %s", trouble)
+	}
 	if m := n.Maintenance; m != nil {
 		s.say("    in maintenance: since %s, snapshot %s", m.Since.UTC().Format(time.RFC3339), m.Snapshot)
 		for _, h := range m.Holds {

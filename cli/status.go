@@ -183,7 +183,11 @@ func statusNodes(s *session, w words) error {
 	if err != nil || s.print(map[string]any{"nodes": p.Nodes, "nodes_status": p.Statuses}) {
 		return err
 	}
-	return s.showStatus(p.nodesAs(w), w)
+	if err := s.showStatus(p.nodesAs(w), w); err != nil {
+		return err
+	}
+	s.tellTrouble(p.hostTrouble(w))
+	return nil
 }
 
 // nodesAs is the table of nodes that the value of extra asks for.

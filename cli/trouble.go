@@ -16,7 +16,22 @@ func (s *session) tellTrouble(lines []string) {
 }
 
 func (p picture) trouble(w words) []string {
-	return slices.Concat(p.endpointTrouble(w), p.shardTrouble(w))
+	return slices.Concat(p.hostTrouble(w), p.endpointTrouble(w), p.shardTrouble(w))
+}
+
+// hostTrouble is what is amiss with the cluster as a whole and with its hosts.
+func (p picture) hostTrouble(w words) (list []string) {
+	for _, trouble := range p.Cluster.Troubles {
+		list = append(list, trouble.Error())
+	}
+	for _, n := range p.Nodes {
+		for _, trouble := range n.Troubles {
+			if wantsNode(w, int(n.UID)) {
+				list = append(list, fmt.Sprintf("node:%d: %s", n.UID, trouble))
+			}
+		}
+	}
+	return list
 }
 
 func (p picture) endpointTrouble(w words) (list []string) {

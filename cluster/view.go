@@ -26,6 +26,11 @@ type Report struct {
 	// Backups are what the host keeps of the cluster's state.
 	Backups StateBackups `json:"backups,omitzero"`
 
+	// CertificateUntil is when the certificate ends by which the host proves itself.
+	CertificateUntil time.Time `json:"certificate_until,omitzero"`
+	// Troubles are what is amiss with the host itself, each with what to do.
+	Troubles []*Error `json:"troubles,omitempty"`
+
 	// Refused holds, by node, the ports of other hosts that refused a connection
 	// from this one a moment ago: of engines, and of all endpoints wherever they
 	// are bound. A host is named only if its daemon's port refused too.

@@ -411,17 +411,17 @@ func (d *Daemon) storeConfig(id identity, node int, key []byte) store.Config {
 
 // open hands the rooms over to Run, and shows the cluster's certificate from now on.
 func (d *Daemon) open(st *store.Store, node int, own peer.Identity) (*rooms, error) {
-	rooms, err := d.build(st, node, own)
+	credential, err := peer.NewCredential(own)
 	if err != nil {
 		return nil, err
 	}
-	public, err := own.PublicTLS()
+	rooms, err := d.build(st, node, credential)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tls, d.rooms = public, rooms
+	d.tls, d.rooms = credential.PublicTLS(), rooms
 	d.enter <- rooms
 	return rooms, nil
 }

@@ -49,13 +49,16 @@ type rooms struct {
 
 	noQuorum     atomic.Pointer[cluster.Error] // nil: there is one, as far as this node knows
 	backupFailed atomic.Pointer[string]
+
+	credential    *peer.Credential
+	renewalFailed atomic.Pointer[string]
 	stop         context.CancelCauseFunc // ends run
 	stopped      context.Context
 	ended        chan struct{} // closed when run has ended
 }
 
 // build makes the rooms of a host in a cluster. It starts nothing.
-func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, error) {
+func (d *Daemon) build(st *store.Store, node int, own *peer.Credential) (*rooms, error) {
 	serverTLS, err := own.ServerTLS()
 	if err != nil {
 		return nil, err
@@ -64,7 +67,7 @@ func (d *Daemon) build(st *store.Store, node int, own peer.Identity) (*rooms, er
 	if err != nil {
 		return nil, err
 	}
-	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, ended: make(chan struct{})}
+	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, credential: own, ended: make(chan struct{})}
 	r.stopped, r.stop = context.WithCancelCause(context.Background())
 	r.followed = func() error { return d.keepEndpoints(st.Endpoints()) }
 	r.entered = func(ctx context.Context) error {
@@ -172,6 +175,7 @@ func (r *rooms) run(ctx context.Context) error {
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return r.watchLife(ctx) })
 		inner.Go(func() error { return r.keepBackups(ctx) })
+		inner.Go(func() error { return r.keepCertificate(ctx) })
 		inner.Go(func() error { return r.discover(ctx) })
 		inner.Go(func() error { return r.agent.Run(ctx) })
 		inner.Go(func() error { return r.probe(ctx) })
@@ -227,6 +231,8 @@ func (r *rooms) leader() (string, error) {
 // report hands an observation to whoever leads.
 func (r *rooms) report(ctx context.Context, report cluster.Report) error {
 	report.Refused, report.Backups = r.probes.fresh(), r.backupReport()
+	report.CertificateUntil, _, _ = r.credential.Identity().Until()
+	report.Troubles = r.troubles(time.Now())
 	r.controller.Report(report) // the local reads of the API use it too
 	if node, _, known := r.store.Leader(); !known || node == r.node {
 		return nil

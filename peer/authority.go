@@ -20,10 +20,9 @@ import (
 )
 
 const (
-	authorityLife   = 10 * 365 * 24 * time.Hour
-	certificateLife = authorityLife // nothing renews them before the authority itself
+	authorityLife = 10 * 365 * 24 * time.Hour
 	// clockSkew is how far behind a host's clock may be when it meets a new certificate.
-	clockSkew = time.Hour
+	clockSkew = 24 * time.Hour
 )
 
 // NewAuthority makes a certificate authority for the cluster of that name
@@ -33,7 +32,7 @@ func NewAuthority(name string) (caPEM, keyPEM string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	template := newCertificate(name+" certificate authority", authorityLife)
+	template := newCertificate(name+" certificate authority", time.Now(), authorityLife)
 	template.IsCA = true
 	template.BasicConstraintsValid = true
 	template.MaxPathLenZero = true
@@ -111,7 +110,8 @@ func Sign(caPEM, caKeyPEM, csrPEM string, node int, addresses []string) (certPEM
 	if err != nil {
 		return "", err
 	}
-	template := newCertificate(nodeName(node), certificateLife)
+	template := newCertificate(nodeName(node), time.Now(), CertificateLife)
+	within(template, ca)
 	template.DNSNames = []string{nodeName(node)}
 	addNames(template, addresses)
 	return sign(template, ca, request.PublicKey, caKey)
@@ -124,7 +124,7 @@ func SelfSigned(addresses []string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	template := newCertificate("haulout, not in a cluster", certificateLife)
+	template := newCertificate("haulout, not in a cluster", time.Now(), authorityLife)
 	addNames(template, addresses)
 	certPEM, err := sign(template, template, &key.PublicKey, key)
 	if err != nil {
@@ -134,8 +134,7 @@ func SelfSigned(addresses []string) (Identity, error) {
 	return Identity{KeyPEM: keyPEM, CertPEM: certPEM}, err
 }
 
-func newCertificate(name string, life time.Duration) *x509.Certificate {
-	now := time.Now()
+func newCertificate(name string, now time.Time, life time.Duration) *x509.Certificate {
 	return &x509.Certificate{
 		Subject:     pkix.Name{CommonName: name, Organization: []string{"haulout"}},
 		NotBefore:   now.Add(-clockSkew),
@@ -143,6 +142,12 @@ func newCertificate(name string, life time.Duration) *x509.Certificate {
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
+}
+
+// within has a certificate begin with its authority, so that a clock which was
+// ahead when it was made keeps nobody from using it, and end with it at the latest.
+func within(c, ca *x509.Certificate) {
+	c.NotBefore, c.NotAfter = ca.NotBefore, earlier(c.NotAfter, ca.NotAfter)
 }
 
 func addNames(c *x509.Certificate, addresses []string) {

@@ -24,7 +24,8 @@ func NewServing(caPEM, caKeyPEM string, node int, addresses []string) (certPEM, 
 	if err != nil {
 		return "", "", err
 	}
-	template := newCertificate(fmt.Sprintf("endpoints of %s", nodeName(node)), ServingLife)
+	template := newCertificate(fmt.Sprintf("endpoints of %s", nodeName(node)), time.Now(), ServingLife)
+	within(template, ca)
 	template.ExtKeyUsage = template.ExtKeyUsage[:1] // servers' only
 	addNames(template, addresses)
 	if certPEM, err = sign(template, ca, &key.PublicKey, caKey); err != nil {

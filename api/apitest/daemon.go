@@ -40,6 +40,8 @@ type Daemon struct {
 	// Created and Joined are what the last bootstrap asked for.
 	Created api.CreateCluster
 	Joined  api.JoinCluster
+	// Troubles are what nodes report of themselves.
+	Troubles map[int][]*cluster.Error
 	// Admitted is what AdmitJoiner was last asked, and by whose right.
 	Admitted   string
 	AdmittedBy api.Sponsor
@@ -50,6 +52,9 @@ type Daemon struct {
 
 // Start is where the clock stands first.
 var Start = time.Date(2024, 1, 11, 20, 25, 37, 0, time.UTC)
+
+// AuthorityUntil is when the certificate of the cluster's authority ends.
+var AuthorityUntil = time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // New returns a daemon that is in no cluster.
 func New() *Daemon {
@@ -129,7 +134,9 @@ func (d *Daemon) View() cluster.View {
 			if d.silent[id] {
 				continue
 			}
-			v.Reports[id] = report(d.board, n)
+			r := report(d.board, n)
+			r.Troubles = d.Troubles[id]
+			v.Reports[id] = r
 			v.HeardAt[id] = d.now
 		}
 	}
