@@ -403,7 +403,7 @@ func (d *Daemon) resume() error {
 func (d *Daemon) storeConfig(id identity, node int, key []byte) store.Config {
 	return store.Config{
 		Dir: d.cfg.etcd(), Name: id.Member, NodeID: node, Address: d.cfg.Address,
-		PeerPort: d.cfg.EtcdPeerPort, ClientPort: d.cfg.EtcdClientPort,
+		PeerPort: d.cfg.EtcdPeerPort, ClientPort: d.cfg.EtcdClientPort, Quota: d.cfg.EtcdQuota,
 		CAFile: filepath.Join(d.cfg.tls(), peer.CAFile), CertFile: filepath.Join(d.cfg.tls(), peer.CertFile), KeyFile: filepath.Join(d.cfg.tls(), peer.KeyFile),
 		Key: key, HasMember: true, Endpoints: id.Endpoints, Logger: d.log.With("room", "store"),
 	}

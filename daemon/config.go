@@ -24,12 +24,13 @@ type Config struct {
 
 	RESTPort, PeerPort, DiscoveryPort int
 	EtcdPeerPort, EtcdClientPort      int
+	EtcdQuota                         int64 // bytes that the quorum's data may take; 0: 2 GiB
 }
 
 // ParseConfig reads the arguments of haulout serve. Usage goes to out.
 func ParseConfig(args []string, out io.Writer) (Config, error) {
 	var c Config
-	var memory string
+	var memory, quota string
 	flags := flag.NewFlagSet("haulout serve", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.StringVar(&c.Data, "data", "/var/lib/haulout", "`folder` of everything this daemon keeps")
@@ -42,6 +43,7 @@ func ParseConfig(args []string, out io.Writer) (Config, error) {
 	flags.IntVar(&c.DiscoveryPort, "discovery-port", 8001, "`port` of discovery (Sentinel protocol)")
 	flags.IntVar(&c.EtcdPeerPort, "quorum-port", 9445, "`port` between members of the quorum")
 	flags.IntVar(&c.EtcdClientPort, "quorum-client-port", 9446, "`port` of the quorum for nodes that do not vote")
+	flags.StringVar(&quota, "quorum-quota", "", "what the quorum's data may take on this host's disk, such as 4GB; without it 2GB")
 	proxyFlags(flags, forProxy, &proxy.Config{})
 	if err := flags.Parse(args); err != nil {
 		return Config{}, err
@@ -61,6 +63,11 @@ func ParseConfig(args []string, out io.Writer) (Config, error) {
 	if memory != "" {
 		if c.Memory, err = parseBytes(memory); err != nil {
 			return Config{}, fmt.Errorf("--memory: %w", err)
+		}
+	}
+	if quota != "" {
+		if c.EtcdQuota, err = parseBytes(quota); err != nil {
+			return Config{}, fmt.Errorf("--quorum-quota: %w", err)
 		}
 	}
 	return c, nil

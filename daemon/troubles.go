@@ -19,5 +19,6 @@ func (r *rooms) troubles(now time.Time) []*cluster.Error {
 		failed = *f
 	}
 	add(certificateTrouble(r.node, r.credential.Identity(), failed, now))
+	add(r.store.Space().Trouble(r.node))
 	return list
 }

@@ -38,6 +38,9 @@ type Config struct {
 	// TickMs and ElectionMs have to be the same on all members; 0 means 100 and 1000.
 	TickMs, ElectionMs uint
 
+	// Quota is how many bytes the member's data may take; 0 means 2 GiB.
+	Quota int64
+
 	Logger *slog.Logger
 
 	// UnsafeForTests gives up durability for speed. Refused outside of go test.
@@ -55,6 +58,9 @@ func secureURL(address string, port int) *url.URL {
 }
 
 func (c *Config) complete() error {
+	if c.Quota == 0 {
+		c.Quota = defaultQuota
+	}
 	if c.TickMs == 0 {
 		c.TickMs = 100
 	}
@@ -118,15 +124,16 @@ func newStore(c Config, st start) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg:     c,
-		start:   st,
-		log:     c.Logger,
-		codec:   codec,
-		mirror:  newMirror(codec, c.Logger),
-		ttl:     leaseTTL,
-		logCap:  maxLogEntries,
-		linked:  make(chan struct{}),
-		stopped: make(chan struct{}),
+		cfg:        c,
+		start:      st,
+		log:        c.Logger,
+		codec:      codec,
+		mirror:     newMirror(codec, c.Logger),
+		ttl:        leaseTTL,
+		spaceEvery: spaceEvery,
+		logCap:     maxLogEntries,
+		linked:     make(chan struct{}),
+		stopped:    make(chan struct{}),
 	}
 	return s, nil
 }

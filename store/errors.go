@@ -26,6 +26,9 @@ func failure(what string, err error) error {
 		return err
 	case unavailable(err):
 		return cluster.Refuse(cluster.CodeNoQuorum, quorumHint, "%s: the quorum does not answer", what)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return cluster.Refuse(cluster.CodeStoreFull, "its daemons make space by themselves: try again in half a minute; haulout status shows what is left to do",
+			"%s: the cluster's state has reached its quota on a node", what)
 	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
 		return cluster.Refuse(cluster.CodeTooLarge, "do it in smaller parts", "%s: the change is too large for one transaction", what)
 	}

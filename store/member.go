@@ -39,6 +39,8 @@ type member struct {
 	etcd   *embed.Etcd
 	server *etcdserver.EtcdServer
 	client *clientv3.Client // without a network between
+	quota  int64            // bytes its data may take
+	packed int64            // bytes it took when it was last defragmented; of the loop that keeps space
 	mute   func()           // etcd reports its own orderly end as a row of errors
 }
 
@@ -71,7 +73,7 @@ func startMember(c Config, st start) (m *member, err error) {
 	if err != nil {
 		return nil, startFailure(c, st, hasData, err)
 	}
-	m = &member{etcd: etcd, server: etcd.Server, client: v3client.New(etcd.Server), mute: mute}
+	m = &member{etcd: etcd, server: etcd.Server, client: v3client.New(etcd.Server), quota: c.Quota, mute: mute}
 	if err := writeCard(c.Dir, card{c.Name, uint64(m.server.Cluster().ID()), m.id()}); err != nil {
 		m.stop()
 		return nil, err
@@ -113,6 +115,7 @@ func settings(c Config, st start, log *zap.Logger) *embed.Config {
 	e.PreVote, e.StrictReconfigCheck = true, true
 	e.MaxLearners, e.MaxTxnOps = maxLearners, maxOps
 	e.AutoCompactionMode, e.AutoCompactionRetention = embed.CompactorModePeriodic, compaction
+	e.QuotaBackendBytes = c.Quota
 	e.EnableGRPCGateway = false
 	e.WarningUnaryRequestDuration = slowRequest
 	e.WatchProgressNotifyInterval = progressTime

@@ -25,6 +25,8 @@ type Store struct {
 	ttl    time.Duration // asked for the node's lease
 	logCap int64         // entries kept
 
+	spaceEvery time.Duration // between looks at what the data takes
+
 	serveUntil atomic.Int64
 
 	mu      sync.Mutex
@@ -60,6 +62,7 @@ func (s *Store) Run(ctx context.Context) error {
 	g.Go(func() error { return s.keepLease(ctx, l) })
 	g.Go(func() error { return l.follow(ctx) })
 	g.Go(func() error { return s.watchRemoval(ctx, l) })
+	g.Go(func() error { return s.keepSpace(ctx, l) })
 	if l.member != nil {
 		g.Go(func() error { return l.member.watch(ctx) })
 	}
