@@ -85,7 +85,7 @@ func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 	}
 	o.ShardCount = len(o.Shards)
 	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
-		o.CertificateUntil, o.Troubles = report.CertificateUntil, report.Troubles
+		o.CertificateUntil, o.Troubles = report.CertificateUntil, hostTroubles(v, n)
 	}
 	if m := n.Maintenance; m != nil {
 		o.Maintenance = &Maintenance{Since: m.Since, Snapshot: m.Snapshot, Returning: m.Returning != "", Holds: []Hold{}}

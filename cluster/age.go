@@ -15,7 +15,8 @@ func (v View) Age(at time.Time) time.Duration {
 }
 
 // FirstSeen returns when each time from which something is waited for was first
-// seen, by its nanoseconds: as before, or now.
+// seen, by its nanoseconds: as before, or now. Only of the time that a node has
+// been down a new leader counts what the written time says, for the most part.
 func (b *Board) FirstSeen(before map[int64]time.Time, now time.Time) map[int64]time.Time {
 	list := map[int64]time.Time{}
 	see := func(times ...time.Time) {
@@ -51,5 +52,26 @@ func (b *Board) FirstSeen(before map[int64]time.Time, now time.Time) map[int64]t
 	for _, e := range b.Endpoints {
 		see(e.Since)
 	}
+	for _, r := range b.Ranges {
+		see(r.MasterSince)
+	}
+	for _, n := range b.Nodes {
+		if n.DownSince.IsZero() {
+			see(n.Joined)
+			continue
+		}
+		see(n.DownSince)
+		if _, seen := before[n.DownSince.UnixNano()]; !seen {
+			list[n.DownSince.UnixNano()] = now.Add(-min(max(now.Sub(n.DownSince), 0), b.mostCounted()))
+		}
+	}
+	see(b.Cluster.Recovered)
 	return list
+}
+
+// mostCounted is how much of a node's grace a leader takes a former one's word
+// for: if their clocks differ, a minute is left for the node to come back.
+func (b *Board) mostCounted() time.Duration {
+	grace := b.Cluster.Grace()
+	return max(grace-time.Minute, grace/2)
 }

@@ -26,6 +26,8 @@ type Report struct {
 	// Backups are what the host keeps of the cluster's state.
 	Backups StateBackups `json:"backups,omitzero"`
 
+	// Clock is what the host's clock shows.
+	Clock time.Time `json:"clock,omitzero"`
 	// CertificateUntil is when the certificate ends by which the host proves itself.
 	CertificateUntil time.Time `json:"certificate_until,omitzero"`
 	// Troubles are what is amiss with the host itself, each with what to do.

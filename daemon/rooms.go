@@ -232,7 +232,8 @@ func (r *rooms) leader() (string, error) {
 func (r *rooms) report(ctx context.Context, report cluster.Report) error {
 	report.Refused, report.Backups = r.probes.fresh(), r.backupReport()
 	report.CertificateUntil, _, _ = r.credential.Identity().Until()
-	report.Troubles = r.troubles(time.Now())
+	report.Clock = time.Now().UTC().Round(0)
+	report.Troubles = r.troubles(report.Clock)
 	r.controller.Report(report) // the local reads of the API use it too
 	if node, _, known := r.store.Leader(); !known || node == r.node {
 		return nil

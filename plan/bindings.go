@@ -88,7 +88,7 @@ func (sp *space) policy(e cluster.Endpoint) (stays, joins func(node int) bool) {
 	for _, r := range sp.v.RangesOf(e.ID.Database) {
 		node := sp.v.Instances[r.Master].Node
 		wanted = append(wanted, node)
-		if r.Handover == nil && (!sp.v.Now.Before(r.MasterSince.Add(settling)) || !e.Asked.Before(r.MasterSince)) {
+		if r.Handover == nil && (sp.v.Age(r.MasterSince) >= settling || !e.Asked.Before(r.MasterSince)) {
 			settled = append(settled, node)
 		} else {
 			calm = false

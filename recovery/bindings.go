@@ -31,7 +31,7 @@ func follow(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	kept := common(e.Nodes, want)
 	joining := slices.DeleteFunc(slices.Clone(want), func(n int) bool { return slices.Contains(kept, n) })
 	ready := common(joining, slices.DeleteFunc(slices.Clone(e.Opening), func(n int) bool { return !listens(v, e, n) }))
-	late := len(e.Opening) > 0 && !v.Now.Before(e.Since.Add(opening))
+	late := len(e.Opening) > 0 && v.Age(e.Since) >= opening
 	bind := cluster.Bind{At: v.Now, Endpoint: e.ID}
 	switch {
 	case len(kept) > 0 && slices.ContainsFunc(e.Nodes, func(n int) bool { return !v.Serving(n) && !slices.Contains(kept, n) }):
@@ -101,10 +101,10 @@ func leave(v cluster.View, e cluster.Endpoint) []cluster.Command {
 		}
 	}
 	var commands []cluster.Command
-	if e.Announced != e.Nodes[0] && (known && clients <= waiting || !v.Now.Before(e.Since.Add(announcing))) {
+	if e.Announced != e.Nodes[0] && (known && clients <= waiting || v.Age(e.Since) >= announcing) {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
 	}
-	if known && clients == 0 || serverless(v, e.Nodes) || !v.Now.Before(e.Since.Add(draining+counting)) {
+	if known && clients == 0 || serverless(v, e.Nodes) || v.Age(e.Since) >= draining+counting {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindClose})
 	}
 	return commands

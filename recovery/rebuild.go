@@ -18,7 +18,7 @@ func Liveness(v cluster.View) []cluster.Command {
 	var commands []cluster.Command
 	for _, n := range cluster.Sorted(v.Nodes) {
 		down := !v.Alive[n.ID]
-		if down == n.DownSince.IsZero() && (!down || v.Now.Sub(n.Joined) > joining) {
+		if down == n.DownSince.IsZero() && (!down || v.Age(n.Joined) > joining) {
 			commands = append(commands, cluster.NoteDown{At: v.Now, Node: n.ID, Down: down})
 		}
 	}
@@ -117,7 +117,7 @@ func missed(v cluster.View, s cluster.Shard, r cluster.SlotRange) bool {
 // abandoned reports whether the node has been down for longer than the grace, and
 // not because somebody took it out.
 func abandoned(v cluster.View, n cluster.Node) bool {
-	return n.Maintenance == nil && !v.Alive[n.ID] && !n.DownSince.IsZero() && v.Now.Sub(n.DownSince) >= v.Cluster.Grace()
+	return n.Maintenance == nil && !v.Alive[n.ID] && !n.DownSince.IsZero() && v.Age(n.DownSince) >= v.Cluster.Grace()
 }
 
 // rebuilt sees a second instance to its end, unless a move wants it.

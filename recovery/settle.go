@@ -75,7 +75,7 @@ func missing(v cluster.View) string {
 			names = append(names, fmt.Sprintf("node:%d", n.ID))
 		}
 	}
-	if v.Now.Sub(v.Cluster.Recovered) < formerLease {
+	if v.Age(v.Cluster.Recovered) < formerLease {
 		names = append(names, "the leases of the former life to end")
 	}
 	if len(names) == 0 {
