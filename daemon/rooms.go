@@ -52,9 +52,9 @@ type rooms struct {
 
 	credential    *peer.Credential
 	renewalFailed atomic.Pointer[string]
-	stop         context.CancelCauseFunc // ends run
-	stopped      context.Context
-	ended        chan struct{} // closed when run has ended
+	stop          context.CancelCauseFunc // ends run
+	stopped       context.Context
+	ended         chan struct{} // closed when run has ended
 }
 
 // build makes the rooms of a host in a cluster. It starts nothing.

@@ -38,6 +38,9 @@ func inspect(c Config) (hasData bool, err error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return false, err
 	}
+	if err := roomToStart(c.Dir); err != nil {
+		return false, err
+	}
 	known, err := readCard(c.Dir)
 	if err != nil {
 		return false, damaged(c.Dir, err)

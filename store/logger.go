@@ -15,7 +15,7 @@ import (
 func newZap(log *slog.Logger) (z *zap.Logger, mute func()) {
 	muted := new(atomic.Bool)
 	core := zapCore{log.With("part", "etcd"), muted}
-	return zap.New(core, zap.WithFatalHook(zapcore.WriteThenPanic)), func() { muted.Store(true) }
+	return zap.New(core, zap.WithFatalHook(fatal{log})), func() { muted.Store(true) }
 }
 
 // zapCore is a zapcore.Core in front of a slog.Logger.
