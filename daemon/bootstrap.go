@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,9 @@ type admitted struct {
 	Initial     string             `json:"initial_cluster,omitempty"`
 	Endpoints   []string           `json:"quorum_endpoints"`
 }
+
+// joinLook is how often a host that joins looks how far it is.
+const joinLook = 100 * time.Millisecond
 
 // maxVoters is the most members of the quorum; further nodes are its clients.
 const maxVoters = 5
@@ -214,11 +218,30 @@ func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
 	if err := d.belong(id); err != nil {
 		return err
 	}
-	rooms, err := d.enterAs(id, answer.SealingKey, own)
-	if err != nil {
+	if _, err := d.enterAs(id, answer.SealingKey, own); err != nil {
 		return err
 	}
-	return rooms.ready(ctx)
+	return d.joined(ctx)
+}
+
+// joined waits for the board, from whichever start of the rooms: one that met a
+// quorum which had changed is followed by another.
+func (d *Daemon) joined(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for {
+		var ready <-chan struct{}
+		if r := d.inCluster(); r != nil {
+			ready = r.store.Ready()
+		}
+		select {
+		case <-ready:
+			return nil
+		case <-ctx.Done():
+			return notReady()
+		case <-time.After(joinLook):
+		}
+	}
 }
 
 // settled forgets how the member joined, once it is in: from then on it starts
@@ -246,6 +269,7 @@ func (d *Daemon) enterAs(id identity, key []byte, own peer.Identity) (*rooms, er
 	var st *store.Store
 	var err error
 	if cfg.HasMember && id.Initial != "" {
+		d.joinedBy(id.Endpoints)
 		st, err = store.Join(cfg, id.Initial, id.ClusterID)
 	} else {
 		st, err = store.Open(cfg)
@@ -254,6 +278,17 @@ func (d *Daemon) enterAs(id identity, key []byte, own peer.Identity) (*rooms, er
 		return nil, err
 	}
 	return d.open(st, id.Node, own)
+}
+
+// joinedBy remembers by whom this host joins, to ask them again if the quorum has
+// changed until its member starts.
+func (d *Daemon) joinedBy(endpoints []string) {
+	d.rejoined = nil
+	for _, e := range endpoints {
+		if u, err := url.Parse(e); err == nil {
+			d.rejoined = append(d.rejoined, u.Hostname())
+		}
+	}
 }
 
 // ask requests admission from the first of the nodes that answers.
@@ -367,8 +402,12 @@ func (r *rooms) ready(ctx context.Context) error {
 	case <-r.store.Ready():
 		return nil
 	case <-ctx.Done():
-		return cluster.Refuse(cluster.CodeDeadline, "see the daemon's log; then try again", "the state store was not ready within %s", readyWithin)
+		return notReady()
 	}
+}
+
+func notReady() error {
+	return cluster.Refuse(cluster.CodeDeadline, "see the daemon's log; then try again", "the state store was not ready within %s", readyWithin)
 }
 
 // resume brings a host back into the cluster that its data folder remembers.

@@ -36,7 +36,7 @@ type Daemon struct {
 	// enter hands the rooms of a cluster to Run, once.
 	enter chan *rooms
 
-	// rejoined are the nodes by which this host joined a recovered cluster; it
+	// rejoined are the nodes by which this host joins, or joined; it
 	// belongs to the loop that serves this host's lives.
 	rejoined []string
 

@@ -262,7 +262,7 @@ func (d *Daemon) rejoin(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
-		d.log.Warn("the host has not joined the recovered cluster yet", "error", err)
+		d.log.Warn("the host has not joined the cluster yet", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -314,7 +314,6 @@ func (d *Daemon) rejoinOnce(ctx context.Context) error {
 	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls())); err != nil {
 		return err
 	}
-	d.rejoined = id.Rejoin
 	id.Endpoints, id.Initial, id.Rejoin = answer.Endpoints, answer.Initial, nil
 	if answer.Membership == cluster.Client {
 		id.Member = ""

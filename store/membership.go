@@ -62,8 +62,10 @@ func members(answer []*etcdserverpb.Member) []Member {
 // [Join] needs to know. A member at the URL that has never been started is an
 // earlier attempt of the same join and is used again. One that has been
 // started is refused (join_refused), or, if replace says that it is dead for
-// good, removed first. It goes on for 20 seconds while the quorum refuses
-// changes because of an earlier one. One join at a time.
+// good, removed first. It waits until a member that was added before has been
+// started, since that one starts only with the list of members it was told, and
+// goes on while the quorum refuses changes because of an earlier one: 20 seconds
+// in all. One join at a time.
 func (s *Store) AddLearner(ctx context.Context, name, peerURL string, replace bool) (memberID uint64, initialCluster string, err error) {
 	m, err := s.member()
 	if err != nil {
@@ -88,9 +90,13 @@ func (s *Store) AddLearner(ctx context.Context, name, peerURL string, replace bo
 			return 0, "", err
 		}
 	}
+	if err := s.awaitStarted(ctx, peerURL); err != nil {
+		return 0, "", err
+	}
 	// An id is made of URL and second: one added and removed in this second is not
 	// given again, which etcd reports as not found.
-	err = retry(ctx, rpctypes.ErrMemberNotFound, func() error {
+	passing := []error{rpctypes.ErrMemberNotFound, rpctypes.ErrTooManyLearners} // learners are promoted two at a time
+	err = retry(ctx, passing, func() error {
 		answer, err := m.client.MemberAddAsLearner(ctx, []string{peerURL})
 		if err == nil {
 			memberID, present = answer.Member.ID, members(answer.Members)
@@ -101,6 +107,26 @@ func (s *Store) AddLearner(ctx context.Context, name, peerURL string, replace bo
 		return 0, "", membershipFailure("add a member at "+peerURL, err)
 	}
 	return memberID, initialClusterOf(present, memberID, name), nil
+}
+
+// awaitStarted waits for the members other than the one at the URL that have been
+// added and not been started, for half of the time: one whose host has died
+// meanwhile keeps nobody out.
+func (s *Store) awaitStarted(ctx context.Context, peerURL string) error {
+	half, cancel := context.WithTimeout(ctx, membershipTimeout/2)
+	defer cancel()
+	for {
+		present, err := s.Members(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(present, func(p Member) bool { return p.Name == "" && p.PeerURL != peerURL }) {
+			return nil
+		}
+		if !pause(half.Done(), membershipPoll) {
+			return ctx.Err()
+		}
+	}
 }
 
 // initialClusterOf lists the members in etcd's form, the new one by its name.
@@ -131,12 +157,12 @@ func (s *Store) Promote(ctx context.Context, memberIDs ...uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
 	defer cancel()
 	for _, id := range memberIDs {
-		if err := retry(ctx, rpctypes.ErrMemberLearnerNotReady, func() error { return s.inSync(ctx, m, id) }); err != nil {
+		if err := retry(ctx, []error{rpctypes.ErrMemberLearnerNotReady}, func() error { return s.inSync(ctx, m, id) }); err != nil {
 			return membershipFailure(fmt.Sprintf("wait for member %x to catch up", id), err)
 		}
 	}
 	for _, id := range memberIDs {
-		err := retry(ctx, rpctypes.ErrMemberLearnerNotReady, func() error {
+		err := retry(ctx, []error{rpctypes.ErrMemberLearnerNotReady}, func() error {
 			_, err := m.client.MemberPromote(ctx, id)
 			return err
 		})
@@ -192,7 +218,7 @@ func (s *Store) RemoveMember(ctx context.Context, memberID uint64) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, membershipTimeout)
 	defer cancel()
-	err = retry(ctx, rpctypes.ErrUnhealthy, func() error {
+	err = retry(ctx, nil, func() error {
 		_, err := m.client.MemberRemove(ctx, memberID)
 		return err
 	})
@@ -221,12 +247,12 @@ func (s *Store) watchRemoval(ctx context.Context, l *link) error {
 	}
 }
 
-// retry repeats f while it fails with passing, or the quorum refuses because of
-// an earlier change, and returns the last error when ctx ends.
-func retry(ctx context.Context, passing error, f func() error) error {
+// retry repeats f while it fails with something that passes, or the quorum refuses
+// because of an earlier change, and returns the last error when ctx ends.
+func retry(ctx context.Context, passing []error, f func() error) error {
 	for {
 		err := f()
-		patience := errors.Is(err, passing) || errors.Is(err, rpctypes.ErrUnhealthy)
+		patience := errors.Is(err, rpctypes.ErrUnhealthy) || slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) })
 		if !patience || !pause(ctx.Done(), membershipPoll) {
 			return err
 		}
