@@ -38,7 +38,7 @@ func inspect(c Config) (hasData bool, err error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return false, err
 	}
-	if err := roomToStart(c.Dir); err != nil {
+	if err := roomToStart(c); err != nil {
 		return false, err
 	}
 	known, err := readCard(c.Dir)

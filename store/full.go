@@ -12,18 +12,22 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-// startSpace is how much of the disk has to be free for a member to start:
-// etcd ends the process where it can not write.
-const startSpace = 16 << 20
+// startSpace is how much of the disk has to be free for a member to start: a
+// part of the log and some more, since etcd ends the process where it can not write.
+const startSpace, startSpaceForTests = 80 << 20, 16 << 20
 
 // roomToStart refuses a start on a disk that is full or nearly so.
-func roomToStart(dir string) error {
-	free, err := Free(dir)
-	if err != nil || free >= startSpace {
+func roomToStart(c Config) error {
+	need := int64(startSpace)
+	if c.UnsafeForTests {
+		need = startSpaceForTests
+	}
+	free, err := Free(c.Dir)
+	if err != nil || free >= need {
 		return err
 	}
 	return cluster.Refuse(cluster.CodeDiskFull, "make space, then start the daemon again; nothing else has to be done",
-		"the disk of %s has %d MiB left, and the quorum's member needs %d MiB to start", dir, free>>20, startSpace>>20)
+		"the disk of %s has %d MiB left, and the quorum's member needs %d MiB to start", c.Dir, free>>20, need>>20)
 }
 
 // Free returns how many bytes of the disk that the folder lies on can be written.
@@ -44,7 +48,7 @@ type fatal struct {
 func (f fatal) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 	if said := exhausted(fields); said != nil {
 		f.log.Error(said.Message, "hint", said.Hint)
-		panic(said.Error())
+		panic(said)
 	}
 	panic(e.Message)
 }

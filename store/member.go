@@ -55,7 +55,11 @@ func startMember(c Config, st start) (m *member, err error) {
 			"data folder %s holds no member, although this node has one", c.Dir)
 	}
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case *cluster.Error: // not the data's fault
+			m, err = nil, p
+		default:
 			m, err = nil, damaged(c.Dir, p)
 		}
 	}()
