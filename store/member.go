@@ -179,6 +179,17 @@ func (m *member) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) 
 	return m.server.LeaseRenew(ctx, lease.LeaseID(id))
 }
 
+// stopping reports whether etcd ends: its data must not be read any more, since it
+// closes the file under those who do.
+func (m *member) stopping() bool {
+	select {
+	case <-m.server.StoppingNotify():
+		return true
+	default:
+		return false
+	}
+}
+
 // watch returns when ctx ends, or why etcd stopped by itself.
 func (m *member) watch(ctx context.Context) error {
 	select {
