@@ -2,8 +2,10 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -25,12 +27,36 @@ func TestMalformedBodies(t *testing.T) {
 		`null`:                           "the body is null",
 		strings.Repeat("[", 99) + "1":    "not JSON",
 		`{"a":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + "}": "nested more than",
-		"{\"name\":\"\xff\"}": "not valid UTF-8",
+		"{\"name\":\"\xff\"}":                    "not valid UTF-8",
+		`{"` + strings.Repeat("n", 300) + `":1}`: "longer than 256 bytes",
 	} {
 		status, answer := send(t, h, "POST", "/v1/bdbs", body)
 		if status != http.StatusBadRequest || code(t, answer) != cluster.CodeBadRequest || !strings.Contains(answer, want) {
 			t.Errorf("%.40q: %d %s, want %q", body, status, answer, want)
 		}
+	}
+}
+
+// What a body costs grows with its length, not with fields times their depth:
+// whoever has no login may send one.
+func TestDeepNamesCostNoMore(t *testing.T) {
+	h := server(apitest.Cluster()).Public()
+	var body strings.Builder
+	const depth, fields = 30, 20_000
+	for range depth {
+		fmt.Fprintf(&body, `{"%s":`, strings.Repeat("n", 250))
+	}
+	body.WriteString(`{"f":0`)
+	for i := range fields {
+		fmt.Fprintf(&body, `,"%d":0`, i)
+	}
+	body.WriteString(strings.Repeat("}", depth+1))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	status, answer := as(t, h, "", "POST", "/v1/users/authorize", body.String())
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; status != http.StatusBadRequest || taken > 64<<20 {
+		t.Errorf("%d after %d MB: %.200s", status, taken>>20, answer)
 	}
 }
 

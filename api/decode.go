@@ -19,6 +19,7 @@ import (
 const (
 	maxBody  = 1 << 20 // bytes
 	maxDepth = 32      // of nested JSON
+	maxName  = 256     // bytes; of a field
 )
 
 // object is a JSON object on its way into a Go value. Fields are taken out one
@@ -76,10 +77,28 @@ func checkSyntax(data []byte) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	return checkNames(d, data, "", 0)
+	return checkNames(d, data, nil, 0)
 }
 
-func checkNames(d *json.Decoder, data []byte, path string, depth int) error {
+// spot is where a value stands in the body. It is put into words for a message
+// alone: the words of every place would take fields times depth.
+type spot struct {
+	in    *spot
+	name  string
+	index int // in a list; -1: the name counts
+}
+
+func (p *spot) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.index >= 0:
+		return fmt.Sprintf("%s[%d]", p.in, p.index)
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s.%s", p.in, p.name), ".")
+}
+
+func checkNames(d *json.Decoder, data []byte, at *spot, depth int) error {
 	if depth > maxDepth {
 		return badRequest("", "the body is nested more than %d deep (%s)", maxDepth, position(data, d.InputOffset()))
 	}
@@ -90,7 +109,7 @@ func checkNames(d *json.Decoder, data []byte, path string, depth int) error {
 	switch token {
 	case json.Delim('['):
 		for i := 0; d.More(); i++ {
-			if err := checkNames(d, data, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
+			if err := checkNames(d, data, &spot{in: at, index: i}, depth+1); err != nil {
 				return err
 			}
 		}
@@ -101,12 +120,16 @@ func checkNames(d *json.Decoder, data []byte, path string, depth int) error {
 			if err != nil {
 				return badRequest("", "the body is not JSON: %v", err)
 			}
-			name := strings.TrimPrefix(fmt.Sprintf("%s.%v", path, token), ".")
+			name, _ := token.(string) // the decoder takes nothing else for a name
+			if len(name) > maxName {
+				return badRequest("", "the name of a field is longer than %d bytes (%s)", maxName, position(data, d.InputOffset()))
+			}
+			inner := &spot{in: at, name: name, index: -1}
 			if seen[name] {
-				return badRequest("give it once", "the field %s stands twice (%s)", name, position(data, d.InputOffset()))
+				return badRequest("give it once", "the field %s stands twice (%s)", inner, position(data, d.InputOffset()))
 			}
 			seen[name] = true
-			if err := checkNames(d, data, name, depth+1); err != nil {
+			if err := checkNames(d, data, inner, depth+1); err != nil {
 				return err
 			}
 		}
