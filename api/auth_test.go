@@ -205,7 +205,7 @@ func TestBootstrap(t *testing.T) {
 	request := api.BootstrapRequest{
 		Action: "create_cluster", Cluster: api.BootstrapCluster{Name: "c"}, Policy: api.BootstrapPolicy{RackAware: true},
 		Node:        api.BootstrapNode{Identity: api.BootstrapIdentity{RackID: "r1"}, Limits: api.BootstrapLimits{MaxShards: 5}},
-		Credentials: api.BootstrapCredentials{Username: "a@b.c", Password: "secret"},
+		Credentials: api.BootstrapCredentials{Username: "a@b.c", Password: "secret-of-mine"},
 	}
 	if err := outsider.CreateCluster(ctx, request); cluster.CodeOf(err) != cluster.CodeForbidden {
 		t.Errorf("without the secret: %v", err)
@@ -214,7 +214,7 @@ func TestBootstrap(t *testing.T) {
 	if err := operator.CreateCluster(ctx, request); err != nil {
 		t.Fatal(err)
 	}
-	if d.Created.Name != "c" || !d.Created.RackAware || d.Created.Username != "a@b.c" || d.Created.Password != "secret" || d.Created.Node.RackID != "r1" || d.Created.Node.MaxShards != 5 {
+	if d.Created.Name != "c" || !d.Created.RackAware || d.Created.Username != "a@b.c" || d.Created.Password != "secret-of-mine" || d.Created.Node.RackID != "r1" || d.Created.Node.MaxShards != 5 {
 		t.Errorf("%+v", d.Created)
 	}
 	if err := operator.CreateCluster(ctx, request); cluster.CodeOf(err) != cluster.CodeAlreadyBootstrapped {
@@ -230,6 +230,10 @@ func TestBootstrapFaults(t *testing.T) {
 	d := apitest.New()
 	c := socket(t, d)
 	create := c.CreateCluster(ctx, api.BootstrapRequest{Node: api.BootstrapNode{Identity: api.BootstrapIdentity{RackID: "1x"}}, Credentials: api.BootstrapCredentials{Token: "t"}})
+	short := c.CreateCluster(ctx, api.BootstrapRequest{Cluster: api.BootstrapCluster{Name: "c"}, Credentials: api.BootstrapCredentials{Username: "a@b.c", Password: "short"}})
+	if cluster.CodeOf(short) != cluster.CodePasswordSimple {
+		t.Errorf("a short password: %v", short)
+	}
 	join := c.JoinCluster(ctx, api.BootstrapRequest{Credentials: api.BootstrapCredentials{Username: "a", Password: "b"}})
 	badToken := c.JoinCluster(ctx, api.BootstrapRequest{Cluster: api.BootstrapCluster{Nodes: []string{"127.0.0.1"}}, Credentials: api.BootstrapCredentials{Token: "t"}})
 	for want, err := range map[int]error{4: create, 2: join, 1: badToken} {

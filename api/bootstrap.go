@@ -41,9 +41,7 @@ func postCreateCluster(c *call) (any, error) {
 	if err := cluster.CheckEmail(form.Credentials.Username); err != nil && form.Credentials.Username != "" {
 		o.refuse(err)
 	}
-	if len(form.Credentials.Password) > maxPassword {
-		o.refuse(badRequest("choose a shorter one", "the password is longer than 72 bytes"))
-	}
+	c.checkPassword(o, form.Credentials.Username, form.Credentials.Password)
 	o.checkUnused("cluster.nodes", len(form.Cluster.Nodes) > 0)
 	o.checkUnused("credentials.token", form.Credentials.Token != "")
 	o.checkUnused("credentials.ca_hash", form.Credentials.CAHash != "")

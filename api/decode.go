@@ -237,6 +237,23 @@ func (o *object) rest(known ...string) {
 	clear(o.fields)
 }
 
+// foresee adds what the cluster would refuse of the command, so that all is told
+// at once.
+func (o *object) foresee(board *cluster.Board, command cluster.Command) {
+	_, err := command.Apply(board)
+	var all cluster.Refusals
+	var one *cluster.Error
+	if !errors.As(err, &all) && errors.As(err, &one) {
+		all = cluster.Refusals{one}
+	}
+	*o.faults = append(*o.faults, all...)
+}
+
+func (o *object) has(name string) bool {
+	_, ok := o.fields[name]
+	return ok
+}
+
 // err returns every fault found so far.
 func (o *object) err() error {
 	if len(*o.faults) > 0 {

@@ -6,15 +6,13 @@ import (
 )
 
 // dryRun reports whether the request only asks what would happen: the parameter
-// dry_run, or the field of that name in its body.
+// dry_run, whose bare name means true, or the field of that name in its body.
 func (c *call) dryRun(o *object) bool {
 	dry := false
 	o.flag("dry_run", &dry)
 	switch c.URL.Query().Get("dry_run") {
 	case "":
-		if c.URL.Query().Has("dry_run") {
-			o.refuse(badRequest("give ?dry_run=true", "the parameter dry_run has no value"))
-		}
+		dry = dry || c.URL.Query().Has("dry_run")
 	case "true":
 		dry = true
 	case "false":

@@ -55,7 +55,10 @@ func TestDryRunNamesTheChecksThatRefuse(t *testing.T) {
 
 func TestDryRunIsAskedForInWords(t *testing.T) {
 	h := server(apitest.Cluster()).Public()
-	for query, want := range map[string]int{"?dry_run=yes": 400, "?dry_run": 400, "?dry_run=true&wet_run=true": 501, "?dry_run=false": 200} {
+	if _, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on?dry_run", ""); !strings.Contains(answer, `"dry_run":true`) {
+		t.Errorf("the bare name: %s", answer)
+	}
+	for query, want := range map[string]int{"?dry_run=yes": 400, "?dry_run": 200, "?dry_run=true&wet_run=true": 501, "?dry_run=false": 200} {
 		if status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on"+query, ""); status != want {
 			t.Errorf("%s: %d %s", query, status, answer)
 		}

@@ -45,12 +45,15 @@ func complex(password, email string) bool {
 	return upper && lower && digit && other && !named
 }
 
-// checkFresh refuses a password that is one of the user's already. Without the
-// old password, a token alone gives nobody a lasting way in.
+// checkFresh refuses a password of one's own that one has already; of another
+// user's nothing is told, for then it could be guessed. Without the old password,
+// a token alone gives nobody a lasting way in.
 func (c *call) checkFresh(o *object, u cluster.User, password string) {
-	if c.id.User == u.ID && c.id.ByToken {
+	switch {
+	case c.id.User != u.ID:
+	case c.id.ByToken:
 		o.refuse(cluster.Refuse(cluster.CodeNotYours, "use PUT /v1/users/password with old_password", "a token is not enough to change the own password"))
-	} else if len(password) <= maxPassword && compare(u.Hashes(), password) != "" {
+	case len(password) <= maxPassword && compare(u.Hashes(), password) != "":
 		o.refuse(errSamePassword)
 	}
 }

@@ -45,6 +45,7 @@ func putDatabase(c *call) (any, error) {
 	if cmd.Policy == nil && cmd.Include == nil && cmd.Exclude == nil && cmd.TLS == nil {
 		o.refuse(badRequest("give proxy_policy, include_proxies, exclude_proxies or tls_mode", "nothing to change on db:%d (%s) was given", d.ID, d.Name))
 	}
+	o.foresee(c.view.Board, cmd)
 	if err := o.err(); err != nil {
 		return nil, err
 	}
@@ -126,6 +127,9 @@ func putCertificate(c *call) (any, error) {
 	}
 	var name string
 	var given cluster.Certificate
+	if !o.has("certificate") || !o.has("key") {
+		o.refuse(badRequest("give both, or both as empty strings to go back to the cluster's own", "certificate and key are not both given"))
+	}
 	o.text("name", &name)
 	o.text("certificate", &given.CertificatePEM)
 	o.text("key", &given.KeyPEM)

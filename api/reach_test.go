@@ -74,3 +74,20 @@ func TestKeysAreNotShown(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 }
+
+// A body that just leaves the certificate out must not take the old one away.
+func TestCertificateIsTakenBackInWords(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	for body, want := range map[string]int{
+		`{"name":"proxy"}`:                            http.StatusBadRequest,
+		`{"name":"proxy","certificate":""}`:           http.StatusBadRequest,
+		`{"name":"proxy","key":""}`:                   http.StatusBadRequest,
+		`{"name":"proxy","certificate":"","key":""}`:  http.StatusOK,
+		`{"name":"proxy","certificate":"","key":"x"}`: http.StatusNotAcceptable,
+	} {
+		if status, answer := send(t, h, "PUT", "/v1/cluster/update_cert", body); status != want {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+}

@@ -52,22 +52,29 @@ func postUser(c *call) (any, error) {
 	o.text("email", &u.Email)
 	u.Name = u.Email
 	o.text("name", &u.Name)
-	if !o.text("password", &password) && o.err() == nil {
+	if !o.has("password") {
 		o.refuse(badRequest("give password", "a user needs a password"))
 	}
+	o.text("password", &password)
 	c.checkPassword(o, u.Email, password)
-	role, given := c.takeRole(o)
-	if !given && o.err() == nil {
+	if !o.has("role") && !o.has("role_uids") {
 		o.refuse(badRequest("give role or role_uids", "a user needs a role"))
 	}
+	role, _ := c.takeRole(o)
 	takeUserNeutral(o)
+	create := cluster.CreateUser{At: c.view.Now, User: u, Role: role, ForAdmins: c.id.may(administer), By: c.id.Name}
+	foreseen := create
+	if len(*o.faults) > 0 && role == 0 { // it was refused already
+		harmless, _ := cluster.RoleManaging("none")
+		foreseen.Role = harmless.ID
+	}
+	o.foresee(c.view.Board, foreseen)
 	if err := o.err(); err != nil {
 		return nil, err
 	}
-	if u.PasswordHash, err = HashPassword(password); err != nil {
+	if create.User.PasswordHash, err = HashPassword(password); err != nil {
 		return nil, err
 	}
-	create := cluster.CreateUser{At: c.view.Now, User: u, Role: role, ForAdmins: c.id.may(administer), By: c.id.Name}
 	if err := c.leader.Submit(c.Context(), create); err != nil {
 		return nil, err
 	}
@@ -121,11 +128,14 @@ func putUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	change := cluster.ChangeUser{At: c.view.Now, User: u.ID, ForAdmins: c.id.may(administer), By: c.id.Name}
+	if _, err := change.Apply(c.view.Board); err != nil { // first: nobody learns anything of a user out of reach
+		return nil, err
+	}
 	o, err := readObject(c.Request)
 	if err != nil {
 		return nil, err
 	}
-	change := cluster.ChangeUser{At: c.view.Now, User: u.ID, ForAdmins: c.id.may(administer), By: c.id.Name}
 	var email, name, password string
 	if o.text("name", &name) {
 		change.Name = &name
@@ -145,6 +155,12 @@ func putUser(c *call) (any, error) {
 		c.checkManages(o, "role", manages)
 	}
 	takeUserNeutral(o)
+	if foreseen := change; manages {
+		if len(*o.faults) > 0 && change.Role != nil && *change.Role == 0 { // it was refused already
+			foreseen.Role = nil
+		}
+		o.foresee(c.view.Board, foreseen)
+	}
 	if err := o.err(); err != nil {
 		return nil, err
 	}

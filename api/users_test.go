@@ -242,3 +242,47 @@ func TestPasswordComplexity(t *testing.T) {
 		}
 	}
 }
+
+// A user_manager who may not change an admin must not learn an admin's password
+// by asking for one after the other, nor one of any other user's.
+func TestPasswordsOfOthersAreNotGuessed(t *testing.T) {
+	_, h := managed(t)
+	um := basic(manager, managerPassword)
+	for _, guess := range []string{apitest.Password, "not the password", "x"} {
+		status, answer := as(t, h, um, "PUT", "/v1/users/1", `{"password":"`+guess+`"}`)
+		if status != http.StatusForbidden || code(t, answer) != cluster.CodeForbidden || strings.Contains(answer, string(cluster.CodePasswordSame)) {
+			t.Errorf("%s: %d %s", guess, status, answer)
+		}
+	}
+	for range 2 {
+		if status, answer := as(t, h, um, "PUT", "/v1/users/2", `{"password":"the same of another"}`); status != http.StatusOK {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+}
+
+func TestUserFaultsComeAtOnce(t *testing.T) {
+	_, h := managed(t)
+	um := basic(manager, managerPassword)
+	for request, want := range map[string][]string{
+		`POST /v1/users {"email":"no e-mail","password":"x","role":"captain","colour":"blue"}`: {
+			`"no e-mail" can not be an e-mail`, "role can not be", "no field colour", "fewer than"},
+		`POST /v1/users {}`: {"can not be an e-mail", "needs a password", "needs a role"},
+		`PUT /v1/users/2 {"email":"` + manager + `","password":"x","role":"captain"}`: {
+			"belongs to user 3", "role can not be", "fewer than"},
+	} {
+		line, body, _ := strings.Cut(request, " {")
+		method, path, _ := strings.Cut(line, " ")
+		_, answer := as(t, h, um, method, path, "{"+body)
+		all := strings.Join(blockers(t, answer), "\n")
+		for _, sentence := range want {
+			if !strings.Contains(all, sentence) {
+				t.Errorf("%s: %q is missing in\n%s", request, sentence, all)
+			}
+		}
+	}
+	_, answer := send(t, h, "PUT", "/v1/bdbs/1", `{"proxy_policy":"round","tls_mode":"perhaps","colour":"blue"}`)
+	if all := blockers(t, answer); len(all) != 3 {
+		t.Errorf("db:1: %q", all)
+	}
+}

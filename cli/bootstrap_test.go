@@ -32,26 +32,26 @@ func TestClusterCreate(t *testing.T) {
 	d := apitest.New()
 	b := newBench(t, d)
 	b.finishes(nil)
-	code, text, errText := b.run("cluster create name c username a@b.c password secret rack_aware rack_id r1")
+	code, text, errText := b.run("cluster create name c username a@b.c password secret-of-mine rack_aware rack_id r1")
 	if code != 0 || text != "Creating a new cluster... ok\n" || !strings.HasPrefix(errText, "WARNING: a password in the arguments") {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
-	if d.Created.Name != "c" || d.Created.Username != "a@b.c" || d.Created.Password != "secret" || !d.Created.RackAware || d.Created.Node.RackID != "r1" {
+	if d.Created.Name != "c" || d.Created.Username != "a@b.c" || d.Created.Password != "secret-of-mine" || !d.Created.RackAware || d.Created.Node.RackID != "r1" {
 		t.Errorf("%+v", d.Created)
 	}
-	if code, _, errText := b.run("cluster create name c username a@b.c password secret"); code != 1 || !strings.Contains(errText, "ERROR: bootstrap is completed") {
+	if code, _, errText := b.run("cluster create name c username a@b.c password secret-of-mine"); code != 1 || !strings.Contains(errText, "ERROR: bootstrap is completed") {
 		t.Errorf("twice: %d %q", code, errText)
 	}
 }
 
 func TestPasswordSources(t *testing.T) {
-	for name, args := range map[string]string{"from a file": "password_file " + file(t, "secret\nrest"), "from a pipe": ""} {
+	for name, args := range map[string]string{"from a file": "password_file " + file(t, "secret-of-mine\nrest"), "from a pipe": ""} {
 		d := apitest.New()
 		b := newBench(t, d)
-		b.in = "secret\n"
+		b.in = "secret-of-mine\n"
 		b.finishes(nil)
 		code, _, errText := b.run("cluster create name c username a@b.c " + args)
-		if code != 0 || errText != "" || d.Created.Password != "secret" {
+		if code != 0 || errText != "" || d.Created.Password != "secret-of-mine" {
 			t.Errorf("%s: %d %q %q", name, code, errText, d.Created.Password)
 		}
 	}
