@@ -81,6 +81,40 @@ func TestContentType(t *testing.T) {
 	}
 }
 
+// A page that somebody looks at can have the browser send requests with the login
+// that it remembers. None of them may change anything.
+func TestRequestsOfForeignPages(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	for name, c := range map[string]struct {
+		method, path string
+		header       map[string]string
+		want         int
+	}{
+		"a form":              {"POST", "/v1/nodes/2/actions/maintenance_on", map[string]string{"Content-Type": "text/plain"}, 415},
+		"no body at all":      {"POST", "/v1/nodes/2/actions/maintenance_on", nil, 415},
+		"a token":             {"POST", "/v1/cluster/tokens", nil, 415},
+		"another origin":      {"POST", "/v1/cluster/tokens", map[string]string{"Content-Type": "application/json", "Origin": "https://evil.example"}, 403},
+		"an origin untold":    {"DELETE", "/v1/bdbs/1", map[string]string{"Origin": "null"}, 403},
+		"told by the browser": {"DELETE", "/v1/bdbs/1", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		"a page of this host": {"POST", "/v1/cluster/tokens", map[string]string{"Content-Type": "application/json", "Origin": "https://example.com"}, 200},
+	} {
+		r := httptest.NewRequest(c.method, "https://example.com"+c.path, nil)
+		r.SetBasicAuth(apitest.Admin, apitest.Password)
+		for k, v := range c.header {
+			r.Header.Set(k, v)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%s: %d, want %d: %s", name, w.Code, c.want, w.Body)
+		}
+	}
+	if v := d.View(); len(v.Actions) != len(apitest.Cluster().View().Actions) || len(v.Databases) != len(apitest.Cluster().View().Databases) {
+		t.Error("something was changed")
+	}
+}
+
 // blockers are the sentences of everything that was refused at once.
 func blockers(t *testing.T, body string) []string {
 	t.Helper()

@@ -109,7 +109,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	if err != nil {
 		return err
 	}
-	if body != nil {
+	if method != http.MethodGet { // without a body too: it shows that no browser was made to send it
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("Accept", "application/json")

@@ -34,15 +34,24 @@ func badRequest(hint, format string, args ...any) *cluster.Error {
 	return cluster.Refuse(cluster.CodeBadRequest, hint, format, args...)
 }
 
+func checkJSON(r *http.Request) error {
+	t := r.Header.Get("Content-Type")
+	if kind, _, err := mime.ParseMediaType(t); err != nil || kind != "application/json" {
+		return cluster.Refuse(CodeMediaType, "send the header Content-Type: application/json", "the content type %q is not JSON", t)
+	}
+	return nil
+}
+
 // readObject reads the request's body as one JSON object; no body is an empty one.
 func readObject(r *http.Request) (*object, error) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	t := r.Header.Get("Content-Type")
-	if kind, _, err := mime.ParseMediaType(t); (err != nil || kind != "application/json") && (t != "" || len(data) > 0) {
-		return nil, cluster.Refuse(CodeMediaType, "send the header Content-Type: application/json", "the content type %q is not JSON", t)
+	if r.Header.Get("Content-Type") != "" || len(data) > 0 {
+		if err := checkJSON(r); err != nil {
+			return nil, err
+		}
 	}
 	return parseObject(data)
 }

@@ -52,9 +52,7 @@ func send(t *testing.T, h http.Handler, method, path, body string) (int, string)
 	t.Helper()
 	r := httptest.NewRequest(method, path, bytes.NewBufferString(body))
 	r.SetBasicAuth(apitest.Admin, apitest.Password)
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	checked(t, h).ServeHTTP(w, r)
 	return w.Code, w.Body.String()

@@ -111,6 +111,9 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, l listener, r r
 	if err == nil {
 		err = s.allow(req, l, r.may, id)
 	}
+	if err == nil && !l.local && !l.last {
+		err = checkSender(req)
+	}
 	if err == nil {
 		err = checkQuery(req, r.query)
 	}
@@ -206,6 +209,18 @@ func (s *Server) allow(r *http.Request, l listener, p permission, id Identity) e
 	}
 	if !id.may(p) {
 		return cluster.Refuse(cluster.CodeForbidden, "ask an admin", "the role %s of %s does not allow this", id.Role, id.Name)
+	}
+	return nil
+}
+
+// checkSender refuses what the page of another site may have a browser send with
+// the login that it remembers: without asking first, a browser sends no JSON.
+func checkSender(r *http.Request) error {
+	if http.NewCrossOriginProtection().Check(r) != nil {
+		return cluster.Refuse(cluster.CodeForbidden, "send it from a program, or from a page of this host", "the request comes from the page of another host")
+	}
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+		return checkJSON(r)
 	}
 	return nil
 }

@@ -20,9 +20,7 @@ func as(t *testing.T, h http.Handler, authorization, method, path, body string) 
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	checked(t, h).ServeHTTP(w, r)
 	return w.Code, w.Body.String()
