@@ -60,7 +60,7 @@ type Node interface {
 	Leading() (Leader, bool)
 	// ForwardToLeader has the whole request answered by the leader's
 	// Server.Forwarded, the identity with it. It returns a CodeNoLeader error, and
-	// has written nothing, if there is none; later faults it answers itself.
+	// has written nothing, if there is none, or none that answers.
 	ForwardToLeader(w http.ResponseWriter, r *http.Request, id Identity) error
 	// Board is the local view, possibly old: it serves logins, and reads while
 	// there is no leader.

@@ -19,7 +19,8 @@ import (
 
 // Client speaks the REST contract. Its methods return *cluster.Error or
 // cluster.Refusals, as the server sent them. It is safe for concurrent use;
-// deadlines come from the context.
+// deadlines come from the context; without one, a GET takes at most 15 seconds
+// and anything else a minute.
 type Client struct {
 	base  string // scheme and host
 	where string // for messages
@@ -75,6 +76,9 @@ const maxAnswer = 64 << 20 // bytes
 // moment, and has begun nothing: asking again is safe.
 const startPatience, startPause = 15 * time.Second, 100 * time.Millisecond
 
+// The daemon gives up on a leader that is silent after 5 and 30 seconds.
+const readTimeout, changeTimeout = 15 * time.Second, time.Minute
+
 // Do sends in as JSON, unless it is nil, and decodes the answer into out, unless
 // that is nil. It waits for a daemon that is just starting, 15 seconds at most.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
@@ -105,6 +109,11 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	if body != nil {
 		content = bytes.NewReader(body)
 	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, map[bool]time.Duration{true: readTimeout, false: changeTimeout}[method == http.MethodGet])
+		defer cancel()
+	}
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return err
@@ -119,6 +128,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 		return c.unreachable(err)
 	}
 	defer answer.Body.Close()
+	tellStale(ctx, answer)
 	return decodeAnswer(answer, out)
 }
 

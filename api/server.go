@@ -159,6 +159,7 @@ func (s *Server) pass(w http.ResponseWriter, c *call, l listener, r route) {
 	switch {
 	case err == nil:
 	case r.at == reading && (cluster.CodeOf(err) == cluster.CodeNoLeader || cluster.CodeOf(err) == cluster.CodeNoQuorum):
+		s.markStale(w, err)
 		s.answer(w, c, r)
 	default:
 		s.fail(w, err)

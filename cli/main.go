@@ -89,9 +89,20 @@ func (s *session) run(args []string) int {
 		err = s.connect()
 	}
 	if err == nil {
-		err = c.run(s, w)
+		err = s.carryOut(c, w)
 	}
 	return s.fail(err)
+}
+
+func (s *session) carryOut(c command, w words) error {
+	if !c.looks() {
+		return c.run(s, w)
+	}
+	stale := s.watchful()
+	if err := c.run(s, w); err != nil {
+		return err
+	}
+	return stale()
 }
 
 // fail tells what went wrong, one line for each reason, and returns the exit code.

@@ -47,6 +47,16 @@ func TestStatusWithoutQuorum(t *testing.T) {
 	if code != 1 || !strings.HasPrefix(text, "CLUSTER NODES:") || !strings.HasPrefix(errText, "ERROR: two of three are gone; start them\nWhat follows is STALE") {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
+	for _, line := range []string{"status nodes", "status databases", "status endpoints", "status shards", "status node 1", "status db db:1", "info node 1", "info db",
+		"info cluster", "db list", "verify balance", "cluster running_actions", "node 1 snapshot list"} {
+		code, text, errText := b.run(line)
+		if code != 1 || text == "" || strings.Count(errText, "STALE: node:1 saw it last") != 1 {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+		if code, _, errText := b.run("--json " + line); code != 1 || !strings.Contains(errText, `"error_code":"no_quorum"`) {
+			t.Errorf("--json %s: %d %q", line, code, errText)
+		}
+	}
 	if code, text, _ = b.run("--json status"); code != 1 || !strings.Contains(text, `"no_quorum": {`) {
 		t.Errorf("json: %d %q", code, text)
 	}

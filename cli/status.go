@@ -51,9 +51,8 @@ func status(s *session, w words) error {
 	if err != nil {
 		return err
 	}
-	stale := p.stale(s)
 	if s.print(p) {
-		return stale
+		return nil
 	}
 	if w.text("extra") == "all" {
 		s.say("CLUSTER:\n%s\n", p.headline())
@@ -62,7 +61,7 @@ func status(s *session, w words) error {
 		return err
 	}
 	p.tellUnsettled(s)
-	return stale
+	return nil
 }
 
 func (s *session) showAll(w words, p picture, tables ...table) error {
@@ -93,19 +92,6 @@ func (p picture) tellUnsettled(s *session) {
 		told[line] = true
 		s.say("%s", line)
 	}
-}
-
-// stale complains, before anything is shown, that the picture may be old because
-// there is no quorum.
-func (p picture) stale(s *session) error {
-	if p.Cluster.NoQuorum == nil {
-		return nil
-	}
-	s.complain(p.Cluster.NoQuorum)
-	if !s.flags.json {
-		fmt.Fprintf(s.err, "What follows is STALE: node:%d saw it last while there was a quorum.\n", p.connected)
-	}
-	return errTold
 }
 
 // statusOf shows what is on a node, or belongs to a database.

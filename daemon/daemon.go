@@ -290,6 +290,10 @@ func (d *Daemon) ForwardToLeader(w http.ResponseWriter, req *http.Request, id ap
 		return err
 	}
 	id.Stamp(req.Header)
-	r.client.Forward(address, pathREST).ServeHTTP(w, req)
+	if err := r.client.Forward(address, pathREST, w, req); err != nil {
+		d.log.Warn("the cluster master does not answer", "error", err)
+		return cluster.Refuse(cluster.CodeNoLeader, "look whether it happened, then try again in a few seconds",
+			"the cluster master at %s does not answer", address)
+	}
 	return nil
 }

@@ -19,6 +19,9 @@ const (
 	dialTimeout = time.Second
 	// callTimeout bounds a call whose context has no deadline.
 	callTimeout = 30 * time.Second
+	// A daemon may be frozen and still take connections. Who reads can be answered
+	// from elsewhere.
+	forwardTimeout, readTimeout = 30 * time.Second, 5 * time.Second
 )
 
 // Client calls other daemons and keeps connections open between calls. Safe
@@ -103,26 +106,30 @@ func refusal(status int, answer []byte) error {
 	return e
 }
 
-// Forward returns a handler that passes whole requests on to the daemon at the
-// address, below the prefix that it registered with [Server.HandleHTTP].
-func (c *Client) Forward(address, prefix string) http.Handler {
+// Forward passes the whole request on to the daemon at the address, below the
+// prefix that it registered with [Server.HandleHTTP], and its answer back. After
+// an error nothing has been written, and the outcome is unknown: the daemon has
+// not answered, 5 seconds long to a GET and 30 to anything else.
+func (c *Client) Forward(address, prefix string, w http.ResponseWriter, req *http.Request) (err error) {
+	patience := forwardTimeout
+	if req.Method == http.MethodGet {
+		patience = readTimeout
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), patience)
+	defer cancel()
 	target := &url.URL{Scheme: "https", Host: address, Path: "/" + strings.Trim(prefix, "/")}
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Transport: c.transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.SetXForwarded()
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			text := "the cluster master at " + address + " does not answer"
-			_ = json.NewEncoder(w).Encode(map[string]string{
-				"error_code": "no_cluster_master", "description": text, "message": text,
-				"hint": "look whether it happened, then try again in a few seconds",
-			})
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failed error) {
+			err = fmt.Errorf("forward to %s: %w", address, failed)
 		},
 	}
+	proxy.ServeHTTP(w, req.WithContext(ctx))
+	return err
 }
 
 // Transport sends requests to other daemons over the client's connections.

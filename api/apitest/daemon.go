@@ -372,8 +372,11 @@ func (d *Daemon) Leading() (api.Leader, bool) {
 // ForwardToLeader implements api.Node.
 func (d *Daemon) ForwardToLeader(w http.ResponseWriter, r *http.Request, id api.Identity) error {
 	d.mu.Lock()
-	leader := d.leader
+	leader, lost := d.leader, d.lost
 	d.mu.Unlock()
+	if lost != nil {
+		return lost
+	}
 	if leader == nil {
 		return cluster.Refuse(cluster.CodeNoLeader, "", "the cluster has no master now")
 	}
