@@ -33,7 +33,7 @@ func bind(s *session, w words) error {
 	if u.ProxyPolicy == nil && u.Include == nil && u.Exclude == nil {
 		return misuse("", nil, "give policy, include or exclude")
 	}
-	return s.change("Executing bind endpoint: ", int(d.UID), u)
+	return s.change("Executing bind endpoint: ", "OOO.", int(d.UID), u)
 }
 
 // write says what ends a line later.
@@ -44,7 +44,7 @@ func (s *session) write(text string) {
 }
 
 // change alters how clients reach a database, and waits until that was seen.
-func (s *session) change(title string, uid int, u api.UpdateDatabase) error {
+func (s *session) change(title, mark string, uid int, u api.UpdateDatabase) error {
 	if _, err := s.client.UpdateDatabase(s.ctx, uid, u); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *session) change(title string, uid int, u api.UpdateDatabase) error {
 		s.write("\n")
 		return err
 	}
-	s.write("OOO.\n")
+	s.write(mark + "\n")
 	if !s.print(d) {
 		s.say("Finished successfully")
 	}
@@ -162,7 +162,7 @@ func tuneDatabase(s *session, w words) error {
 	if u == (api.UpdateDatabase{}) {
 		return misuse("", nil, "give proxy_policy, tls_mode, enforce_client_authentication or client_cert_files")
 	}
-	return s.change("Tuning database: ", int(d.UID), u)
+	return s.change("Tuning database: ", "o", int(d.UID), u)
 }
 
 func clientCerts(files []string) ([]api.ClientCert, error) {
@@ -187,20 +187,21 @@ func certificateSet(s *session, w words) error {
 		}
 		texts[i] = string(text)
 	}
-	return s.updateCertificate(api.UpdateCertificate{Name: w.text("certificate"), Certificate: texts[0], Key: texts[1]})
+	done := fmt.Sprintf("Set %s certificate to contents of file %s", w.text("certificate"), w.text("certificate_file"))
+	return s.updateCertificate(done, api.UpdateCertificate{Name: w.text("certificate"), Certificate: texts[0], Key: texts[1]})
 }
 
 // certificateReset has endpoints show what the cluster's authority issues.
 func certificateReset(s *session, w words) error {
-	return s.updateCertificate(api.UpdateCertificate{Name: w.text("certificate")})
+	return s.updateCertificate(fmt.Sprintf("Set %s certificate: ok", w.text("certificate")), api.UpdateCertificate{Name: w.text("certificate")})
 }
 
-func (s *session) updateCertificate(u api.UpdateCertificate) error {
+func (s *session) updateCertificate(done string, u api.UpdateCertificate) error {
 	if err := s.client.UpdateCertificate(s.ctx, u); err != nil {
 		return err
 	}
 	if !s.print(map[string]string{"name": u.Name}) {
-		s.say("Set %s certificate: ok", u.Name)
+		s.say("%s", done)
 	}
 	return nil
 }

@@ -140,8 +140,13 @@ func TestNoDaemon(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	b.env["HAULOUT_SOCKET"] = ""
 	code, _, errText := b.run("status")
-	if code != 1 || !strings.Contains(errText, "no daemon was found at .haulout/haulout.sock or /run/haulout/haulout.sock; start one with haulout serve") {
+	if code != 1 || !strings.Contains(errText, "no daemon was found at .haulout/haulout.sock or /run/haulout/haulout.sock or /var/lib/haulout/haulout.sock; start one with haulout serve") {
 		t.Errorf("%d %q", code, errText)
+	}
+	for _, p := range []string{b.socket, filepath.Dir(b.socket)} { // whatever the umask
+		if err := os.Chmod(p, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Mkdir(".haulout", 0o700); err != nil {
 		t.Fatal(err)
@@ -172,7 +177,10 @@ func TestDatabases(t *testing.T) {
 	if code, _, errText := b.run("db create name orders memory_size 1KB port 80"); code != 1 || strings.Count(errText, "ERROR: ") != 3 {
 		t.Errorf("%d %q", code, errText)
 	}
-	if code, text, errText := b.run("db delete orders"); code != 0 || text != "Deleting db:4 (orders)... ok\n" {
+	if code, _, errText := b.run("db delete orders"); code != 1 || !strings.Contains(errText, "db:4 (orders) was not deleted; answer with y, or give -y") || d.View().Databases[4].ID != 4 {
+		t.Errorf("where nobody can answer: %d %q", code, errText)
+	}
+	if code, text, errText := b.run("db delete orders -y"); code != 0 || text != "Deleting db:4 (orders)... ok\n" {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
 	if code, _, errText := b.run("db delete db:4"); code != 1 || errText != "ERROR: there is no database db:4; see haulout status databases\n" {

@@ -50,7 +50,7 @@ func databaseDelete(s *session, w words) error {
 		return err
 	}
 	question := fmt.Sprintf("Delete db:%d (%s) with all its data?", d.UID, d.Name)
-	if s.in.file != nil && !s.confirm(question) {
+	if !s.confirm(question) {
 		return cluster.Refuse(cluster.CodeBadRequest, "answer with y, or give -y", "db:%d (%s) was not deleted", d.UID, d.Name)
 	}
 	gone, err := s.client.DeleteDatabase(s.ctx, int(d.UID))

@@ -9,7 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -17,8 +19,9 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-// sockets are where a daemon's socket is looked for when none is named.
-var sockets = []string{".haulout/haulout.sock", "/run/haulout/haulout.sock"}
+// sockets are where a daemon's socket is looked for when none is named. The
+// first is of the current folder, which may be anybody's.
+var sockets = []string{".haulout/haulout.sock", "/run/haulout/haulout.sock", "/var/lib/haulout/haulout.sock"}
 
 // connect finds the daemon to talk to.
 func (s *session) connect() error {
@@ -44,6 +47,9 @@ func (s *session) socket() (string, error) {
 	}
 	for _, path := range sockets {
 		_, err := os.Stat(path)
+		if err == nil && !filepath.IsAbs(path) {
+			return path, trustworthy(path)
+		}
 		if err == nil {
 			return path, nil
 		}
@@ -53,6 +59,27 @@ func (s *session) socket() (string, error) {
 	}
 	return "", cluster.Refuse(cluster.CodeNodeDown, "start one with haulout serve, or name it with --socket, HAULOUT_SOCKET or --url",
 		"no daemon was found at %s", strings.Join(sockets, " or "))
+}
+
+// trustworthy refuses a socket that others than the user or root could have put
+// there: whoever answers at it is told passwords.
+func trustworthy(path string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return unreadable(path, err)
+	}
+	for _, p := range []string{filepath.Dir(path), filepath.Dir(real), real} {
+		info, err := os.Stat(p)
+		if err != nil {
+			return unreadable(p, err)
+		}
+		owner, known := info.Sys().(*syscall.Stat_t)
+		if !known || owner.Uid != 0 && int(owner.Uid) != os.Geteuid() || info.Mode()&0o022 != 0 || p == real && info.Mode().Type() != fs.ModeSocket {
+			return cluster.Refuse(cluster.CodeForbidden, "name the daemon you mean with --socket, HAULOUT_SOCKET or --url",
+				"%s is not believed: %s could be the work of another user", path, p)
+		}
+	}
+	return nil
 }
 
 func (s *session) connectURL() error {

@@ -51,6 +51,9 @@ func (f *flags) parse(args []string) ([]string, error) {
 	return slices.Clip(words), nil
 }
 
+// daemon is what the flags say of the daemon to talk to.
+func (f *flags) daemon() [4]string { return [4]string{f.socket, f.url, f.user, f.caCert} }
+
 func (f *flags) text(name string) *string {
 	switch name {
 	case "--socket":

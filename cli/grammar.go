@@ -150,6 +150,9 @@ func (c command) values(text []string) (words, error) {
 		if !isValue(want) {
 			continue
 		}
+		if err := refuseLater(strings.Join(c.head[:i], " "), text[i]); err != nil {
+			return nil, err
+		}
 		if fault := check(want, text[i]); fault != "" {
 			return nil, misuse(fault, []string{c.usage()}, "%q is no %s", text[i], strings.Trim(want, "<>"))
 		}
@@ -188,11 +191,28 @@ func (c command) takeOptions(w words, text []string) error {
 			return misuse("", []string{c.usage()}, "%s needs %s", o.name, o.value)
 		}
 		for _, v := range values {
+			if err := refuseLater(o.name, v); err != nil {
+				return err
+			}
 			if fault := check(strings.TrimSuffix(o.value, "..."), v); fault != "" {
 				return misuse(fault, []string{c.usage()}, "%s can not be %q", o.name, v)
 			}
 		}
 		w[o.name], text = values, text[1+len(values):]
+	}
+	return nil
+}
+
+// laterValues are words of the contract that are not supported yet, by what
+// stands before them.
+var laterValues = map[string][]string{
+	"extra":     {"backups", "frag", "redis_version", "shardstats", "traffic_manually_disabled"},
+	"tune node": {"all"},
+}
+
+func refuseLater(before, word string) error {
+	if slices.Contains(laterValues[before], word) {
+		return cluster.Refuse(cluster.CodeUnsupported, "haulout help tells what is", "%s %s is not supported yet", before, word)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func TestWrongUsage(t *testing.T) {
 		"status sort NODE:ID":                             `the word "sort" does not fit`,
 		"info proxy x":                                    `"x" is no node|all; give the number of a node`,
 		"status nodes sort":                               `sort needs <COLUMN>...`,
-		"status extra backups":                            `extra can not be "backups"; use all or maintenance or nodestats`,
+		"status extra wings":                              `extra can not be "wings"; use all or maintenance or nodestats`,
 		"db create name x":                                `memory_size <size> is missing`,
 		"db create name x memory_size big":                `memory_size can not be "big"`,
 		"tune node 2":                                     `there is nothing to change`,
@@ -100,6 +100,11 @@ func TestWrongUsage(t *testing.T) {
 		code, text, errText := b.run(line)
 		if code != 2 || text != "" || !strings.HasPrefix(errText, "ERROR: "+want) {
 			t.Errorf("%s: %d %q %q, want %q", line, code, text, errText, want)
+		}
+	}
+	for line, want := range map[string]string{"tune node all max_listeners 5": "tune node all", "status shards extra shardstats": "extra shardstats", "status extra backups": "extra backups"} {
+		if code, _, errText := b.run(line); code != 1 || errText != "ERROR: "+want+" is not supported yet; haulout help tells what is\n" {
+			t.Errorf("%s: %d %q", line, code, errText)
 		}
 	}
 	_, _, errText := b.run("node 2 maintenance_mod on")

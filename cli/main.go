@@ -67,9 +67,13 @@ func (s *session) run(args []string) int {
 		s.complete(args[1:])
 		return exitDone
 	}
+	before := s.flags.daemon()
 	text, err := s.flags.parse(args)
 	if err != nil {
 		return s.fail(err)
+	}
+	if s.flags.daemon() != before {
+		s.client = nil // it is of another daemon
 	}
 	switch {
 	case s.flags.help:

@@ -93,7 +93,11 @@ func (s *session) once(args []string) {
 	one := *s
 	one.ctx = ctx
 	one.run(args)
-	s.client = one.client // a login is asked for once
+	if one.flags.daemon() == s.flags.daemon() {
+		s.client = one.client // a login is asked for once
+	} else if one.client != nil {
+		one.client.Close()
+	}
 }
 
 // uninterrupted makes of Ctrl-C what empties the line.

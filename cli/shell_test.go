@@ -34,6 +34,17 @@ func (b *bench) typed(keys string) (code int, out, err string, k *keyboard) {
 	return code, stdout.String(), stderr.String(), k
 }
 
+// A flag holds for its line: it is not ignored on a later one, and does not stick.
+func TestShellFlagsHoldForTheirLine(t *testing.T) {
+	elsewhere := apitest.Cluster()
+	elsewhere.Forward(nil)
+	b, other := newBench(t, apitest.Cluster()), newBench(t, elsewhere)
+	_, out, errText, _ := b.typed("--socket " + other.socket + " cluster master\rcluster master\r--socket /nowhere cluster master\r--socket " + other.socket + " cluster master\rexit\r")
+	if strings.Count(out, "Node 1 is the cluster master node\n") != 1 || strings.Count(errText, "the cluster has no master now") != 2*2 || strings.Count(errText, "/nowhere") != 1 {
+		t.Errorf("%q %q", out, errText)
+	}
+}
+
 func TestShell(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	code, out, errText, k := b.typed("cluster master\r\rnonsense\rhelp 'x\rnode 9 maintenance_mode on\rexit\rversion\r")
