@@ -230,6 +230,11 @@ func TestBootstrapFaults(t *testing.T) {
 	d := apitest.New()
 	c := socket(t, d)
 	create := c.CreateCluster(ctx, api.BootstrapRequest{Node: api.BootstrapNode{Identity: api.BootstrapIdentity{RackID: "1x"}}, Credentials: api.BootstrapCredentials{Token: "t"}})
+	elsewhere := c.JoinCluster(ctx, api.BootstrapRequest{Cluster: api.BootstrapCluster{Nodes: []string{"127.0.0.1"}}, Credentials: api.BootstrapCredentials{Token: api.JoinToken{ID: "a", Secret: "b", CAHash: strings.Repeat("ab", 32)}.String()},
+		Node: api.BootstrapNode{Identity: api.BootstrapIdentity{Address: "127.0.0.9"}}})
+	if cluster.CodeOf(elsewhere) != cluster.CodeUnsupported || !strings.Contains(elsewhere.Error(), "--address 127.0.0.9") {
+		t.Errorf("another address: %v", elsewhere)
+	}
 	short := c.CreateCluster(ctx, api.BootstrapRequest{Cluster: api.BootstrapCluster{Name: "c"}, Credentials: api.BootstrapCredentials{Username: "a@b.c", Password: "short"}})
 	if cluster.CodeOf(short) != cluster.CodePasswordSimple {
 		t.Errorf("a short password: %v", short)

@@ -32,6 +32,7 @@ func postCreateCluster(c *call) (any, error) {
 		return nil, err
 	}
 	r, form := takeBootstrap(o, "create_cluster")
+	c.checkAddress(o, r)
 	if form.Cluster.Name == "" {
 		o.refuse(badRequest("give cluster.name", "a cluster needs a name"))
 	}
@@ -60,6 +61,7 @@ func postJoinCluster(c *call) (any, error) {
 		return nil, err
 	}
 	r, form := takeBootstrap(o, "join_cluster")
+	c.checkAddress(o, r)
 	login := form.Credentials
 	if len(form.Cluster.Nodes) == 0 {
 		o.refuse(badRequest("give cluster.nodes", "joining needs the address of a node of the cluster"))
@@ -85,6 +87,14 @@ func postJoinCluster(c *call) (any, error) {
 		Nodes: form.Cluster.Nodes, Token: login.Token, Username: login.Username, Password: login.Password,
 		CAHash: PlainHash(login.CAHash), Node: r,
 	})
+}
+
+// checkAddress refuses another address than the daemon serves at.
+func (c *call) checkAddress(o *object, n Identification) {
+	if own := c.server.node.Bootstrap().Local.Address; n.Address != "" && n.Address != own {
+		o.refuse(cluster.Refuse(cluster.CodeUnsupported, "leave it out, or start the daemon with --address "+n.Address,
+			"node.identity.addr can not be %s: the daemon of this host serves at %s", n.Address, own))
+	}
 }
 
 func (o *object) checkUnused(name string, given bool) {
