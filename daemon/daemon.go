@@ -186,13 +186,17 @@ func (d *Daemon) serveSocket(ctx context.Context) error {
 		listener.Close()
 		return fmt.Errorf("socket: %w", err)
 	}
-	return serve(ctx, listener, &http.Server{Handler: d.api.Local(), ConnContext: api.SocketContext, ReadHeaderTimeout: 10 * time.Second})
+	return serve(ctx, listener, &http.Server{Handler: d.api.Local(), ConnContext: api.SocketContext, ReadHeaderTimeout: headerTimeout})
 }
 
 // servePublic answers the REST API over TLS. The certificate changes once,
 // when the host joins a cluster.
 func (d *Daemon) servePublic(ctx context.Context) error {
-	listener, err := tls.Listen("tcp", at(d.cfg.Address, d.cfg.RESTPort), &tls.Config{
+	port, err := net.Listen("tcp", at(d.cfg.Address, d.cfg.RESTPort))
+	if err != nil {
+		return fmt.Errorf("REST API: %w", err)
+	}
+	listener := tls.NewListener(newCrowd(port, maxCallers, maxOfHost), &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			d.mu.Lock()
@@ -200,11 +204,9 @@ func (d *Daemon) servePublic(ctx context.Context) error {
 			return d.tls, nil
 		},
 	})
-	if err != nil {
-		return fmt.Errorf("REST API: %w", err)
-	}
-	quiet := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
-	return serve(ctx, listener, &http.Server{Handler: d.api.Public(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet})
+	server := bounded(d.api.Public())
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
+	return serve(ctx, listener, server)
 }
 
 // serve runs an HTTP server until ctx ends, then lets requests under way finish.

@@ -22,8 +22,10 @@ const Port = 8001
 // Limits of what clients may use up.
 const (
 	maxConnections = 4096
-	maxCommand     = 64 << 10 // bytes
-	maxChannels    = 64       // subscriptions of one connection
+	maxOfHost      = 512              // of the connections
+	maxCommand     = 64 << 10         // bytes
+	maxChannels    = 64               // subscriptions of one connection
+	firstTimeout   = 30 * time.Second // until the first command
 	idleTimeout    = time.Hour
 	writeTimeout   = 2 * time.Second
 	patience       = 2500 * time.Millisecond // a new leader may have to be elected meanwhile; clients wait 3 s
@@ -58,6 +60,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
+	ofHost   map[string]int // how many of the sessions
 	lastID   int64
 }
 
@@ -65,7 +68,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	cfg.Port = cmp.Or(cfg.Port, Port)
 	cfg.Patience = cmp.Or(cfg.Patience, patience)
-	return &Server{cfg: cfg, changes: newBell(), moves: newMoves(), started: time.Now(), sessions: map[*session]struct{}{}}
+	return &Server{cfg: cfg, changes: newBell(), moves: newMoves(), started: time.Now(), sessions: map[*session]struct{}{}, ofHost: map[string]int{}}
 }
 
 // Run listens and answers until ctx ends. It returns when every connection is
@@ -127,9 +130,10 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 func (s *Server) admit(c *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sessions) >= maxConnections {
+	if len(s.sessions) >= maxConnections || s.ofHost[c.host()] >= maxOfHost {
 		return false
 	}
+	s.ofHost[c.host()]++
 	s.lastID++
 	c.id = s.lastID
 	s.sessions[c] = struct{}{}
@@ -140,6 +144,9 @@ func (s *Server) dismiss(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, c)
+	if s.ofHost[c.host()]--; s.ofHost[c.host()] == 0 {
+		delete(s.ofHost, c.host())
+	}
 }
 
 func (s *Server) connected() []*session {

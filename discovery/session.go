@@ -30,6 +30,13 @@ type session struct {
 	name       string     // as the client calls itself
 	version    int        // of the protocol
 	subscribed map[channel]bool
+	greeted    bool // it has sent a command
+}
+
+// host is where the client comes from.
+func (c *session) host() string {
+	host, _, _ := net.SplitHostPort(c.conn.RemoteAddr().String())
+	return host
 }
 
 // run reads and answers until the client goes or misbehaves.
@@ -61,6 +68,9 @@ func (c *session) patience() time.Duration {
 	if len(c.subscribed) > 0 {
 		return 0
 	}
+	if !c.greeted {
+		return firstTimeout
+	}
 	return idleTimeout
 }
 
@@ -73,6 +83,7 @@ func (c *session) do(ctx context.Context, args []string) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.greeted = true
 	reply, last := c.answer(args)
 	return c.write(reply) && !last
 }
