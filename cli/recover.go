@@ -15,7 +15,7 @@ func clusterBackup(s *session, _ words) error {
 		return err
 	}
 	s.say("Cluster state saved to %s (%s)", b.Path, sizeText(b.Size))
-	fmt.Fprintln(s.err, "Its secrets are sealed: keep a copy of sealing.key from the same data folder in another place.")
+	fmt.Fprintln(s.err, "Its secrets are sealed: keep a copy of sealing.key from the same data folder in another place. Hashes of passwords and addresses are not sealed: keep the state secret too.")
 	return nil
 }
 
