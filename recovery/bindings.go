@@ -82,7 +82,7 @@ func switchTo(v cluster.View, e cluster.Endpoint, nodes []int) []cluster.Command
 		return nil
 	}
 	after := v
-	after.Board = v.With(v.Revision, change)
+	after.Board = v.With(v.Revision+1, change) // nobody who serves was heard on it
 	return append([]cluster.Command{step}, leave(after, after.Endpoints[e.ID])...)
 }
 
@@ -96,8 +96,9 @@ func leave(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	clients, waiting, known := 0, 0, true
 	for _, n := range e.Draining {
 		if v.Serving(n) {
-			s := v.Reports[n].Proxy.Endpoints[e.ID]
-			clients, waiting, known = clients+s.Connections, waiting+s.Waiting, known && v.Heard(n)
+			p := v.Reports[n].Proxy
+			s := p.Endpoints[e.ID]
+			clients, waiting, known = clients+s.Connections, waiting+s.Waiting, known && v.Heard(n) && !p.Silent
 		}
 	}
 	var commands []cluster.Command

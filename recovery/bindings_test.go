@@ -240,3 +240,67 @@ func TestLostNodeLeavesTheOthers(t *testing.T) {
 	delete(s.Alive, 1)
 	s.expect(s.bind(), "1:1 switch [2]\n1:1 announce []\n1:1 close []")
 }
+
+// excluded is a cluster whose endpoint is on all nodes and shall leave node 2.
+func excluded(t *testing.T) *scene {
+	s := serving(t)
+	policy := cluster.AllNodes
+	s.apply(cluster.UpdateDatabase{At: s.Now, Database: 1, Policy: &policy})
+	s.heard(1, 2, 3)
+	s.expect(s.bind(), "1:1 open [1 2 3]")
+	for n := 1; n <= 3; n++ {
+		s.listens(n, 0)
+	}
+	s.expect(s.bind(), "1:1 switch [1 2 3]")
+	s.apply(cluster.UpdateDatabase{At: s.Now, Database: 1, Exclude: &[]int{2}})
+	s.heard(1, 2, 3)
+	return s
+}
+
+// Clients may have come after the last report and before the switch.
+func TestCountsOfBeforeTheSwitchDoNotCloseAnEndpoint(t *testing.T) {
+	s := excluded(t)
+	s.expect(s.bind(), "1:1 switch [1 3]")
+	s.listens(2, 1)
+	s.expect(s.bind(), "")
+	s.listens(2, 0)
+	s.expect(s.bind(), "1:1 close []")
+}
+
+func TestSilentProxyMayHaveClients(t *testing.T) {
+	s := excluded(t)
+	s.expect(s.bind(), "1:1 switch [1 3]")
+	r := s.Reports[2]
+	r.Proxy.Silent, r.Proxy.Endpoints = true, nil
+	s.Reports[2] = r
+	s.heard(1, 2, 3)
+	s.expect(s.bind(), "")
+	s.Now = s.Now.Add(70 * time.Second)
+	s.expect(s.bind(), "1:1 close []")
+}
+
+// A leader whose clock is ahead gives clients and listeners their time all the same.
+func TestBindingsWaitByTheLeadersOwnClock(t *testing.T) {
+	ahead := func(s *scene) {
+		s.Now = s.Now.Add(time.Hour)
+		s.FirstSeen = s.Board.FirstSeen(nil, s.Now)
+	}
+	s := excluded(t)
+	s.expect(s.bind(), "1:1 switch [1 3]")
+	s.listens(2, 1)
+	ahead(s)
+	s.expect(s.bind(), "")
+	s.Now = s.Now.Add(70 * time.Second)
+	s.expect(s.bind(), "1:1 close []")
+
+	s = serving(t)
+	policy := cluster.AllNodes
+	s.apply(cluster.UpdateDatabase{At: s.Now, Database: 1, Policy: &policy})
+	s.heard(1, 2, 3)
+	s.expect(s.bind(), "1:1 open [1 2 3]")
+	s.listens(2, 0)
+	ahead(s)
+	s.expect(s.bind(), "") // node 3 may still listen
+	s.Now = s.Now.Add(11 * time.Second)
+	s.expect(s.bind(), "1:1 switch [1 2]")
+}
