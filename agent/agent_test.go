@@ -264,6 +264,21 @@ func TestOrderIsCarriedOutOnceAndAgainSaysTheSame(t *testing.T) {
 	}
 }
 
+// illegible is a board that can not be read.
+type illegible struct{ *desk }
+
+func (illegible) Sync(context.Context) (*cluster.Board, error) { return nil, errors.New("no quorum") }
+
+// An earlier run of the same order may have promoted the target.
+func TestOutcomeIsUnknownWithoutTheBoard(t *testing.T) {
+	d := &desk{}
+	a := New(Config{Node: 1, Board: illegible{d}, Peers: d, Logger: slog.New(slog.DiscardHandler)})
+	out, err := a.Handover(t.Context(), cluster.Order{ID: "h1", Epoch: 7, TTL: time.Second})
+	if err != nil || out.Result != cluster.Unknown {
+		t.Fatalf("outcome %+v, %v", out, err)
+	}
+}
+
 func TestMasterThatTheBoardReplacedIsDemoted(t *testing.T) {
 	h := newHost(t)
 	one, two := h.database()

@@ -126,7 +126,7 @@ func bootTime() int64 {
 func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) cluster.Outcome {
 	board, err := a.cfg.Board.Sync(ctx)
 	if err != nil {
-		return cluster.Outcome{Result: cluster.Unmoved, Reason: "the board can not be read: " + err.Error()}
+		return cluster.Outcome{Result: cluster.Unknown, Reason: "the board can not be read: " + err.Error()}
 	}
 	from, fromOK := board.Instances[o.From]
 	to, toOK := board.Instances[o.To]

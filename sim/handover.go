@@ -72,7 +72,7 @@ func (d *daemon) carryOut(o cluster.Order, deadline time.Time) cluster.Outcome {
 	w := d.w
 	unmoved := func(why string) cluster.Outcome { return cluster.Outcome{Result: cluster.Unmoved, Reason: why} }
 	if !w.inQuorum(d.node) {
-		return unmoved("the board can not be read")
+		return unknown("the board can not be read")
 	}
 	board := w.quorum.board
 	from, fromOK := board.Instances[o.From]
