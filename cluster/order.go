@@ -35,4 +35,7 @@ type Outcome struct {
 	Offset int64         `json:"offset,omitempty"`         // final, from the demoting transaction
 	Reason string        `json:"reason,omitempty"`
 	Pause  time.Duration `json:"pause,omitempty"` // from hold to aim
+	// TargetSilent: when the executor looked, the instance that was to become
+	// master did not answer it.
+	TargetSilent bool `json:"target_silent,omitempty"`
 }

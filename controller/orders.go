@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type order struct {
 	first    time.Time // when this leader first saw it
 	since    int64     // board revision from which proxies must have applied an unplanned one
 	inFlight bool      // an executor has it
+	silent   bool      // the last executor got no answer from the target
 	sent     time.Time // last
 }
 
@@ -78,18 +80,18 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 			return
 		}
 	}
-	switch old := t.since(o.first) > orderTTL; {
+	switch {
 	case !v.Alive[executor]:
 		t.orphaned(v, r, h)
 		return
 	case h.Unplanned && targetGone(v, h):
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended"})
 		return
-	case !h.Unplanned && old && !v.Alive[v.Instances[h.To].Node]:
+	case !h.Unplanned && o.silent && !v.Alive[v.Instances[h.To].Node]:
 		t.deserted(v, r, h)
 		return
 	}
-	o.inFlight, o.sent = true, t.now()
+	o.inFlight, o.sent, o.silent = true, t.now(), false
 	msg := cluster.Order{
 		ID: h.ID, Epoch: t.epoch, Range: r.ID, From: h.From, To: h.To,
 		Generation: h.Generation, Unplanned: h.Unplanned, TTL: orderTTL,
@@ -110,7 +112,7 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome) {
 	err := t.Decide(t.ctx, func(v cluster.View) (cluster.Command, error) {
 		if o := t.orders[id]; o != nil {
-			o.inFlight = false
+			o.inFlight, o.silent = false, outcome.TargetSilent
 		}
 		t.cfg.Logger.Info("hand-over", "range", r, "result", outcome.Result, "pause", outcome.Pause, "reason", outcome.Reason)
 		if outcome.Result == cluster.Unknown {
@@ -133,19 +135,31 @@ func targetGone(v cluster.View, h cluster.Handover) bool {
 	return v.Heard(v.Instances[h.To].Node) && (!seen || to.State == cluster.Absent)
 }
 
-// deserted decides about a planned hand-over whose target's host is gone, once the
-// time of every order is over. A source that is still master was never replaced
-// and serves again. One that was demoted may have been: then the target is master
-// as far as anybody knows, proxies may have been aimed at it, and recovery
-// takes the range back from it as from any master whose host is gone.
+// deserted decides about a planned hand-over whose target's host is gone and whose
+// target did not answer the executor either, once the time of every order is over.
+// A source that still serves was never replaced. Otherwise the target may have
+// been promoted and proxies aimed at it: then nobody serves before they
+// have left it. Either the target is master as far as anybody knows, and recovery
+// takes the range from it as from any master whose host is gone; or, as that would
+// drop a source that is the same shard, the source takes the range back.
 func (t *term) deserted(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
 	from, seen := v.Observed(h.From)
-	if t.since(t.orders[h.ID].sent) < orderTTL || !v.Heard(v.Instances[h.From].Node) || !seen {
+	if o := t.orders[h.ID]; t.since(o.first) < orderTTL || t.since(o.sent) < orderTTL || !v.Heard(v.Instances[h.From].Node) {
 		return
 	}
-	// A copy of the same shard would take the place of what is left of it.
-	replaced := from.State == cluster.Up && from.Role == cluster.Slave && h.From.Shard != h.To.Shard
-	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: replaced, Reason: "its host is gone"})
+	gone := "its host is gone"
+	switch {
+	case !seen || from.State == cluster.Absent, from.State == cluster.Up && from.Role == cluster.Master && from.Serving:
+		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: gone})
+	case from.State != cluster.Up: // what became of it must be seen
+	case from.Role == cluster.Slave && h.From.Shard != h.To.Shard:
+		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, Reason: gone})
+	default:
+		t.finish(r.ID, cluster.TakeBack{
+			At: v.Now, Range: r.ID, ID: h.ID, NewID: h.ID + "-back",
+			Reason: fmt.Sprintf("the host of its new place, node:%d, is gone", v.Instances[h.To].Node),
+		})
+	}
 }
 
 // orphaned decides about a hand-over whose executor's host is gone, once the
@@ -167,10 +181,13 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover)
 	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "the host that was to carry it out is gone"})
 }
 
-func (t *term) close(cmd cluster.CloseHandover) {
+func (t *term) close(cmd cluster.CloseHandover) { t.finish(cmd.Range, cmd) }
+
+// finish ends an open hand-over of the range.
+func (t *term) finish(r cluster.RangeID, cmd cluster.Command) {
 	err := t.commit(func(cluster.View) (cluster.Command, error) { return cmd, nil })
 	if err != nil {
-		t.cfg.Logger.Error("hand-over not closed", "range", cmd.Range, "error", err)
+		t.cfg.Logger.Error("hand-over not closed", "range", r, "error", err)
 	}
 }
 

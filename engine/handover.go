@@ -85,6 +85,8 @@ type Outcome struct {
 	FinalOffset int64
 	ReplID      string
 	PrevReplID  string
+	// TargetSilent: at the look the target did not answer.
+	TargetSilent bool
 	// Pause is how long writes were held up, from asking the source to the end.
 	Pause time.Duration
 }

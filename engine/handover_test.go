@@ -121,7 +121,7 @@ func TestHandoverBlockers(t *testing.T) {
 		"both replicas of another": {brisk(b.Instance, c.Instance), Unknown, "replicates from"},
 	} {
 		out := x.h.Run(bounded(t))
-		if out.Result != x.result || !strings.Contains(out.Reason, x.reason) || out.Pause != 0 {
+		if silent := name == "nobody there"; out.Result != x.result || !strings.Contains(out.Reason, x.reason) || out.Pause != 0 || out.TargetSilent != silent {
 			t.Errorf("%s: %+v", name, out)
 		}
 	}

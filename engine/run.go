@@ -42,6 +42,7 @@ func (r *run) decide() {
 	if err == nil {
 		t, err = r.look(r.target)
 	}
+	r.out.TargetSilent = err == nil && !t.answered()
 	switch {
 	case err != nil:
 		r.stop(err)

@@ -92,7 +92,9 @@ func (d *daemon) carryOut(o cluster.Order, deadline time.Time) cluster.Outcome {
 	if o.Unplanned {
 		return x.takeOver(board.Ranges[o.Range])
 	}
-	return x.run()
+	out := x.run()
+	out.TargetSilent = x.silent
+	return out
 }
 
 // executor goes through the steps of engine.Handover. What that asks of engines
@@ -108,6 +110,7 @@ type executor struct {
 	final    int // where the source's history ended
 	demoted  bool
 	promoted bool // or may have been: it was sent
+	silent   bool // the target did not answer at the look
 }
 
 // begin is a moment at which the executor may die or stand still; false: it died.
@@ -185,6 +188,7 @@ func (x *executor) run() cluster.Outcome {
 		return unknown("late")
 	}
 	s, t := x.reach(x.from), x.reach(x.to)
+	x.silent = t == nil
 	switch {
 	case t != nil && t.master:
 		return x.finish(s, t)
