@@ -113,7 +113,7 @@ func (b *blocked) advance() {
 	case b.line.state == linked:
 		b.sent, b.leaveBy = true, 0
 		b.call = call{before: b.asked, marks: b.call.marks &^ attemptMarks}
-		b.line.write(b.ask)
+		b.line.out = append(b.line.out, b.ask...) // goes with the next: a write may end the line
 		b.line.write(b.limit.shorten(b.raw, l.now-b.begun))
 	default:
 		b.expire()
