@@ -76,6 +76,12 @@ func (q *quorum) kill(node int) {
 	delete(q.alive, node)
 }
 
+func (q *quorum) revive(node int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.alive[node] = true
+}
+
 // hands answers orders as the test says.
 type hands struct {
 	mu     sync.Mutex
@@ -323,6 +329,41 @@ func TestHandoverWhoseExecutorIsGone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// With both hosts gone nobody knows whether the target serves: the first of the
+// two that returns shows it.
+func TestHandoverWhoseHostsAreBothGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o *office
+		o = newOffice(t, func(int, cluster.Order) (cluster.Outcome, error) {
+			o.kill(1)
+			o.kill(2)
+			return cluster.Outcome{}, errors.New("the hosts are gone")
+		})
+		defer o.resign()
+		o.report(nil)
+		o.open()
+		for range 60 {
+			time.Sleep(time.Second)
+			o.report(nil)
+		}
+		if h := o.quorum.Board().Ranges[rng].Handover; h == nil || h.ID != "h" {
+			t.Fatalf("decided without having seen either: %+v", h)
+		}
+		o.revive(2)
+		for range 30 {
+			time.Sleep(time.Second)
+			o.report(func(r *cluster.Report) {
+				if r.Node == 2 {
+					r.Instances[two] = cluster.Observed{State: cluster.Up, Role: cluster.Master, Serving: true, ReplicationID: "second", ReplicationID2: "first", EverLinked: true}
+				}
+			})
+		}
+		if r := o.quorum.Board().Ranges[rng]; r.Handover != nil || r.Master != two {
+			t.Errorf("range %+v", r)
+		}
+	})
 }
 
 func TestNewLeaderListensBeforeItDecides(t *testing.T) {

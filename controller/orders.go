@@ -171,6 +171,9 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover)
 	}
 	to, seen := v.Observed(h.To)
 	node := v.Instances[h.To].Node
+	if !h.Unplanned && !v.Alive[node] && alone(v, r, h) {
+		return // the target may serve: whoever of the two returns shows it
+	}
 	if !h.Unplanned && v.Alive[node] && (!v.Heard(node) || seen && to.State != cluster.Up && to.State != cluster.Absent) {
 		return // what became of it must be seen
 	}
@@ -182,6 +185,17 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover)
 }
 
 func (t *term) close(cmd cluster.CloseHandover) { t.finish(cmd.Range, cmd) }
+
+// alone reports whether nothing of the range is anywhere but on the two sides of the
+// hand-over, on hosts that are still expected.
+func alone(v cluster.View, r cluster.SlotRange, h cluster.Handover) bool {
+	for _, i := range v.Instances {
+		if i.Range == r.ID && i.ID != h.From && i.ID != h.To && v.Alive[i.Node] {
+			return false
+		}
+	}
+	return !v.WrittenOff(v.Instances[h.From].Node) || !v.WrittenOff(v.Instances[h.To].Node)
+}
 
 // finish ends an open hand-over of the range.
 func (t *term) finish(r cluster.RangeID, cmd cluster.Command) {
