@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
+	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,17 +26,60 @@ type bridge struct {
 	chain  []*x509.Certificate
 }
 
-// rawConn knows whether all that came from the client has been handed on.
+// rawConn knows whether all that came from the client has been handed on: it
+// follows where the client's TLS records end.
 type rawConn struct {
 	*net.TCPConn
-	awaiting atomic.Bool // in Read, with nothing left over of the last
+	socket   syscall.RawConn
+	awaiting atomic.Bool // in Read, with nothing left over of the last, nor of a record
+	header   [5]byte     // of the record that comes in: kind, version, length
+	have     int         // of the header
+	left     int         // of the record behind it
 }
 
-func (c *rawConn) Read(b []byte) (int, error) {
-	c.awaiting.Store(true)
-	n, err := c.TCPConn.Read(b)
-	c.awaiting.Store(false)
-	return n, err
+func newRawConn(c *net.TCPConn) (*rawConn, error) {
+	socket, err := c.SyscallConn()
+	return &rawConn{TCPConn: c, socket: socket}, err
+}
+
+// Read says that it is not awaiting anything before bytes leave the socket, where
+// they could be seen.
+func (c *rawConn) Read(b []byte) (n int, err error) {
+	ended := c.socket.Read(func(fd uintptr) bool {
+		c.awaiting.Store(false)
+		for n, err = unix.Read(int(fd), b); err == unix.EINTR; {
+			n, err = unix.Read(int(fd), b)
+		}
+		if err == unix.EAGAIN {
+			c.awaiting.Store(c.have+c.left == 0)
+		}
+		return err != unix.EAGAIN
+	})
+	switch {
+	case ended != nil:
+		return 0, ended
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	case n == 0 && len(b) > 0:
+		return 0, io.EOF
+	}
+	c.follow(b[:n])
+	return n, nil
+}
+
+// follow takes note of what came in.
+func (c *rawConn) follow(p []byte) {
+	for len(p) > 0 {
+		if c.left > 0 {
+			n := min(c.left, len(p))
+			c.left, p = c.left-n, p[n:]
+			continue
+		}
+		n := copy(c.header[c.have:], p)
+		if c.have, p = c.have+n, p[n:]; c.have == len(c.header) {
+			c.have, c.left = 0, int(binary.BigEndian.Uint16(c.header[3:]))
+		}
+	}
 }
 
 const (
@@ -107,10 +153,13 @@ func takeConn(fd int) (net.Conn, error) {
 
 // carry shakes hands and then carries bytes until both sides have ended.
 func (e *endpoint) carry(tcp *net.TCPConn, d *door) error {
-	raw := &rawConn{TCPConn: tcp}
+	raw, err := newRawConn(tcp)
+	if err != nil {
+		return err
+	}
 	b := &bridge{raw: raw, secure: tls.Server(raw, d.config)}
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeLimit)
-	err := b.secure.HandshakeContext(ctx)
+	err = b.secure.HandshakeContext(ctx)
 	cancel()
 	if err != nil {
 		return err
@@ -190,10 +239,7 @@ func (b *bridge) outward() {
 // quiet reports whether nothing that the client sent is on its way to the loop.
 func (b *bridge) quiet() bool {
 	waiting := 0
-	control, err := b.raw.SyscallConn()
-	if err == nil {
-		err = control.Control(func(fd uintptr) { waiting = unread(int(fd)) })
-	}
+	err := b.raw.socket.Control(func(fd uintptr) { waiting = unread(int(fd)) })
 	return err != nil || b.raw.awaiting.Load() && waiting == 0
 }
 
