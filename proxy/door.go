@@ -103,27 +103,31 @@ const (
 )
 
 // followDoor takes over how clients come in from now on. Who is inside and could
-// come in again stays; the others go at their next rest.
+// come in again stays; the others go at their next rest. By a door that can not
+// be made nobody could.
 func (e *endpoint) followDoor(r *TLSRoute) error {
 	if sameDoor(r, e.route.TLS) && (e.door != nil) == (r != nil) {
 		return nil
 	}
+	var err error
 	e.door = nil
 	if r != nil {
-		d, err := newDoor(*r)
-		if err != nil {
-			return err
-		}
-		e.door = d
+		e.door, err = newDoor(*r)
 	}
+	before := e.unwelcome
 	e.unwelcome = map[*session]int64{}
 	for s := range e.sessions {
-		if !e.door.welcomes(s.bridge) {
-			e.unwelcome[s] = e.loop.now + unwelcomeCap
+		if err == nil && e.door.welcomes(s.bridge) {
+			continue
 		}
+		capAt, known := before[s]
+		if !known {
+			capAt = e.loop.now + unwelcomeCap
+		}
+		e.unwelcome[s] = capAt
 	}
 	e.loop.wake(e.loop.now)
-	return nil
+	return err
 }
 
 // tickDoor sends clients away that are not welcome any more.

@@ -255,9 +255,13 @@ func TestBadCertificateClosesTheDoor(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	server := r.secure(nil)
-	if err := r.redisTLS(trusting(nil, server), nil).Ping(r.ctx()).Err(); err != nil {
+	c := r.redisTLS(trusting(nil, server), nil)
+	if err := c.Ping(r.ctx()).Err(); err != nil {
 		t.Error(err)
 	}
+	r.endpoint().TLS = &TLSRoute{Certificate: "nonsense", Key: "nonsense"}
+	r.apply()
+	eventually(t, "who came in before is gone, too", func() bool { s := r.stats(); return !s.Listening && s.Connections == 0 })
 }
 
 // A client that never ends its handshake, or never reads, goes with the proxy.
