@@ -41,6 +41,8 @@ func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 	switch {
 	case !wanted && b.FormerLife(id):
 		return Step{Reason: "it is of the cluster's former life; its files are kept"}
+	case !wanted && b.Settled() != nil:
+		return Step{Reason: "nothing is discarded while it is not settled who serves what in the recovered cluster"}
 	case !wanted:
 		return Step{Act: Discard}
 	}

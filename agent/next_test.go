@@ -113,3 +113,13 @@ func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
 		t.Errorf("without files: act %d, reason %q", got.Act, got.Reason)
 	}
 }
+
+func TestNothingIsDiscardedBeforeAllIsSettled(t *testing.T) {
+	stray := cluster.InstanceID{Shard: 9, Incarnation: 1}
+	b := twoNodes(func(r *cluster.SlotRange, _, _ *cluster.Instance, _ *cluster.Database) {
+		r.Unsettled = "waits for node:2"
+	})
+	if got := Next(b, stray, nil); got.Act != Rest || got.Reason == "" {
+		t.Errorf("act %d, reason %q", got.Act, got.Reason)
+	}
+}

@@ -23,10 +23,12 @@ type Cluster struct {
 	Name        string    `json:"name"`
 	Created     time.Time `json:"created"`
 	Incarnation int64     `json:"incarnation"` // raised by each recovery from a saved state
-	// Recovered is when that was last; SkippedShards is the first of the ids that
-	// were skipped then. See [Board.FormerLife].
+	// Recovered is when that was last. SkippedShards is the first of the ids that
+	// were skipped by any recovery, ResumedShards the first after those that the last
+	// one skipped. See [Board.FormerLife].
 	Recovered     time.Time `json:"recovered,omitzero"`
 	SkippedShards int       `json:"skipped_shards,omitempty"`
+	ResumedShards int       `json:"resumed_shards,omitempty"`
 	RackAware     bool      `json:"rack_aware"`
 
 	NextNode     int `json:"next_node"`
@@ -309,8 +311,10 @@ type Shard struct {
 	// Rebuild is what has become of rebuilding it elsewhere while its node is down;
 	// nil if nothing went wrong.
 	Rebuild *Rebuild `json:"rebuild,omitempty"`
-	// Skipped is the first of the incarnations that the last recovery skipped.
+	// Skipped is the first of the incarnations that any recovery skipped, Resumed the
+	// first after those that the last one skipped.
 	Skipped int `json:"skipped,omitempty"`
+	Resumed int `json:"resumed,omitempty"`
 }
 
 // Rebuild is what keeps a replica from being rebuilt.

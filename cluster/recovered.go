@@ -16,8 +16,8 @@ import (
 const (
 	skippedNodes        = 10
 	skippedDatabases    = 10
-	skippedShards       = 100
-	skippedIncarnations = 10
+	skippedShards       = 1_000_000
+	skippedIncarnations = 1_000_000
 	skippedGenerations  = 1_000_000
 )
 
@@ -76,8 +76,11 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 		change.Put = append(change.Put, r)
 	}
 	for _, s := range b.Shards {
-		s.Skipped = s.NextIncarnation
+		if s.Skipped == 0 {
+			s.Skipped = s.NextIncarnation
+		}
 		s.NextIncarnation += skippedIncarnations
+		s.Resumed = s.NextIncarnation
 		change.Put = append(change.Put, s)
 	}
 	for _, e := range b.Endpoints {
@@ -96,10 +99,13 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 	}
 	state := b.Cluster
 	state.Incarnation, state.Recovered = c.Incarnation, c.At
-	state.SkippedShards = state.NextShard
+	if state.SkippedShards == 0 {
+		state.SkippedShards = state.NextShard
+	}
 	state.NextNode += skippedNodes
 	state.NextDatabase += skippedDatabases
 	state.NextShard += skippedShards
+	state.ResumedShards = state.NextShard
 	change.Put = append(change.Put, state)
 	change.Log = []Entry{{Time: c.At, Type: "cluster_recovered", Severity: "CRITICAL", Node: c.Node, By: c.By,
 		Text: fmt.Sprintf("cluster %s was recovered on node:%d from %s; what was under way has to be started again", state.Name, c.Node, c.Source)}}
@@ -119,16 +125,15 @@ func (a Action) interrupted(at time.Time) Action {
 	return a
 }
 
-// FormerLife reports whether the id may have been given out by the life before
-// the cluster was recovered, after the state was saved: whatever has it may hold
-// the last copy of something.
+// FormerLife reports whether the id may have been given out by a life before the
+// cluster was last recovered, after a state was saved that it was recovered from:
+// whatever has it may hold the last copy of something.
 func (b *Board) FormerLife(id InstanceID) bool {
-	s, known := b.Shards[id.Shard]
-	if known {
-		return s.Skipped > 0 && id.Incarnation >= s.Skipped && id.Incarnation < s.Skipped+skippedIncarnations
+	if s, known := b.Shards[id.Shard]; known {
+		return s.Skipped > 0 && id.Incarnation >= s.Skipped && id.Incarnation < s.Resumed
 	}
 	first := b.Cluster.SkippedShards
-	return first > 0 && id.Shard >= first && id.Shard < first+skippedShards
+	return first > 0 && id.Shard >= first && id.Shard < b.Cluster.ResumedShards
 }
 
 // Settled refuses what changes placement while it is not known who serves what

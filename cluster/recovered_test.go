@@ -1,0 +1,56 @@
+package cluster_test
+
+import (
+	"testing"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+// lived is a board with one shard and its range, as it was saved.
+func lived() *cluster.Board {
+	id := cluster.RangeID{Database: 1}
+	one := cluster.InstanceID{Shard: 1, Incarnation: 1}
+	return (&cluster.Board{}).With(1, cluster.Change{Put: []cluster.Object{
+		cluster.Cluster{ID: "c", Incarnation: 1, NextNode: 3, NextDatabase: 2, NextShard: 2},
+		cluster.Node{ID: 1, Address: "127.0.0.1"}, cluster.Node{ID: 2, Address: "127.0.0.2"},
+		cluster.Database{ID: 1, Name: "orders"},
+		cluster.SlotRange{ID: id, Last: 16383, Master: one, Generation: 1},
+		cluster.Instance{ID: one, Range: id, Node: 1, Started: true},
+		cluster.Shard{ID: 1, Range: id, Instance: one, NextIncarnation: 2},
+	}})
+}
+
+// recoverPart lets the first change of another life begin on the board, of which
+// the last objects, so many, were not committed.
+func recoverPart(t *testing.T, b *cluster.Board, incarnation int64, objects int) *cluster.Board {
+	t.Helper()
+	change, err := cluster.RecoverCluster{At: at, Incarnation: incarnation, Node: 1, Identity: "1", MemberID: 9}.Apply(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if objects > 0 {
+		change = cluster.Change{Put: change.Put[:len(change.Put)-objects]}
+	}
+	return b.With(b.Revision+1, change)
+}
+
+func TestWhatAFormerLifeMadeIsKept(t *testing.T) {
+	once := recoverPart(t, lived(), 2, 0)
+	twice := recoverPart(t, once, 3, 0)
+	again := recoverPart(t, recoverPart(t, lived(), 2, 1), 2, 0) // the object of the cluster was not committed
+	for name, b := range map[string]*cluster.Board{"recovered": once, "recovered twice": twice, "recovered in two attempts": again} {
+		for _, id := range []cluster.InstanceID{{Shard: 1, Incarnation: 2}, {Shard: 1, Incarnation: 500}, {Shard: 2, Incarnation: 1}, {Shard: 2000, Incarnation: 3}} {
+			if !b.FormerLife(id) {
+				t.Errorf("%s: %s is not kept", name, id)
+			}
+		}
+		for _, id := range []cluster.InstanceID{{Shard: 1, Incarnation: 1}, {Shard: 1, Incarnation: b.Shards[1].NextIncarnation}, {Shard: b.Cluster.NextShard, Incarnation: 1}} {
+			if b.FormerLife(id) {
+				t.Errorf("%s: %s is of this life", name, id)
+			}
+		}
+	}
+	if id := (cluster.InstanceID{Shard: 1, Incarnation: once.Shards[1].NextIncarnation}); !twice.FormerLife(id) {
+		t.Errorf("%s may be of the life before the second recovery", id)
+	}
+}
