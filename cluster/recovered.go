@@ -152,8 +152,16 @@ func (b *Board) Settled() error {
 		"the cluster was recovered and it is not settled who serves %s", strings.Join(open, "; "))
 }
 
+// Awaits reports whether nothing is settled without the node: it has not come back
+// from the former life, or it went away again before all was settled.
+func (b *Board) Awaits(node int, alive map[int]bool) bool {
+	n, known := b.Nodes[node]
+	return known && (n.Absence == Awaited || n.Absence == "" && !alive[node] && b.Settled() != nil)
+}
+
 // NodeReturned records that a node of the former life is part of this one, or
-// with Lost that it never will be.
+// with Lost that it never will be. One that came back and went away again can be
+// given up while anything is unsettled.
 type NodeReturned struct {
 	At   time.Time
 	Node int
@@ -164,7 +172,7 @@ type NodeReturned struct {
 // Apply implements Command.
 func (c NodeReturned) Apply(b *Board) (Change, error) {
 	n, err := b.node(c.Node)
-	if err != nil || n.Absence == "" {
+	if err != nil || n.Absence == "" && (!c.Lost || b.Settled() == nil) {
 		return Change{}, err
 	}
 	n.Absence = ""

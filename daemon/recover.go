@@ -179,9 +179,8 @@ func (d *Daemon) examine(ctx context.Context, p *prepared, r api.RecoverCluster,
 // standing answers on a host whose quorum stands: nothing is to be recovered,
 // but nodes that a recovered cluster waits for can be given up.
 func (d *Daemon) standing(rooms *rooms, r api.RecoverCluster) (p prepared, err error) {
-	board := rooms.store.Board()
-	awaited := func(node int) bool { return board.Nodes[node].Absence == cluster.Awaited }
-	if len(r.Lost) == 0 || r.File != "" || slices.ContainsFunc(r.Lost, func(n int) bool { return !awaited(n) }) {
+	board, alive := rooms.store.Board(), rooms.store.Alive()
+	if len(r.Lost) == 0 || r.File != "" || slices.ContainsFunc(r.Lost, func(n int) bool { return !board.Awaits(n, alive) }) {
 		return p, cluster.Refuse(cluster.CodeQuorumStands, "see haulout status", "the quorum of cluster %s stands: there is nothing to recover", board.Cluster.Name)
 	}
 	p.plan = api.RecoveryPlan{Cluster: board.Cluster.Name, Source: "nothing: the quorum stands", Incarnation: board.Cluster.Incarnation, Node: api.NumberID(rooms.node), Marked: true}

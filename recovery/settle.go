@@ -63,15 +63,16 @@ func unheard(v cluster.View, n cluster.Node) bool {
 	return v.Alive[n.ID] && (!v.Heard(n.ID) || r.Proxy.Up && r.Proxy.Revision < v.Revision)
 }
 
-// missing says which nodes of the former life must come back, or their lease of
-// it end, before anything can be settled.
+// missing says which nodes must be there, or the leases of the former life end,
+// before anything can be settled. One that was heard and went away again has
+// taken its evidence along.
 func missing(v cluster.View) string {
 	var names []string
 	for _, n := range cluster.Sorted(v.Nodes) {
 		switch {
 		case n.Absence == cluster.Lost && v.Alive[n.ID]:
 			names = append(names, fmt.Sprintf("the lease of node:%d to end", n.ID))
-		case n.Absence == cluster.Awaited:
+		case v.Awaits(n.ID, v.Alive):
 			names = append(names, fmt.Sprintf("node:%d", n.ID))
 		}
 	}

@@ -220,3 +220,49 @@ func TestADoubtEndsWithEvidence(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A node that came back and went away again is waited for as if it had never been
+// there: what it showed is not known any more.
+func TestANodeThatWentAwayAgainIsWaitedFor(t *testing.T) {
+	s := recovered(t)
+	s.back(2)
+	s.change(replica, func(o *cluster.Observed) {
+		o.Role, o.Serving, o.ReplicationID, o.ReplicationID2 = cluster.Master, true, "r2", "r1"
+	})
+	s.decide()
+	if s.Nodes[2].Absence != "" {
+		t.Fatal("node 2 has not returned")
+	}
+	seen := s.Reports[2]
+	delete(s.Alive, 2)
+	s.back(1)
+	s.decide()
+	if r := s.Ranges[first]; r.Unsettled != "waits for node:2" || !s.Awaits(2, s.Alive) || s.Awaits(1, s.Alive) {
+		t.Fatalf("%+v", r)
+	}
+	s.Alive[2], s.Reports[2] = true, seen
+	s.heard(1, 2, 3)
+	s.decide()
+	if r := s.Ranges[first]; r.Unsettled != "" || r.Master != replica {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Only who gives it up, being sure, has it decided without that node.
+func TestANodeThatWentAwayAgainCanBeGivenUp(t *testing.T) {
+	s := recovered(t)
+	s.back(2)
+	s.decide()
+	delete(s.Alive, 2)
+	s.back(1)
+	s.decide()
+	s.apply(cluster.NodeReturned{At: s.Now, Node: 2, Lost: true})
+	s.heard(1, 3)
+	s.decide()
+	if r := s.Ranges[first]; r.Unsettled != "" || r.Master != master || s.Nodes[2].Absence != cluster.Lost {
+		t.Errorf("%+v", r)
+	}
+	if change, err := (cluster.NodeReturned{At: s.Now, Node: 1, Lost: true}).Apply(s.Board); err != nil || !change.Empty() {
+		t.Errorf("a node of a settled cluster is given up: %+v %v", change, err)
+	}
+}
