@@ -56,7 +56,8 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 	}
 	var change Change
 	for _, n := range Sorted(b.Nodes) {
-		n.Membership, n.MemberID, n.Removing, n.Absence = Client, 0, "", Awaited
+		n.Membership, n.MemberID, n.Absence = Client, 0, Awaited
+		n.Removing, n.Vacating, n.Abandoned = "", "", false
 		switch {
 		case n.ID == c.Node:
 			n.Membership, n.MemberID, n.Identity, n.Absence, n.DownSince = Voter, c.MemberID, c.Identity, "", time.Time{}

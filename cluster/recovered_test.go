@@ -54,3 +54,15 @@ func TestWhatAFormerLifeMadeIsKept(t *testing.T) {
 		t.Errorf("%s may be of the life before the second recovery", id)
 	}
 }
+
+// The vacate that closed a node has failed with all else that was under way, and
+// a node that stays down is to be vacated in this life.
+func TestNoNodeStaysClosedByAnActionOfAFormerLife(t *testing.T) {
+	b := lived()
+	n := b.Nodes[2]
+	n.Vacating, n.Abandoned, n.Removing = "v", true, "r"
+	b = recoverPart(t, b.With(2, cluster.Change{Put: []cluster.Object{n}}), 2, 0)
+	if n := b.Nodes[2]; n.Closed() || n.Abandoned || n.Vacating != "" || n.Removing != "" {
+		t.Errorf("%+v", n)
+	}
+}
