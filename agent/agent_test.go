@@ -241,6 +241,45 @@ func TestCrashedReplicaComesBackAndCrashedMasterDoesNot(t *testing.T) {
 	})
 }
 
+// The saved state may be older than a failover, so that what is emptied for a copy
+// may be the last of the newest data.
+func TestFilesOfAFormerLifeAreSetAside(t *testing.T) {
+	h := newHost(t)
+	_, two := h.database()
+	aside := filepath.Join(h.dir, "shards", "2.1.before-life-2")
+	left := filepath.Join(h.dir, "shards", "2.1", "left")
+	crash := func() {
+		t.Helper()
+		r := h.eventually("a linked replica", func(r cluster.Report) bool { return r.Instances[two.ID].Linked })
+		if err := os.WriteFile(left, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		kill(t, r.Instances[two.ID].PID)
+		h.eventually("a new linked replica", func(now cluster.Report) bool {
+			o := now.Instances[two.ID]
+			return o.Linked && o.PID != r.Instances[two.ID].PID
+		})
+		if exists(left) {
+			t.Error("the folder was not emptied")
+		}
+	}
+	crash()
+	if exists(aside) {
+		t.Fatal("a folder is set aside in a cluster that was never recovered")
+	}
+	c := h.Board().Cluster
+	c.Incarnation, c.Recovered = 2, time.Now()
+	h.commit(t, raw{cluster.Change{Put: []cluster.Object{c}}})
+	crash()
+	if !exists(filepath.Join(aside, "left")) {
+		t.Fatal("the files are gone")
+	}
+	crash() // what it held was copied in this life
+	if found, err := filepath.Glob(filepath.Join(h.dir, "shards", "*.before-life-*")); err != nil || len(found) != 1 {
+		t.Errorf("%v %v", found, err)
+	}
+}
+
 func TestOrderIsCarriedOutOnceAndAgainSaysTheSame(t *testing.T) {
 	h := newHost(t)
 	one, two := h.database()

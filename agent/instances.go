@@ -283,7 +283,7 @@ func (a *Agent) discard(p *process) error {
 // removes what an earlier process left in the folder.
 func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *engine.Source, empty bool) error {
 	if empty {
-		if err := engine.Remove(p.dir); err != nil {
+		if err := a.clear(b, p); err != nil {
 			return err
 		}
 	}
@@ -296,6 +296,22 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 	p.engine = started
 	a.cfg.Logger.Info("process started", "instance", p.id, "pid", started.PID, "port", spec.Port, "replica", from != nil)
 	return nil
+}
+
+// clear removes what an earlier process left in the folder. In a recovered cluster
+// the first time it is set aside, under a name that says which life came after it:
+// the saved state may not know that it is the last copy of something.
+func (a *Agent) clear(b *cluster.Board, p *process) error {
+	if !b.Cluster.Recovered.IsZero() {
+		aside := fmt.Sprintf("%s.before-life-%d", p.dir, b.Cluster.Incarnation)
+		if exists(p.dir) && !exists(aside) {
+			a.cfg.Logger.Warn("files of the cluster's former life are set aside: delete them when all data is known to be there", "instance", p.id, "folder", aside)
+		}
+		if err := engine.SetAside(p.dir, aside); err != nil {
+			return err
+		}
+	}
+	return engine.Remove(p.dir)
 }
 
 // spec is what the board says of the instance's engine.

@@ -146,18 +146,42 @@ func Recall(s Spec) (*Process, bool, error) {
 // Remove deletes the folder of an instance that is not running, whatever is
 // left of it.
 func Remove(dir string) error {
+	if err := ended(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// SetAside renames the folder of an instance that is not running. That there is
+// none is no error, and neither is it if something was set aside there before:
+// then the folder stays.
+func SetAside(dir, to string) error {
+	if err := ended(dir); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return nil
+	}
+	if err := os.Rename(dir, to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// ended refuses while a process runs from the folder.
+func ended(dir string) error {
 	p, running, err := Adopt(dir)
 	if running {
 		defer func() { _ = p.Close() }()
-		return p.Remove()
+		return fmt.Errorf("instance %s: process %d is still running", p.Name, p.PID)
 	}
 	if err != nil {
 		// An unreadable record names no process; its engine might still run.
 		if pid, _, found := search(dir); found {
-			return fmt.Errorf("folder %s: remove: process %d is still running", dir, pid)
+			return fmt.Errorf("folder %s: process %d is still running", dir, pid)
 		}
 	}
-	return os.RemoveAll(dir)
+	return nil
 }
 
 // Scan returns the instance folders directly under root, running or not.
