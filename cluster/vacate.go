@@ -125,3 +125,15 @@ func (v View) WrittenOff(node int) bool {
 	n := v.Nodes[node]
 	return n.Vacating != "" && !v.Alive[node] && v.Actions[n.Vacating].Skipped != ""
 }
+
+// Answers reports whether the instance's process is seen to live though the daemon
+// of its host is dead: its port, unlike the daemon's, does not refuse another node.
+// Proxies of other nodes may go on using it.
+func (v View) Answers(i Instance) bool {
+	for node, r := range v.Reports {
+		if ports, silent := r.Refused[i.Node]; silent && v.Alive[node] && !slices.Contains(ports, i.Port) {
+			return true
+		}
+	}
+	return false
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/plan"
@@ -42,18 +43,25 @@ func (p preflight) vacatable() cluster.Refusals {
 	return nil
 }
 
+// returning is how long a node that went down may take to answer again, before it
+// is vacated without it: that gives up what has its only copy there.
+const returning = 10 * time.Second
+
 // vacate moves everything off the node: like a maintenance_on without the way back
 // while its host answers. When it does not, the others do without it: its masters
 // are taken over, its endpoints bound elsewhere and its replicas rebuilt, which
 // the recovery room decides, and what had no copy is given up as lost until it returns.
 func (t *turn) vacate() step {
-	down := !t.Alive[t.a.Node]
+	down, since := !t.Alive[t.a.Node], t.Nodes[t.a.Node].DownSince
 	switch {
 	case !t.a.Marked:
 		return do(cluster.BeginVacate{At: t.Now, Action: t.a.ID})
 	case down && t.a.Skipped == "":
 		if s := t.stop(); !s.rests() {
 			return s
+		}
+		if since.IsZero() || t.Age(since) < returning {
+			return wait("node:%d to answer", t.a.Node)
 		}
 		return do(cluster.SkipGraceful{At: t.Now, Action: t.a.ID})
 	case down:
@@ -127,9 +135,12 @@ func (t *turn) salvaging() bool {
 func salvaged(v cluster.View, node int) (going, lost, stuck []string) {
 	for _, s := range v.ShardsOn(node) {
 		_, second := v.Second(s)
+		_, replicated := v.Partner(s)
 		switch r := v.Ranges[s.Range]; {
 		case r.Lost:
 			lost = append(lost, fmt.Sprintf("%s is lost until restored: slots %s", title(v, s), r.SlotsText()))
+		case v.RoleOf(s) == cluster.Master && !replicated && v.Answers(v.Instances[r.Master]):
+			going = append(going, fmt.Sprintf("%s lives on, only the daemon of node:%d is dead: it is not given up", title(v, s), node))
 		case v.RoleOf(s) == cluster.Master:
 			going = append(going, fmt.Sprintf("%s to be taken over by another copy", title(v, s)))
 		case second:

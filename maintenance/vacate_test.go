@@ -19,9 +19,9 @@ func TestVacateWithoutTheHost(t *testing.T) {
 	w.tick()
 	w.addDatabase(cluster.Database{Name: "pair", MemorySize: 100 * mega, ShardsCount: 1, Replication: true}, cluster.Placement{Masters: []int{1}, Replicas: []int{2}, Endpoint: 1})
 	w.addDatabase(cluster.Database{Name: "alone", MemorySize: 100 * mega, ShardsCount: 1}, cluster.Placement{Masters: []int{2}, Endpoint: 1})
-	w.hosts[2].up = false
+	w.goesDown(2)
 	id := w.enqueue(cluster.VacateNode, 2, cluster.MaintenanceOptions{}, "")
-	w.carryFor(10 * time.Second)
+	w.carryFor(20 * time.Second)
 	a := w.board.Actions[id]
 	if a.Skipped != cluster.NotGraceful || !slices.Contains(w.trace, cluster.NotGraceful) || w.board.Nodes[2].Vacating != id || len(a.Moves) > 0 {
 		t.Fatalf("%+v\n%s", a, strings.Join(w.trace, "\n"))
@@ -62,9 +62,9 @@ func TestVacateWithoutTheHostEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w, on := pair(t)
 			w.apply(cluster.CancelAction{At: w.now, Action: on})
-			w.hosts[2].up = false
+			w.goesDown(2)
 			id := w.enqueue(cluster.VacateNode, 2, cluster.MaintenanceOptions{}, "")
-			w.carryFor(5 * time.Second)
+			w.carryFor(15 * time.Second)
 			test.happens(w)
 			w.carry()
 			a := w.board.Actions[id]
@@ -82,10 +82,9 @@ func TestVacateWithoutTheHostEnds(t *testing.T) {
 func TestVacateByItselfEndsWithTheReturn(t *testing.T) {
 	w, on := pair(t)
 	w.apply(cluster.CancelAction{At: w.now, Action: on})
-	w.hosts[2].up = false
-	w.apply(cluster.NoteDown{At: w.now, Node: 2, Down: true})
+	w.goesDown(2)
 	w.apply(cluster.VacateLost{At: w.now, ID: "lost", Node: 2})
-	w.carryFor(5 * time.Second)
+	w.carryFor(15 * time.Second)
 	if a := w.board.Actions["lost"]; a.By != cluster.System || a.Cause != "host_lost" || a.Skipped == "" {
 		t.Fatalf("%+v", a)
 	}
@@ -93,5 +92,28 @@ func TestVacateByItselfEndsWithTheReturn(t *testing.T) {
 	w.carry()
 	if a := w.board.Actions["lost"]; a.Status != cluster.ActionCancelled || a.Error.Message != "node:2 is back" || len(w.board.ShardsOn(2)) != 1 {
 		t.Errorf("%s: %v", a.Status, a.Error)
+	}
+}
+
+// goesDown lets a host go down, as the leader then writes down.
+func (w *world) goesDown(node int) {
+	w.hosts[node].up = false
+	w.apply(cluster.NoteDown{At: w.now, Node: node, Down: true})
+}
+
+// A daemon that is being started again is given a moment before its host is vacated
+// without it.
+func TestVacateGivesADaemonTheTimeToReturn(t *testing.T) {
+	w, on := pair(t)
+	w.apply(cluster.CancelAction{At: w.now, Action: on})
+	w.goesDown(2)
+	id := w.enqueue(cluster.VacateNode, 2, cluster.MaintenanceOptions{}, "")
+	w.carryFor(5 * time.Second)
+	if a := w.board.Actions[id]; a.Status != cluster.ActionRunning || a.Skipped != "" {
+		t.Fatalf("%s, skipped %q", a.Status, a.Skipped)
+	}
+	w.carryFor(10 * time.Second)
+	if a := w.board.Actions[id]; a.Skipped != cluster.NotGraceful {
+		t.Errorf("%s, skipped %q", a.Status, a.Skipped)
 	}
 }

@@ -138,10 +138,10 @@ func lost(v cluster.View, r cluster.SlotRange) string {
 // gone reports whether a master will not serve its data again by itself: its process
 // was seen gone, and its files, if it wrote any, can not be loaded. That of a
 // replicated range is never started as a master again. What is on a node that is
-// being vacated without its help is not waited for.
+// being vacated without its help is not waited for, unless it is seen to live.
 func gone(v cluster.View, i cluster.Instance, replicated bool) bool {
 	if v.WrittenOff(i.Node) {
-		return true
+		return !v.Answers(i)
 	}
 	if !absent(v, i) {
 		return false
@@ -158,7 +158,7 @@ func gone(v cluster.View, i cluster.Instance, replicated bool) bool {
 func useless(v cluster.View, r cluster.SlotRange, i cluster.Instance) string {
 	o, seen := v.Observed(i.ID)
 	switch {
-	case v.WrittenOff(i.Node):
+	case v.WrittenOff(i.Node) && !v.Answers(i):
 		return fmt.Sprintf("node:%d with redis:%d too", i.Node, i.ID.Shard)
 	case !v.Heard(i.Node):
 		return ""

@@ -87,6 +87,32 @@ func TestOnlyCopyOnAVacatedHost(t *testing.T) {
 	}
 }
 
+// Only the daemon of the host is dead: the others' proxies go on using the engine.
+func TestOnlyCopyThatLivesIsNotGivenUp(t *testing.T) {
+	s := written(t, 3)
+	witness := s.Reports[1]
+	witness.Refused = map[int][]int{3: {}}
+	s.Reports[1] = witness
+	s.expect(s.next(), "")
+	witness.Refused = map[int][]int{3: {s.Instances[lone].Port}}
+	s.Reports[1] = witness
+	s.expect(s.next(), "lose 2-0: redis:3 had the only copy and is gone")
+}
+
+func TestLastReplicaThatLivesIsNotGivenUp(t *testing.T) {
+	s := written(t, 2)
+	witness := s.Reports[3]
+	witness.Refused = map[int][]int{2: {}}
+	s.Reports[3] = witness
+	s.see(master, cluster.Observed{State: cluster.Absent})
+	s.heard(1, 3)
+	s.expect(s.next(), "")
+	witness.Refused = nil
+	s.Reports[3] = witness
+	s.heard(1, 3)
+	s.expect(s.next(), "lose 1-0: redis:1 is gone and node:2 with redis:2 too")
+}
+
 func TestOtherCopiesOfAVacatedHost(t *testing.T) {
 	s := written(t, 1)
 	s.expect(s.next(), "h1: promote 2.1 unplanned=true")
