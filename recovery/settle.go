@@ -164,6 +164,9 @@ func judge(v cluster.View, r cluster.SlotRange, t traces) (cluster.InstanceID, s
 	if v.Nodes[m.Node].Absence == cluster.Lost && !slices.ContainsFunc(others(v, r), func(i cluster.Instance) bool { return Eligible(v, r, i) }) {
 		return cluster.InstanceID{}, fmt.Sprintf("redis:%d was on node:%d, which is lost, and no copy with its history is left", m.ID.Shard, m.Node)
 	}
+	if o, _ := v.Observed(m.ID); o.State == cluster.Up && !related(v, r, m) {
+		return cluster.InstanceID{}, fmt.Sprintf("redis:%d runs as a replica with a history that the saved state does not know, and its master is gone", m.ID.Shard)
+	}
 	return r.Master, ""
 }
 

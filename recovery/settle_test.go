@@ -148,6 +148,11 @@ func TestWhoIsMasterOfARecoveredRange(t *testing.T) {
 			o.Role, o.Serving, o.ReplicationID, o.ReplicationID2 = cluster.Master, true, "x2", "x1"
 		})
 	}
+	unknown := func(s *scene) { // follows somebody who was promoted twice since
+		s.change(master, func(o *cluster.Observed) {
+			o.Role, o.Serving, o.ReplicationID, o.ReplicationID2 = cluster.Slave, false, "x2", "x1"
+		})
+	}
 	stranger := func(s *scene) {
 		s.Reports[3].Instances[cluster.InstanceID{Shard: 2, Incarnation: 2}] = cluster.Observed{State: cluster.Up, Role: cluster.Master}
 	}
@@ -171,6 +176,8 @@ func TestWhoIsMasterOfARecoveredRange(t *testing.T) {
 		"master's host lost, replica eligible":          {lost: []int{1}, master: master}, // the ordinary way promotes
 		"both hosts lost":                               {lost: []int{1, 2}, doubt: "no copy with its history"},
 		"master ended":                                  {shows: []func(*scene){absent(master)}, master: master},
+		"promoted often since, and ended":               {shows: []func(*scene){unknown, absent(replica)}, doubt: "history that the saved state does not know"},
+		"promoted since, and ended":                     {shows: []func(*scene){following, absent(replica)}, master: master},
 		"a copy that the saved state does not know":     {shows: []func(*scene){stranger}, doubt: "knows nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
