@@ -12,6 +12,7 @@ type RecoverCluster struct {
 	File    string // saved state; empty: the daemon's own data
 	KeyFile string // of the key that opens its secrets; empty: the data folder's
 	Lost    []int  // nodes that never come back as they were
+	Masters []int  // shards that become masters of ranges in doubt
 	DryRun  bool
 	By      string
 }
@@ -21,6 +22,7 @@ type RecoveryRequest struct {
 	File    string     `json:"recovery_filename,omitempty"`
 	KeyFile string     `json:"key_filename,omitempty"`
 	Lost    []NumberID `json:"lost_nodes,omitempty"`
+	Masters []NumberID `json:"master_shards,omitempty"` // of ranges in doubt
 }
 
 // RecoveryPlan is what a recovery does.
@@ -33,7 +35,8 @@ type RecoveryPlan struct {
 	Databases   int        `json:"bdbs"`
 	Awaited     []NumberID `json:"awaited_nodes"` // have to come back before anything is decided without them
 	Lost        []NumberID `json:"lost_nodes"`
-	Marked      bool       `json:"marked,omitempty"` // the quorum stands: nodes are only given up
+	Marked      bool       `json:"marked,omitempty"` // the quorum stands: nodes are only given up, and masters named
+	Masters     []NumberID `json:"master_shards,omitempty"`
 }
 
 // StateBackup is a saved state of the cluster on a host.
@@ -53,6 +56,7 @@ func postRecoverCluster(c *call) (any, error) {
 	o.text("recovery_filename", &r.File)
 	o.text("key_filename", &r.KeyFile)
 	r.Lost = o.uids("lost_nodes")
+	r.Masters = o.uids("master_shards")
 	o.rest()
 	if err := o.err(); err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func commands() []command {
 		{pattern: "cluster reset_password <email> [password <password>] [password_file <file>]",
 			help: "Give a user another password, and end a lockout", run: clusterResetPassword},
 		{pattern: "cluster backup", help: "Save the cluster's state on this node now, besides once an hour", run: clusterBackup},
-		{pattern: "cluster recover [filename <file>] [key_file <file>] [lost_nodes <node>...] [dry_run]",
+		{pattern: "cluster recover [filename <file>] [key_file <file>] [lost_nodes <node>...] [masters <shard>...] [dry_run]",
 			help: "Bring the cluster back on this node, when its quorum is gone", run: clusterRecover},
 		{pattern: "cluster certificate set <certificate> (certificate_file <file>) (key_file <file>)",
 			help: "Replace the certificate that endpoints show: proxy", run: certificateSet},

@@ -34,6 +34,9 @@ func clusterRecover(s *session, w words) error {
 		id, _ := strconv.Atoi(strings.TrimPrefix(n, "node:")) // parse has found it to be a number
 		r.Lost = append(r.Lost, api.NumberID(id))
 	}
+	for _, shard := range numbers(w["masters"]) {
+		r.Masters = append(r.Masters, api.NumberID(shard))
+	}
 	plan, err := s.client.RecoverCluster(s.ctx, r, true)
 	if err != nil {
 		return err
@@ -74,6 +77,9 @@ func (s *session) tellRecovery(p api.RecoveryPlan) {
 	}
 	if len(p.Lost) > 0 {
 		s.say("Lost for good, be sure that they are off: %s", nodeList(p.Lost))
+	}
+	for _, shard := range p.Masters {
+		s.say("redis:%d becomes master; what other copies of its slots have besides is given up.", shard)
 	}
 }
 

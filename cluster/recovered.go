@@ -193,6 +193,10 @@ type SettleRange struct {
 	Master InstanceID
 	Doubt  string
 	Lost   bool // its slots answer an error until it is decided; else they wait
+	// By is the operator who decided it against what the saved state knows; then
+	// ReplicationID is the master's history, and no other counts any more.
+	By            string
+	ReplicationID string
 }
 
 // Apply implements Command.
@@ -201,7 +205,7 @@ func (c SettleRange) Apply(b *Board) (Change, error) {
 	if !ok || r.Unsettled == "" {
 		return Change{}, nil
 	}
-	e := Entry{Time: c.At, Database: r.ID.Database, Shard: r.Master.Shard}
+	e := Entry{Time: c.At, Database: r.ID.Database, Shard: r.Master.Shard, By: c.By}
 	if c.Doubt != "" {
 		if r.Unsettled == c.Doubt && r.Lost == c.Lost {
 			return Change{}, nil
@@ -223,9 +227,13 @@ func (c SettleRange) Apply(b *Board) (Change, error) {
 	r.Unsettled, r.Lost = "", false
 	r.Generation++
 	var change Change
+	why := "as the hosts show"
+	if c.By != "" {
+		r.LastReplID, r.PrevReplID, why = c.ReplicationID, "", "as was said"
+	}
 	if r.Master != i.ID {
 		e.Severity, e.Shard = "WARNING", i.ID.Shard
-		e.Text += fmt.Sprintf(", as the hosts show; the saved state said redis:%d", r.Master.Shard)
+		e.Text += fmt.Sprintf(", %s; the saved state said redis:%d", why, r.Master.Shard)
 		r.Master, r.MasterSince = i.ID, c.At
 		i.Started, i.Seed = true, InstanceID{}
 		change.Put = append(change.Put, i)

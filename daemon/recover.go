@@ -12,6 +12,7 @@ import (
 	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/peer"
+	decide "github.com/haulout/haulout/recovery"
 	"github.com/haulout/haulout/store"
 )
 
@@ -46,7 +47,7 @@ func (d *Daemon) RecoverCluster(ctx context.Context, r api.RecoverCluster) (api.
 		return p.plan, err
 	}
 	if p.plan.Marked {
-		return p.plan, d.markLost(ctx, r)
+		return p.plan, d.say(ctx, r)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -177,26 +178,53 @@ func (d *Daemon) examine(ctx context.Context, p *prepared, r api.RecoverCluster,
 }
 
 // standing answers on a host whose quorum stands: nothing is to be recovered,
-// but nodes that a recovered cluster waits for can be given up.
+// but nodes that a recovered cluster waits for can be given up, and masters named
+// where who they are is in doubt.
 func (d *Daemon) standing(rooms *rooms, r api.RecoverCluster) (p prepared, err error) {
 	board, alive := rooms.store.Board(), rooms.store.Alive()
-	if len(r.Lost) == 0 || r.File != "" || slices.ContainsFunc(r.Lost, func(n int) bool { return !board.Awaits(n, alive) }) {
+	if len(r.Lost)+len(r.Masters) == 0 || r.File != "" || slices.ContainsFunc(r.Lost, func(n int) bool { return !board.Awaits(n, alive) }) {
 		return p, cluster.Refuse(cluster.CodeQuorumStands, "see haulout status", "the quorum of cluster %s stands: there is nothing to recover", board.Cluster.Name)
 	}
 	p.plan = api.RecoveryPlan{Cluster: board.Cluster.Name, Source: "nothing: the quorum stands", Incarnation: board.Cluster.Incarnation, Node: api.NumberID(rooms.node), Marked: true}
 	for _, n := range r.Lost {
 		p.plan.Lost = append(p.plan.Lost, api.NumberID(n))
 	}
+	if len(r.Masters) > 0 && !rooms.controller.Leading() {
+		return p, notLeading()
+	}
+	var refused cluster.Refusals
+	view := rooms.controller.View()
+	for _, s := range r.Masters {
+		var e *cluster.Error
+		if _, err := decide.Name(view, s, r.By); errors.As(err, &e) {
+			refused = append(refused, e)
+		}
+		p.plan.Masters = append(p.plan.Masters, api.NumberID(s))
+	}
+	if len(refused) > 0 {
+		return p, refused
+	}
 	return p, nil
 }
 
-func (d *Daemon) markLost(ctx context.Context, r api.RecoverCluster) error {
+func notLeading() error {
+	return cluster.Refuse(cluster.CodeNoLeader, "say it on the node that leads: haulout cluster master", "this node does not lead the cluster")
+}
+
+// say commits what the operator said.
+func (d *Daemon) say(ctx context.Context, r api.RecoverCluster) error {
 	rooms := d.inCluster()
 	if rooms == nil || !rooms.controller.Leading() {
-		return cluster.Refuse(cluster.CodeNoLeader, "say it on the node that leads: haulout cluster master", "this node does not lead the cluster")
+		return notLeading()
 	}
 	for _, n := range r.Lost {
 		if err := rooms.controller.Submit(ctx, cluster.NodeReturned{At: time.Now().UTC(), Node: n, Lost: true, By: r.By}); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.Masters {
+		named := func(v cluster.View) (cluster.Command, error) { return decide.Name(v, s, r.By) }
+		if err := rooms.controller.Decide(ctx, named); err != nil {
 			return err
 		}
 	}

@@ -167,7 +167,29 @@ func judge(v cluster.View, r cluster.SlotRange, t traces) (cluster.InstanceID, s
 	if o, _ := v.Observed(m.ID); o.State == cluster.Up && !related(v, r, m) {
 		return cluster.InstanceID{}, fmt.Sprintf("redis:%d runs as a replica with a history that the saved state does not know, and its master is gone", m.ID.Shard)
 	}
+	if rivals := rivals(v, r, m); len(rivals) > 0 {
+		return cluster.InstanceID{}, fmt.Sprintf("redis:%d has ended, and %s may have what was written last", m.ID.Shard, named(rivals))
+	}
 	return r.Master, ""
+}
+
+// rivals returns the copies that may have been written to after the master of the
+// saved state, which has ended: none if one of them can be promoted.
+func rivals(v cluster.View, r cluster.SlotRange, m cluster.Instance) []cluster.Instance {
+	if !absent(v, m) {
+		return nil
+	}
+	var list []cluster.Instance
+	for _, i := range others(v, r) {
+		o, _ := v.Observed(i.ID)
+		if Eligible(v, r, i) {
+			return nil
+		}
+		if v.Heard(i.Node) && (o.State == cluster.Up || v.Databases[r.ID.Database].Persistence == "aof") {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // succeeds reports whether the history of one process goes on from the other's.

@@ -153,6 +153,10 @@ func TestWhoIsMasterOfARecoveredRange(t *testing.T) {
 			o.Role, o.Serving, o.ReplicationID, o.ReplicationID2 = cluster.Slave, false, "x2", "x1"
 		})
 	}
+	files := func(s *scene) { s.db(1, func(d *cluster.Database) { d.Persistence = "aof" }) }
+	estranged := func(s *scene) {
+		s.change(replica, func(o *cluster.Observed) { o.ReplicationID, o.ReplicationID2 = "x2", "x1" })
+	}
 	stranger := func(s *scene) {
 		s.Reports[3].Instances[cluster.InstanceID{Shard: 2, Incarnation: 2}] = cluster.Observed{State: cluster.Up, Role: cluster.Master}
 	}
@@ -177,6 +181,9 @@ func TestWhoIsMasterOfARecoveredRange(t *testing.T) {
 		"both hosts lost":                               {lost: []int{1, 2}, doubt: "no copy with its history"},
 		"master ended":                                  {shows: []func(*scene){absent(master)}, master: master},
 		"promoted often since, and ended":               {shows: []func(*scene){unknown, absent(replica)}, doubt: "history that the saved state does not know"},
+		"nobody runs, and all wrote files":              {shows: []func(*scene){files, absent(master), absent(replica)}, doubt: "may have what was written last"},
+		"nobody runs, and there are no files":           {shows: []func(*scene){absent(master), absent(replica)}, master: master},
+		"ended, and the other copy follows a stranger":  {shows: []func(*scene){absent(master), estranged}, doubt: "may have what was written last"},
 		"promoted since, and ended":                     {shows: []func(*scene){following, absent(replica)}, master: master},
 		"a copy that the saved state does not know":     {shows: []func(*scene){stranger}, doubt: "knows nothing"},
 	} {
@@ -271,5 +278,68 @@ func TestANodeThatWentAwayAgainCanBeGivenUp(t *testing.T) {
 	}
 	if change, err := (cluster.NodeReturned{At: s.Now, Node: 1, Lost: true}).Apply(s.Board); err != nil || !change.Empty() {
 		t.Errorf("a node of a settled cluster is given up: %+v %v", change, err)
+	}
+}
+
+// An operator may know what the evidence does not tell: then the others' history
+// does not count any more.
+func TestAnOperatorEndsADoubt(t *testing.T) {
+	s := recovered(t)
+	s.back(1)
+	s.refused(replica, "is not in doubt")
+	s.decide()
+	s.back(2)
+	s.db(1, func(d *cluster.Database) { d.Persistence = "aof" })
+	for _, i := range []cluster.InstanceID{master, replica} {
+		s.change(i, func(o *cluster.Observed) { *o = cluster.Observed{State: cluster.Absent} })
+	}
+	s.decide()
+	if !s.Ranges[first].Lost {
+		t.Fatalf("%+v", s.Ranges[first])
+	}
+	alive := s.Alive
+	s.Alive = map[int]bool{2: true, 3: true}
+	s.refused(replica, "waits for node:1")
+	s.Alive = alive
+	s.refused(cluster.InstanceID{Shard: 9}, "no redis:9")
+	s.db(1, func(d *cluster.Database) { d.Persistence = "disabled" })
+	s.refused(replica, "has nothing to serve")
+	s.db(1, func(d *cluster.Database) { d.Persistence = "aof" })
+	c, err := recovery.Name(s.View, replica.Shard, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.apply(c)
+	s.heard(1, 2, 3)
+	if r := s.Ranges[first]; r.Unsettled != "" || r.Lost || r.Master != replica || r.LastReplID != "" {
+		t.Errorf("%+v", r)
+	}
+	s.expect(s.next(), "lose 1-0: redis:2 is gone and redis:1 too") // it is started from its files
+}
+
+func TestANamedReplicaIsReinstated(t *testing.T) {
+	s := recovered(t)
+	s.back(1)
+	s.back(2)
+	s.change(replica, func(o *cluster.Observed) { *o = cluster.Observed{State: cluster.Absent} })
+	s.change(master, func(o *cluster.Observed) {
+		o.Role, o.Serving, o.ReplicationID, o.ReplicationID2 = cluster.Slave, false, "x2", "x1"
+	})
+	s.decide()
+	c, err := recovery.Name(s.View, master.Shard, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.apply(c)
+	if r := s.Ranges[first]; r.Master != master || r.LastReplID != "x2" { // which its agent asks for
+		t.Errorf("%+v", r)
+	}
+}
+
+// refused wants the shard not to be named as a master, for the reason.
+func (s *scene) refused(i cluster.InstanceID, why string) {
+	s.t.Helper()
+	if _, err := recovery.Name(s.View, i.Shard, "ann"); err == nil || !strings.Contains(err.Error(), why) {
+		s.t.Errorf("%v, not because it %s", err, why)
 	}
 }

@@ -341,6 +341,9 @@ func (d *Daemon) RecoverCluster(_ context.Context, r api.RecoverCluster) (api.Re
 	for _, n := range r.Lost {
 		plan.Lost = append(plan.Lost, api.NumberID(n))
 	}
+	for _, s := range r.Masters {
+		plan.Masters = append(plan.Masters, api.NumberID(s))
+	}
 	if !r.DryRun {
 		d.boot.State, d.boot.Started = api.BootstrapRecovering, d.now
 	}
