@@ -149,7 +149,7 @@ func (b *Board) Settled() error {
 	if len(open) == 0 {
 		return nil
 	}
-	return Refuse(CodeRecovering, "bring the nodes back; those that are lost for good: haulout cluster recover lost_nodes NODE...",
+	return Refuse(CodeRecovering, "bring the nodes back; those that are lost for good: haulout cluster recover lost_nodes NODE...; what is in doubt: haulout cluster recover masters SHARD...",
 		"the cluster was recovered and it is not settled who serves %s", strings.Join(open, "; "))
 }
 
