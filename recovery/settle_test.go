@@ -105,6 +105,18 @@ func TestNothingIsSettledWhileFormerLeasesMayStand(t *testing.T) {
 	}
 }
 
+// By the clock of this leader, which is an hour ahead, they are long over.
+func TestFormerLeasesAreCountedByTheLeader(t *testing.T) {
+	s := recovered(t, 1, 2)
+	seen := s.Now.Add(time.Hour)
+	s.FirstSeen = s.Board.FirstSeen(nil, seen)
+	s.Now = seen.Add(14 * time.Second)
+	s.decide()
+	if r := s.Ranges[second]; !strings.Contains(r.Unsettled, "leases of the former life") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAProxyWithOldRoutesIsWaitedFor(t *testing.T) {
 	s := recovered(t)
 	s.back(1)
