@@ -27,6 +27,7 @@ down: ## end what "make up" started and remove its files
 test: ## all tests, with the race detector
 	@scripts/setup race
 	go test -race -timeout 30m ./...
+	go test -run '^(TestGoRedisFollowsNotices|TestToldClientsFollow)$$' ./proxy ./e2e
 
 .PHONY: lint
 lint: ## format, vet and the linters

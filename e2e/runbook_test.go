@@ -46,6 +46,8 @@ func TestRunbook(t *testing.T) {
 					task = told
 				}
 			}
+			f, _ := clients.Figures()
+			t.Logf("clients: %s", summary(f))
 			after, err := c.Placement(ctx)
 			if err != nil {
 				t.Fatal(err)

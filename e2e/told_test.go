@@ -12,9 +12,15 @@ import (
 	"github.com/haulout/haulout/api"
 )
 
+// raced says that the race detector is on.
+var raced bool
+
 // Clients that know one address only, never retry and understand notices follow
 // their endpoints through a whole maintenance without an error.
 func TestToldClientsFollow(t *testing.T) {
+	if raced {
+		t.Skip("go-redis 9.23 has data races of its own while it hands connections over: make test runs this without the detector")
+	}
 	if testing.Short() {
 		t.Skip("starts a whole cluster")
 	}

@@ -115,8 +115,14 @@ func TestNoticesAreRefused(t *testing.T) {
 	}
 }
 
+// raced says that the race detector is on.
+var raced bool
+
 // An unmodified client that does not retry hands its whole pool over.
 func TestGoRedisFollowsNotices(t *testing.T) {
+	if raced {
+		t.Skip("go-redis 9.23 has data races of its own while it hands connections over: make test runs this without the detector")
+	}
 	e := startEngine(t)
 	a, b := startProxy(t, e), startAnother(t, e)
 	a.endpoint().Notices, b.endpoint().Notices = true, true

@@ -96,7 +96,7 @@ func databaseComesAndGoes(ctx context.Context, w *world, r Round) error {
 	if err := w.typed(ctx, "db", "create", "name", name, "memory_size", "100MB", "replication"); err != nil {
 		return err
 	}
-	return w.typed(ctx, "db", "delete", name)
+	return w.typed(ctx, "--yes", "db", "delete", name)
 }
 
 // tidy ends what the operation may have left open, as an operator would: what
@@ -123,7 +123,7 @@ func (w *world) tidy(ctx context.Context) error {
 		}
 		for _, d := range databases {
 			if strings.HasPrefix(d.Name, "passing") && d.Status == "active" {
-				return false, w.typed(ctx, "db", "delete", d.Name)
+				return false, w.typed(ctx, "--yes", "db", "delete", d.Name)
 			}
 		}
 		return !slices.ContainsFunc(databases, func(d api.Database) bool { return strings.HasPrefix(d.Name, "passing") }), nil
