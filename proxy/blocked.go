@@ -51,8 +51,8 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 	b.begin(at, s.turn(), slices.Clone(raw), c.marks())
 	b.limit, b.endless = limitOf(c, args), true
 	switch c.name {
-	case "wait":
-		// WAIT asks for the writes of its own connection. Behind any other command
+	case "wait", "waitaof":
+		// They ask for the writes of their own connection. Behind any other command
 		// on it, those are all that the engine has executed so far.
 		b.ask, b.asked = resp.AppendCommand(nil, "PING"), 1
 	case "xread":

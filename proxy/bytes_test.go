@@ -58,6 +58,9 @@ func hearsOut(t testing.TB, addr string, login, input []byte, pieces *rand.Rand)
 // comparer returns a function that sends the same input to an endpoint and to
 // an engine of its own, and compares what they say.
 func comparer(t testing.TB) func(t testing.TB, input []byte, seed uint64) {
+	if !models(t) {
+		t.Skip("later engines read nonsense in other ways, and answer nobody who has ended his side")
+	}
 	r := startProxy(t, startEngine(t))
 	engine := startEngine(t)
 	return func(t testing.TB, input []byte, seed uint64) {

@@ -83,6 +83,9 @@ func TestDialoguesAreTheEnginesOwn(t *testing.T) {
 			r.say(c, "FLUSHALL")
 			for line := range strings.SplitSeq(dialogue, ";") {
 				got, want := r.do(c, words(line)...), r.do(engine, words(line)...)
+				if !models(t) && (got.IsError() && want.IsError() || line == "READONLY") {
+					continue
+				}
 				if shape(got) != shape(want) && !(strings.HasPrefix(line, "EXEC") && want.IsError()) {
 					t.Errorf("version %d: %s: got %s, the engine says %s", version, line, shape(got), shape(want))
 				}

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-//go:generate go run ./internal/commandtable commands_table.go
+// The engines by the versions that the table is of; any binaries will do.
+//go:generate go run ./internal/commandtable commands_table.go redis-server-7.0 redis-server-8.0 valkey-server-9.1
 
 // command is what the engine says of one of its commands.
 type command struct {
@@ -118,7 +119,7 @@ var tenantRights = map[string]bool{
 // noTenant are commands that the engine counts among the harmless ones, and
 // the proxy does not: they are about the engine's own users, settings and
 // databases, or change what a shared connection does.
-var noTenant = []string{"acl", "config", "script|debug", "move", "swapdb", "slowlog", "latency", "module"}
+var noTenant = []string{"acl", "config", "script|debug", "move", "swapdb", "slowlog", "commandlog", "latency", "module"}
 
 // What the engine refuses to the user of the proxy must be refused here first,
 // since a refusal by the engine is taken for the sign of a demotion.

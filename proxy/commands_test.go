@@ -1,33 +1,66 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
-// The table must be what the engine on this machine says, if that is of the
-// version the table was made from.
-func TestTableIsTheEnginesOwn(t *testing.T) {
+// engineOf returns what the engine on this machine says of itself.
+func engineOf(t testing.TB) string {
+	t.Helper()
 	version, err := exec.Command("redis-server", "--version").Output()
-	if err != nil || !bytes.Contains(version, []byte("v="+engineVersion)) {
-		t.Skipf("the table is of %s, here is %s", engineVersion, version)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(version)
+}
+
+// models reports whether the engine on this machine is the one that the proxy's
+// own answers are modelled on. Later ones say some things in other words.
+func models(t testing.TB) bool { return strings.HasPrefix(engineOf(t), "Redis server v=7.0.") }
+
+// What the engine on this machine says of its commands is in the table, which
+// may know more of them, and takes a number of words that any engine takes.
+func TestTableHasTheEnginesCommands(t *testing.T) {
 	made := filepath.Join(t.TempDir(), "table.go")
-	if out, err := exec.Command("go", "run", "./internal/commandtable", made).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "run", "./internal/commandtable", made, "redis-server").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	want, _ := os.ReadFile(made)
-	got, _ := os.ReadFile("commands_table.go")
-	if !bytes.Equal(got, want) {
-		t.Error("commands_table.go is not what the engine says; run go generate")
+	want, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal(err)
 	}
+	table, err := os.ReadFile("commands_table.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := entries(string(table))
+	for name, entry := range entries(string(want)) {
+		if known, ok := got[name]; !ok || models(t) && known != entry && !wider[name] {
+			t.Errorf("%s: the engine says %s, the table has %s; run go generate", name, entry, known)
+		}
+	}
+}
+
+// wider are the commands that take more words with later engines.
+var wider = map[string]bool{
+	"cluster|replicate": true, "command|getkeys": true, "command|getkeysandflags": true, "script|debug": true, "zrank": true, "zrevrank": true,
+}
+
+// entries returns the lines of a table by the names of the commands.
+func entries(table string) map[string]string {
+	all := map[string]string{}
+	for _, m := range regexp.MustCompile(`\{name: "([^"]+)".*`).FindAllStringSubmatch(table, -1) {
+		all[m[1]] = m[0]
+	}
+	return all
 }
 
 func TestKeys(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // connection they came by.
 var unlike = strings.Fields(`asking auth client hello info quit reset readonly readwrite memory object randomkey spop srandmember hrandfield zrandmember
 	scan sscan hscan zscan time lolwut ttl pttl expiretime pexpiretime xpending xinfo xautoclaim xclaim role multi exec discard watch unwatch
-	subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe wait blpop brpop brpoplpush blmove bzpopmin bzpopmax blmpop bzmpop
+	subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe wait waitaof cluster blpop brpop brpoplpush blmove bzpopmin bzpopmax blmpop bzmpop
 	command script function select monitor slowlog latency dump`)
 
 // words that make sense to many commands.
@@ -129,7 +129,7 @@ func randomWords(random *rand.Rand, c *command) []string {
 		}
 		list = append(list, pool[random.IntN(len(pool))])
 	}
-	if slices.Contains(list, "BLOCK") {
+	if slices.Contains(list, "BLOCK") || list[0] == "xadd" && slices.Contains(list, "*") { // waits; tells the time
 		return []string{"PING"}
 	}
 	return list

@@ -35,6 +35,7 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|id":                  (*session).getID,
 	"client|info":                (*session).getInfo,
 	"client|setinfo":             (*session).setInfo,
+	"client|capa":                (*session).sayOK, // clients say what they could be told; it need not be
 	"client|no-touch":            (*session).sayOK,
 	"client|maint_notifications": (*session).maintNotifications,
 	"client|help":                (*session).clientHelp,
@@ -67,7 +68,7 @@ func init() {
 func find(name string) *command {
 	parent, sub, nested := strings.Cut(name, "|")
 	c := commands[parent]
-	if !nested {
+	if !nested || c == nil {
 		return c
 	}
 	if c.subs[sub] == nil {

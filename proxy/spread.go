@@ -28,7 +28,7 @@ var anywhere = []string{
 }
 
 // alone are the commands that only a database of one shard can offer.
-var alone = []string{"function|stats", "memory|doctor", "memory|malloc-stats", "memory|stats"}
+var alone = []string{"function|stats", "memory|doctor", "memory|malloc-stats", "memory|stats", "script|show"}
 
 // splits says how the replies to the parts of a command of many keys become one.
 var splits = map[string]struct {

@@ -18,7 +18,7 @@ func init() {
 		}
 		c.queues = true
 	}
-	for _, name := range []string{"wait", "script|kill", "function|kill"} {
+	for _, name := range []string{"wait", "waitaof", "script|kill", "function|kill"} {
 		c := find(name)
 		c.own = func(s *session, raw []byte, args [][]byte) { s.blockAlone(c, raw, args) }
 	}
