@@ -37,9 +37,9 @@ type Peers interface {
 // Config is what an Agent is made of.
 type Config struct {
 	Node   int
-	BootID string // changes with each start of the daemon
-	Shards string // folder that holds the instances' folders
-	Binary engine.Binary
+	BootID string        // changes with each start of the daemon
+	Shards string        // folder that holds the instances' folders
+	Binary engine.Binary // of new processes; what takes its place later is noticed
 	Board  Board
 	Peers  Peers
 	Proxy  *proxy.Client
@@ -68,6 +68,7 @@ const (
 // Agent is one host's. Safe for concurrent use.
 type Agent struct {
 	cfg    Config
+	engine *engine.Installed
 	orders orders
 	kick   chan struct{} // has the loop look now
 
@@ -86,6 +87,7 @@ type Agent struct {
 func New(cfg Config) *Agent {
 	return &Agent{
 		cfg:       cfg,
+		engine:    engine.Watch(cfg.Binary),
 		processes: map[cluster.InstanceID]*process{},
 		orders:    orders{known: map[string]*running{}},
 		kick:      make(chan struct{}, 1),
@@ -159,6 +161,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 	instances := a.convergeInstances(ctx, board)
 	wait.Wait()
 
+	program := a.program()
 	a.mu.Lock()
 	a.sequence++
 	sequence := a.sequence
@@ -166,7 +169,14 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 	return cluster.Report{
 		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID, Incarnation: board.Cluster.Incarnation,
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
+		Engine: cluster.Engine{Flavour: program.Flavour, Version: program.Version},
 	}
+}
+
+// program is the engine that a process started now would run.
+func (a *Agent) program() engine.Binary {
+	b, _ := a.engine.Now() // what is wrong with it the next start will say
+	return b
 }
 
 // feed keeps telling the proxy until when it may serve. After a time without

@@ -319,7 +319,7 @@ func (a *Agent) spec(b *cluster.Board, p *process) engine.Spec {
 	i := b.Instances[p.id]
 	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
 	return engine.Spec{
-		Name: i.ID.String(), Dir: p.dir, Binary: a.cfg.Binary, Address: b.Nodes[i.Node].Address, Port: i.Port,
+		Name: i.ID.String(), Dir: p.dir, Binary: a.program(), Address: b.Nodes[i.Node].Address, Port: i.Port,
 		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
 		MinReplicas: d.MinReplicas, MinReplicasLag: cluster.MinReplicasLag,
 		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
@@ -332,7 +332,7 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 		return cluster.Observed{State: cluster.Absent, Reason: p.failure}
 	}
 	seen := cluster.Observed{
-		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID,
+		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID, Engine: cluster.Engine{Flavour: o.Flavour, Version: o.Version},
 		Role: cluster.Role(o.Role), Serving: o.Serving, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
 		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,

@@ -82,6 +82,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeNotBootstrapped:       http.StatusServiceUnavailable,
 	cluster.CodeNotInMaintenance:      http.StatusConflict,
 	cluster.CodeNotInSync:             http.StatusConflict,
+	cluster.CodeEngineTooOld:          http.StatusNotAcceptable,
 	cluster.CodeNotRackAware:          http.StatusNotAcceptable,
 	cluster.CodePortUnavailable:       http.StatusNotAcceptable,
 	cluster.CodeQuorumWouldBeLost:     http.StatusNotAcceptable,

@@ -43,6 +43,7 @@ const (
 	CodeQuorumWouldBeLost     Code = "quorum_would_be_lost"
 	CodeInsufficientResources Code = "insufficient_resources"
 	CodeRackViolation         Code = "rack_awareness_violation"
+	CodeEngineTooOld          Code = "engine_too_old"
 	CodeNotRackAware          Code = "not_rack_aware"
 	CodeBusy                  Code = "db_busy"
 	CodeNameTaken             Code = "name_already_exists"

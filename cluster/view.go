@@ -22,6 +22,8 @@ type Report struct {
 	Instances  map[InstanceID]Observed `json:"instances"`
 	Proxy      ProxyReport             `json:"proxy"`
 	FreeMemory int64                   `json:"free_memory"` // bytes
+	// Engine is the program of which the host starts its next processes.
+	Engine Engine `json:"engine,omitzero"`
 
 	// Backups are what the host keeps of the cluster's state.
 	Backups StateBackups `json:"backups,omitzero"`
@@ -75,6 +77,7 @@ type Observed struct {
 	SilentFor time.Duration `json:"silent_for,omitempty"`
 	PID       int           `json:"pid,omitempty"`
 	RunID     string        `json:"run_id,omitempty"`
+	Engine    Engine        `json:"engine,omitzero"`
 
 	Role           Role   `json:"role,omitempty"`
 	Serving        bool   `json:"serving,omitempty"` // clients have their rights on it
@@ -152,6 +155,15 @@ type View struct {
 	// Refusing holds, by node, the ports that refuse at least two other nodes now,
 	// as in [Report.Refused], of hosts that have not reported meanwhile either.
 	Refusing map[int][]int
+}
+
+// EngineOf is the engine of the instance's process, and if none was seen the one
+// of which its host would start it.
+func (v View) EngineOf(id InstanceID) Engine {
+	if o, _ := v.Observed(id); o.Engine != (Engine{}) {
+		return o.Engine
+	}
+	return v.Reports[v.Instances[id].Node].Engine
 }
 
 // Serving reports whether the node's proxy may still send anything: its lease

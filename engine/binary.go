@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -40,6 +42,38 @@ func Find(name string) (Binary, error) {
 		return v, nil
 	}
 	return Binary{}, err
+}
+
+// Installed is an engine program that may be replaced while it is in use, as by
+// an upgrade of its package. Safe for concurrent use.
+type Installed struct {
+	mu     sync.Mutex
+	binary Binary
+	file   os.FileInfo // as it was when the binary told its version
+}
+
+// Watch returns what is installed under the binary's path.
+func Watch(b Binary) *Installed { return &Installed{binary: b} }
+
+// Now returns the program that a process started now would run. If it has changed
+// and does not tell its version, the error says why, and what is returned is the
+// one that was there before.
+func (i *Installed) Now() (Binary, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	file, err := os.Stat(i.binary.Path)
+	if err != nil {
+		return i.binary, err
+	}
+	if i.file != nil && os.SameFile(i.file, file) && i.file.ModTime().Equal(file.ModTime()) && i.file.Size() == file.Size() {
+		return i.binary, nil
+	}
+	b, err := probe(i.binary.Path)
+	if err != nil {
+		return i.binary, err
+	}
+	i.binary, i.file = b, file
+	return b, nil
 }
 
 func probe(name string) (Binary, error) {

@@ -42,6 +42,7 @@ type Observation struct {
 
 	PID     int // of a [Process] only
 	RunID   string
+	Flavour string // Redis or Valkey
 	Version string
 	Role    string // Master or Slave
 	Serving bool   // user proxy has its rights
@@ -213,6 +214,7 @@ func (i info) observation() Observation {
 	o := Observation{
 		State:   Up,
 		RunID:   i["run_id"],
+		Flavour: Redis,
 		Version: i["redis_version"],
 		Role:    i["role"],
 		process: int(i.number("process_id")),
@@ -232,7 +234,7 @@ func (i info) observation() Observation {
 		SyncPartialErr: i.number("sync_partial_err"),
 	}
 	if v := i["valkey_version"]; v != "" {
-		o.Version = v
+		o.Flavour, o.Version = Valkey, v
 	}
 	i.replicaSide(&o)
 	i.loadingSide(&o)

@@ -49,6 +49,9 @@ func TestStartServesAndStops(t *testing.T) {
 	if o.State != Up || o.Role != Master || !o.Serving || o.PID != p.PID || o.RunID == "" {
 		t.Errorf("observed %+v", o)
 	}
+	if o.Flavour != spec.Binary.Flavour || o.Version != spec.Binary.Version {
+		t.Errorf("it says %s %s, its program %s %s", o.Flavour, o.Version, spec.Binary.Flavour, spec.Binary.Version)
+	}
 	if got := ask(t, p.Instance, "CONFIG", "GET", "maxmemory").Strings()[1]; got != strconv.Itoa(100<<20+Backlog) {
 		t.Errorf("maxmemory %s", got)
 	}

@@ -61,7 +61,7 @@ func (w *world) keep(h *host, i cluster.Instance) {
 		if w.wedged[i.Node] {
 			return
 		}
-		p = &proc{of: i, Observed: cluster.Observed{State: cluster.Up, Role: cluster.Slave, Dataset: w.board.Databases[i.Range.Database].ProcessMemory() / scale / 2}}
+		p = &proc{of: i, Observed: cluster.Observed{State: cluster.Up, Role: cluster.Slave, Engine: w.engines[i.Node], Dataset: w.board.Databases[i.Range.Database].ProcessMemory() / scale / 2}}
 		if w.board.Ranges[i.Range].Master == i.ID {
 			if i.Started {
 				return // never started again as an empty master
@@ -161,6 +161,10 @@ func (w *world) follow(p *proc) {
 		p.Linked, p.ReplicationID, p.Offset, p.BacklogFirst = true, source.ReplicationID, source.Offset, max(p.BacklogFirst, 1)
 		return
 	}
+	if !p.Engine.Loads(source.Engine) {
+		p.Syncing, p.Linked, p.EverLinked = false, false, false
+		return
+	}
 	if !p.Syncing {
 		p.Syncing, p.Linked, p.EverLinked, p.SyncedBytes, p.SyncTotal = true, false, false, 0, source.Dataset
 	}
@@ -226,7 +230,7 @@ func (w *world) checkWrites() {
 
 func (w *world) makeReport(id int, h *host) cluster.Report {
 	r := cluster.Report{
-		Node: id, Sequence: h.sequence, Revision: w.board.Revision, Instances: map[cluster.InstanceID]cluster.Observed{},
+		Node: id, Sequence: h.sequence, Revision: w.board.Revision, Engine: w.engines[id], Instances: map[cluster.InstanceID]cluster.Observed{},
 		Proxy: cluster.ProxyReport{Up: true, Revision: w.board.Revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}},
 	}
 	for _, i := range w.board.InstancesOn(id) {

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -69,12 +70,15 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 	if !replicated {
 		return do(add)
 	}
-	why := unsynced(t.View, source)
-	if why == "" {
+	why, newer := unsynced(t.View, source), ""
+	if program, its := t.Reports[m.To].Engine, t.EngineOf(source.ID); !program.Loads(its) {
+		newer = fmt.Sprintf("is of %s, which %s on node:%d can not load", its, program, m.To)
+	}
+	if why == "" && newer == "" {
 		add.Seed = source.ID
 		return do(add)
 	}
-	if !t.past(m, seeding) {
+	if why = cmp.Or(newer, why); newer == "" && !t.past(m, seeding) {
 		return wait("redis:%d on node:%d, to copy from it: it %s", source.ID.Shard, source.Node, why)
 	}
 	// A decision of its own, for the log: the fork costs the master's clients a stall.

@@ -72,7 +72,7 @@ func partnerAway(v cluster.View, s cluster.Shard) string {
 	case n.Closed():
 		return fmt.Sprintf("its partner redis:%d is on node:%d, which is out of service", partner.ID, n.ID)
 	}
-	return ""
+	return plan.CutOff(v, partner, s)
 }
 
 // compareBound compares where the endpoint is. If its policy binds it to several

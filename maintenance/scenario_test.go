@@ -258,6 +258,8 @@ func (s *scenario) disturb(w words) string {
 		s.hosts[w.number(1)].mute = !w.has("no")
 	case "lead":
 		s.leader = w.number(1)
+	case "engine":
+		s.engines[w.number(1)] = cluster.Engine{Flavour: w.bare[2], Version: w.bare[3]}
 	case "wedge":
 		s.wedged[w.number(1)] = true
 	case "unwedge":

@@ -24,12 +24,13 @@ type world struct {
 	ids   int
 	trace []string // the activity
 
-	rate    int64          // bytes a copy gains in a tick
-	writes  int64          // what each master takes in a tick
-	refuse  map[int]int    // shard -> hand-overs to it that are to fail
-	wedged  map[int]bool   // nodes on which no new process starts
-	deaf    map[int]bool   // nodes whose proxy opens no listener
-	clients map[string]int // endpoint -> connections that never rest
+	rate    int64                  // bytes a copy gains in a tick
+	writes  int64                  // what each master takes in a tick
+	refuse  map[int]int            // shard -> hand-overs to it that are to fail
+	wedged  map[int]bool           // nodes on which no new process starts
+	deaf    map[int]bool           // nodes whose proxy opens no listener
+	clients map[string]int         // endpoint -> connections that never rest
+	engines map[int]cluster.Engine // of the processes that a node starts
 	acked   map[cluster.RangeID]int64
 	over    map[int]bool // nodes that broke a limit from the beginning
 	leader  int
@@ -68,7 +69,7 @@ const scale = 128
 func newWorld(t fataler) *world {
 	return &world{
 		t: t, board: &cluster.Board{}, now: epoch, hosts: map[int]*host{}, rate: 40 << 20, writes: 100,
-		refuse: map[int]int{}, wedged: map[int]bool{}, deaf: map[int]bool{}, clients: map[string]int{},
+		refuse: map[int]int{}, wedged: map[int]bool{}, deaf: map[int]bool{}, clients: map[string]int{}, engines: map[int]cluster.Engine{},
 		acked: map[cluster.RangeID]int64{}, over: map[int]bool{}, quota: -1, leader: 1,
 	}
 }

@@ -77,6 +77,13 @@ func (d *drawing) used(bytes map[int]int64) {
 	}
 }
 
+// engine says of which version the node's processes are.
+func (d *drawing) engine(node int, version string) {
+	r := d.Reports[node]
+	r.Engine = cluster.Engine{Flavour: "redis", Version: version}
+	d.Reports[node] = r
+}
+
 // mark takes a node out of service.
 func (d *drawing) mark(node int, m *cluster.Maintenance) {
 	n := d.Nodes[node]

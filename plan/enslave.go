@@ -24,7 +24,7 @@ func Enslave(v cluster.View, node int, o cluster.MaintenanceOptions) (moves []cl
 	}
 	moves = e.failovers
 	for i := range moves {
-		moves[i].Reason = fmt.Sprintf("node:%d is to have no masters", node)
+		moves[i].Reason = but(fmt.Sprintf("node:%d is to have no masters", node), CutOff(v, v.Shards[moves[i].Old], v.Shards[moves[i].Shard]))
 	}
 	if o.ShardsOnly {
 		return numbered(moves), masters, nil

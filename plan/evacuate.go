@@ -14,15 +14,16 @@ import (
 //
 // A replicated master is first made a slave, by failing over to its partner,
 // and then moved; a master without a partner in service is moved as it is, with
-// a temporary replica. Slaves that the options keep stay.
+// a temporary replica, and so is one whose partner is of a newer engine, if there
+// is a place for it. Slaves that the options keep stay.
 func Evacuate(v cluster.View, node int, o cluster.MaintenanceOptions) (moves []cluster.Move, left []string) {
 	e := &evacuation{space: newSpace(v, of(node)), node: node, to: map[int]int{}}
 	e.collect(o)
 	for i, it := range e.items {
 		if e.v.Ranges[it.slots].Lost {
 			left = append(left, fmt.Sprintf("%s: its slots are lost until restored", it))
-		} else if !e.find(i, 2) && !(o.OverrideRack && e.findMixed(i)) {
-			left = append(left, e.stays(it))
+		} else if !e.find(i, 2) && !(o.OverrideRack && e.findMixed(i)) && !e.giveUp(i, o) {
+			left = append(left, e.stays(e.items[i]))
 		}
 	}
 	moves = e.failovers
@@ -56,9 +57,10 @@ type evacuation struct {
 // item is a shard that has to leave.
 type item struct {
 	want
-	bytes  int64 // to copy
-	master bool  // moves as a master, without a failover before
-	after  []int // the failover, by its id
+	bytes  int64          // to copy
+	master bool           // moves as a master, without a failover before
+	after  []int          // the failover, by its id
+	newer  *cluster.Shard // of a master: its partner in service, of a newer engine
 }
 
 func (i item) String() string {
@@ -74,8 +76,12 @@ func (e *evacuation) collect(o cluster.MaintenanceOptions) {
 		}
 		if e.v.RoleOf(s) == cluster.Master {
 			it.master, it.other = true, "replica"
-			if partner, ok := e.partner(s); ok {
-				it.master, it.other, it.after = false, "master", []int{e.failover(s, partner)}
+			partner, ok := e.partner(s)
+			switch {
+			case ok && CutOff(e.v, s, partner) == "":
+				it.failOver(e, s, partner)
+			case ok:
+				it.newer = &partner
 			}
 		}
 		if it.master || !o.KeepsSlaves(it.db.ID) {
@@ -100,13 +106,31 @@ func (sp *space) partner(s cluster.Shard) (cluster.Shard, bool) {
 	return p, ok && sp.closed(sp.v.NodeOf(p), false) == ""
 }
 
+// failOver has the master become a slave first.
+func (i *item) failOver(e *evacuation, s, partner cluster.Shard) {
+	i.master, i.other, i.after = false, "master", []int{e.failover(s, partner)}
+}
+
+// giveUp fails a master over to its newer partner after all, since it has no
+// other place, and reports whether the slave that it then is can go or stay.
+func (e *evacuation) giveUp(i int, o cluster.MaintenanceOptions) bool {
+	it := &e.items[i]
+	if it.newer == nil {
+		return false
+	}
+	s := e.v.Shards[it.shard]
+	it.failOver(e, s, *it.newer)
+	return o.KeepsSlaves(it.db.ID) || e.find(i, 2)
+}
+
 func (e *evacuation) failover(s, partner cluster.Shard) int {
 	to := e.v.NodeOf(partner)
 	e.on(e.node).masters--
 	e.on(to).masters++
+	e.sources[s.Range] = e.v.EngineOf(partner.Instance)
 	e.failovers = append(e.failovers, cluster.Move{
 		Kind: cluster.Failover, Shard: partner.ID, Old: s.ID, From: e.node, To: to,
-		Reason: fmt.Sprintf("node:%d goes out of service and redis:%d on node:%d has the same data", e.node, partner.ID, to),
+		Reason: but(fmt.Sprintf("node:%d goes out of service and redis:%d on node:%d has the same data", e.node, partner.ID, to), CutOff(e.v, s, partner)),
 	})
 	return len(e.failovers)
 }

@@ -13,7 +13,7 @@ func Failovers(v cluster.View, shards []int) []cluster.Move {
 			continue
 		}
 		moves = append(moves, cluster.Move{
-			Kind: cluster.Failover, Shard: partner.ID, Old: s.ID, From: v.NodeOf(s), To: v.NodeOf(partner), Reason: "asked for",
+			Kind: cluster.Failover, Shard: partner.ID, Old: s.ID, From: v.NodeOf(s), To: v.NodeOf(partner), Reason: but("asked for", CutOff(v, s, partner)),
 		})
 	}
 	return numbered(moves)

@@ -26,14 +26,14 @@ func Migrations(v cluster.View, node int, o cluster.MaintenanceOptions) ([]clust
 		sp.add(w, node)
 		copies = append(copies, cluster.Move{Kind: cluster.Migrate, Shard: id, From: from, To: node, Bytes: copied(v, s), OverrideRack: o.OverrideRack, Reason: "asked for"})
 		partner, inService := sp.partner(s)
-		if !inService || v.RoleOf(s) != cluster.Master {
+		if !inService || v.RoleOf(s) != cluster.Master || CutOff(v, s, partner) != "" {
 			continue
 		}
 		to := v.NodeOf(partner)
 		away = append(away, cluster.Move{Kind: cluster.Failover, Shard: partner.ID, Old: id, From: from, To: to, Reason: "its master moves"})
 		before[id] = len(away)
 		if o.PreserveRoles {
-			back = append(back, cluster.Move{Kind: cluster.Failover, Shard: id, Old: partner.ID, From: to, To: node, Reason: "roles are to be preserved"})
+			back = append(back, cluster.Move{Kind: cluster.Failover, Shard: id, Old: partner.ID, From: to, To: node, Reason: but("roles are to be preserved", leavesBehind(v, s, partner, node))})
 		}
 	}
 	if len(blockers) > 0 {

@@ -56,7 +56,7 @@ func newPlacing(v cluster.View, d cluster.Database) *placing {
 func none(cluster.Action, cluster.Move) bool { return false }
 
 func (p *placing) master(i int) want {
-	return want{shard: -1 - 2*i, slots: cluster.RangeID{Index: i}, db: p.d, other: "replica"}
+	return want{shard: -1 - 2*i, slots: cluster.RangeID{Index: i}, db: p.d, other: "replica", leads: p.d.Replication}
 }
 
 func (p *placing) replica(i int) want {
@@ -95,6 +95,7 @@ func (p *placing) putMaster(i int, order func(a, b int) int) bool {
 	node := p.put(p.master(i), order)
 	p.p.Masters = append(p.p.Masters, node)
 	p.on(node).masters++
+	p.sources[cluster.RangeID{Index: i}] = p.v.Reports[node].Engine
 	return node != 0
 }
 

@@ -95,7 +95,8 @@ func (r *restoration) bring(p cluster.Placed, s cluster.Shard) {
 		Reason: fmt.Sprintf("its snapshot saw it on node:%d", r.node),
 	}
 	role := r.v.RoleOf(s)
-	if partner, ok := r.partner(s); ok && role == cluster.Master {
+	if partner, ok := r.partner(s); ok && role == cluster.Master && CutOff(r.v, s, partner) == "" {
+		r.sources[s.Range] = r.v.EngineOf(partner.Instance)
 		r.away = append(r.away, cluster.Move{
 			Kind: cluster.Failover, Shard: partner.ID, Old: s.ID, From: from, To: r.v.NodeOf(partner),
 			Reason: fmt.Sprintf("redis:%d goes home to node:%d, as a slave at first", s.ID, r.node),
@@ -122,6 +123,8 @@ func (r *restoration) role(p cluster.Placed, s cluster.Shard, has cluster.Role) 
 	case p.Role == cluster.Master && r.closed(r.node, true) != "":
 		r.blockers = append(r.blockers, cluster.Refuse(cluster.CodeInsufficientResources, wayOut,
 			"redis:%d (db:%d %s) can not become master: %s", p.Shard, p.Range.Database, p.Database, r.closed(r.node, true)))
+	case p.Role == cluster.Master && leavesBehind(r.v, s, partner, r.node) != "":
+		r.differs("redis:%d (db:%d %s) stays slave: %s", p.Shard, p.Range.Database, p.Database, leavesBehind(r.v, s, partner, r.node))
 	case p.Role == cluster.Master:
 		r.roles = append(r.roles, cluster.Move{
 			Kind: cluster.Failover, Shard: s.ID, Old: partner.ID, From: r.v.NodeOf(partner), To: r.node,

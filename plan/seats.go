@@ -26,7 +26,7 @@ func Seats(v cluster.View, s cluster.Shard) []Seat {
 	order := sp.byShards
 	if v.RoleOf(s) == cluster.Master {
 		w.other = "replica"
-		if _, replicated := sp.partner(s); !replicated {
+		if partner, ok := sp.partner(s); !ok || CutOff(v, s, partner) != "" {
 			order = sp.byMasters
 		}
 	}

@@ -43,6 +43,7 @@ func TestSeatsAreWhatMigrationsFind(t *testing.T) {
 			n := in(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "zone"), rapid.Int64Range(20, 200).Draw(t, "memory"))
 			n.MaxShards = rapid.IntRange(1, 5).Draw(t, "shards")
 			d.node(i, n, true)
+			d.engine(i+1, rapid.SampledFrom([]string{"7.0.15", "8.0.2"}).Draw(t, "engine"))
 		}
 		for i := range rapid.IntRange(1, 4).Draw(t, "databases") {
 			x := db(fmt.Sprint("x", i), 1, rapid.Int64Range(8, 100).Draw(t, "size"), rapid.Bool().Draw(t, "replicated"))

@@ -18,6 +18,8 @@ type space struct {
 	nodes  []int // by id
 	taken  map[int]*load
 	copies map[cluster.RangeID][]held
+	// sources are the engines of the masters that the plan itself makes.
+	sources map[cluster.RangeID]cluster.Engine
 }
 
 // load is what a node carries or is about to.
@@ -37,11 +39,12 @@ type want struct {
 	other string // what the other copy of its slots is to it: master or replica
 	home  bool   // it returns to where its snapshot saw it, so maintenance does not bar it
 	mixed bool   // it may share a zone with the other copy
+	leads bool   // it is the master of a new range, and has to have a replica
 }
 
 // newSpace counts the view. Moves for which skip answers true are not counted.
 func newSpace(v cluster.View, skip func(cluster.Action, cluster.Move) bool) *space {
-	sp := &space{v: v, taken: map[int]*load{}, copies: map[cluster.RangeID][]held{}}
+	sp := &space{v: v, taken: map[int]*load{}, copies: map[cluster.RangeID][]held{}, sources: map[cluster.RangeID]cluster.Engine{}}
 	for _, n := range cluster.Sorted(v.Nodes) {
 		sp.nodes = append(sp.nodes, n.ID)
 		sp.taken[n.ID] = &load{}
@@ -135,6 +138,13 @@ func (sp *space) bars(w want, node int) iter.Seq[*cluster.Error] {
 			if why := sp.apart(w, c, node); why != nil && !yield(why) {
 				return
 			}
+		}
+		loads := sp.unreadable
+		if w.leads {
+			loads = sp.unfollowed
+		}
+		if why := loads(w, node); why != nil {
+			yield(why)
 		}
 	}
 }
