@@ -50,7 +50,7 @@ func (b *Board) FirstSeen(before map[int64]time.Time, now time.Time) map[int64]t
 		}
 	}
 	for _, e := range b.Endpoints {
-		see(e.Since)
+		see(e.Since, e.Told)
 	}
 	for _, r := range b.Ranges {
 		see(r.MasterSince)

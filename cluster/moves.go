@@ -451,9 +451,10 @@ func (c Bind) Apply(b *Board) (Change, error) {
 			return Change{}, refused
 		}
 	case BindAnnounce:
-		e.Announced = e.Nodes[0]
+		e = e.announced(c.At)
 	case BindClose:
-		e.Draining, e.Announced, e.Since = nil, e.Nodes[0], time.Time{}
+		e = e.announced(c.At)
+		e.Draining, e.Since = nil, time.Time{}
 	case BindUndo:
 		e.Opening, e.Since = nil, time.Time{}
 	default:

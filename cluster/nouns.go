@@ -420,7 +420,8 @@ func parseEndpointID(s string) EndpointID {
 //
 // Several nodes go the same way: those that join listen first, and are then
 // added to Nodes, while those that leave drain. Discovery answers the first of
-// Nodes, which keeps its place for as long as it stays.
+// Nodes, which keeps its place for as long as it stays. Its clients are sent on only
+// once they have arrived: see [View.Arriving].
 type Endpoint struct {
 	ID       EndpointID `json:"id"`
 	Port     int        `json:"port"`
@@ -435,6 +436,7 @@ type Endpoint struct {
 	Wanted int `json:"wanted,omitempty"`
 	// Announced is the node that discovery's subscribers were last told of.
 	Announced int       `json:"announced"`
+	Told      time.Time `json:"told,omitzero"`  // when they were; zero: never
 	Since     time.Time `json:"since,omitzero"` // when Opening, then Draining, began
 }
 

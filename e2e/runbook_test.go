@@ -18,8 +18,7 @@ import (
 )
 
 // What operators have in their runbooks, typed against real daemons and engines
-// while clients write; those in the folder quiet once they have stopped. Each
-// transcript ends with everything where it was.
+// while clients write. Each transcript ends with everything where it was.
 func TestRunbook(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a whole cluster")
@@ -35,8 +34,8 @@ func TestRunbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	play := func(name string) bool {
-		return t.Run(name, func(t *testing.T) {
+	for _, name := range transcripts(t) {
+		ok := t.Run(name, func(t *testing.T) {
 			task := ""
 			for _, e := range readTranscript(t, name) {
 				said := c.play(ctx, e.about(task))
@@ -57,9 +56,7 @@ func TestRunbook(t *testing.T) {
 				t.Error(d)
 			}
 		})
-	}
-	for _, name := range transcripts(t, ".") {
-		if !play(name) {
+		if !ok {
 			break // the next begins where this one should have ended
 		}
 		if err := clients.goOn(ctx); err != nil {
@@ -70,11 +67,6 @@ func TestRunbook(t *testing.T) {
 	if err := clients.Verify(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range transcripts(t, "quiet") {
-		if t.Failed() || !play(name) {
-			break
-		}
-	}
 	f, _ := clients.Figures()
 	t.Logf("clients: %s", summary(f))
 	if f.Acknowledged == 0 || f.Lost > 0 || f.Errors > 0 || f.Duplicated > 0 {
@@ -82,15 +74,15 @@ func TestRunbook(t *testing.T) {
 	}
 }
 
-func transcripts(t *testing.T, folder string) []string {
+func transcripts(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", "runbook", folder, "*.txt"))
+	files, err := filepath.Glob(filepath.Join("testdata", "runbook", "*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
 	var names []string
 	for _, f := range files {
-		names = append(names, filepath.Join(folder, filepath.Base(f)))
+		names = append(names, filepath.Base(f))
 	}
 	return names
 }

@@ -2,6 +2,7 @@ package maintenance_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,30 @@ func TestCancelledAtAnyMoment(t *testing.T) {
 				t.Fatalf("after %d a snapshot is left: %v", after, w.board.Snapshots)
 			}
 		}
+	}
+}
+
+// However little there is to bring back, clients are sent on only once they have
+// arrived: the world sees to that.
+func TestEndpointGoesBackOnceClientsHaveArrived(t *testing.T) {
+	for after := 1; ; after++ {
+		w, id := bound(t)
+		if w.decideUpTo(id, after) < after {
+			if after < 10 {
+				t.Errorf("the on took only %d decisions", after)
+			}
+			break
+		}
+		w.apply(cluster.CancelAction{At: w.now, Action: id, By: "ben"})
+		w.carry()
+		if e := w.board.Endpoints[cluster.EndpointID{Database: 1, Index: 1}]; !slices.Equal(e.Nodes, []int{2}) {
+			t.Fatalf("cancelled after %d decisions it is on %v", after, e.Nodes)
+		}
+	}
+	w, _ := bound(t)
+	w.carry()
+	if a, err := w.request(cluster.MaintenanceOff, 2, cluster.MaintenanceOptions{}, ""); err != nil || !a.Proof.Exact {
+		t.Errorf("off after on: %+v, %v", a.Proof, err)
 	}
 }
 

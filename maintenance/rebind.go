@@ -33,7 +33,7 @@ func (t *turn) rebind(m cluster.Move) step {
 		return t.again(m, rebindAttempts, t.unopened(m, e))
 	}
 	if m.To == 0 || slices.Contains(e.Nodes, m.To) {
-		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: target(e, m)})
+		return t.switchTo(e, target(e, m))
 	}
 	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: target(e, m)})
 }
@@ -62,9 +62,18 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return undo.and(t.again(m, rebindAttempts, t.unopened(m, e)))
 	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
-		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: target(e, m)})
+		return t.switchTo(e, target(e, m))
 	}
 	return wait("endpoint:%s to listen on node:%d%s", e.ID, m.To, because(t.state(e, m.To).Reason))
+}
+
+// switchTo binds the endpoint to the nodes, which all listen, once its clients are
+// where they were sent last.
+func (t *turn) switchTo(e cluster.Endpoint, nodes []int) step {
+	if t.Arriving(e, nodes) {
+		return wait("clients of endpoint:%s to arrive at node:%d, where they were sent a moment ago", e.ID, e.Nodes[0])
+	}
+	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: nodes})
 }
 
 func (t *turn) unopened(m cluster.Move, e cluster.Endpoint) *cluster.Error {

@@ -38,6 +38,7 @@ type world struct {
 	quota   int       // commands until the leader crashes; < 0: never
 	crashes int
 	seen    map[int64]time.Time
+	told    map[cluster.EndpointID]time.Time // when clients of discovery were last sent elsewhere
 }
 
 type fataler interface {
@@ -70,7 +71,7 @@ func newWorld(t fataler) *world {
 	return &world{
 		t: t, board: &cluster.Board{}, now: epoch, hosts: map[int]*host{}, rate: 40 << 20, writes: 100,
 		refuse: map[int]int{}, wedged: map[int]bool{}, deaf: map[int]bool{}, clients: map[string]int{}, engines: map[int]cluster.Engine{},
-		acked: map[cluster.RangeID]int64{}, over: map[int]bool{}, quota: -1, leader: 1,
+		acked: map[cluster.RangeID]int64{}, over: map[int]bool{}, quota: -1, leader: 1, told: map[cluster.EndpointID]time.Time{},
 	}
 }
 
@@ -187,6 +188,21 @@ func (w *world) checkRules(before *cluster.Board) {
 		if len(e.Nodes) == 0 {
 			w.t.Fatalf("endpoint %s is nowhere\n%s", id, w)
 		}
+		if old, known := before.Endpoints[id]; known {
+			w.checkTold(old, e)
+		}
+	}
+}
+
+// checkTold sees that clients of discovery are sent on only once they have arrived
+// where they were sent last.
+func (w *world) checkTold(before, e cluster.Endpoint) {
+	left := before.Nodes[0]
+	if e.Nodes[0] != left && w.now.Sub(w.told[e.ID]) < 5*time.Second && w.hosts[left].up {
+		w.t.Fatalf("endpoint %s leaves node:%d, which its clients were told of at %s\n%s", e.ID, left, w.told[e.ID], w)
+	}
+	if e.Announced != before.Announced {
+		w.told[e.ID] = w.now
 	}
 }
 

@@ -66,8 +66,11 @@ func listens(v cluster.View, e cluster.Endpoint, node int) bool {
 }
 
 // switchTo binds the endpoint to the nodes, all of which listen, and begins to
-// take leave of the others.
+// take leave of the others, once clients are where they were sent last.
 func switchTo(v cluster.View, e cluster.Endpoint, nodes []int) []cluster.Command {
+	if v.Arriving(e, nodes) {
+		return nil
+	}
 	step := cluster.Bind{
 		At: v.Now, Endpoint: e.ID, Step: cluster.BindSwitch, Nodes: nodes,
 		Text: fmt.Sprintf("endpoint:%s is bound to %s", e.ID, cluster.NodesText(nodes)), Severity: "INFO",
@@ -88,7 +91,7 @@ func switchTo(v cluster.View, e cluster.Endpoint, nodes []int) []cluster.Command
 
 // leave sees the clients off the nodes that drain, as a move does: subscribers of
 // discovery are told when nobody is left who could come to a rest. Nodes that are
-// gone have no clients.
+// gone have no clients, and nobody is waited for where the new ones are gone, too.
 func leave(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	if len(e.Draining) == 0 {
 		return nil
@@ -102,10 +105,11 @@ func leave(v cluster.View, e cluster.Endpoint) []cluster.Command {
 		}
 	}
 	var commands []cluster.Command
-	if e.Announced != e.Nodes[0] && (known && clients <= waiting || v.Age(e.Since) >= announcing) {
+	age, lost := v.Age(e.Since), serverless(v, e.Nodes)
+	if e.Announced != e.Nodes[0] && (known && clients <= waiting || lost || age >= announcing) {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
 	}
-	if known && clients == 0 || serverless(v, e.Nodes) || v.Age(e.Since) >= draining+counting {
+	if lost || known && (clients == 0 || age >= draining) || age >= draining+counting {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindClose})
 	}
 	return commands

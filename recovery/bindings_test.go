@@ -22,7 +22,8 @@ type harbour struct {
 	}
 	cluster.View
 	deaf    map[int]bool
-	clients int // on each node that serves the endpoint, until it drains
+	clients int       // on each node that serves the endpoint, until it drains
+	told    time.Time // when clients of discovery were last sent elsewhere
 }
 
 func (h *harbour) apply(c cluster.Command) {
@@ -48,6 +49,28 @@ func (h *harbour) apply(c cluster.Command) {
 	}
 	if len(before.Nodes) > 0 && e.Nodes[0] != before.Nodes[0] && slices.Contains(e.Nodes, before.Nodes[0]) {
 		h.t.Fatalf("%+v sent clients from node:%d, which stays", c, before.Nodes[0])
+	}
+	h.checkTold(before, e)
+}
+
+// checkTold sees that clients of discovery are told to go only once they have been
+// seen off, and sent on only once they have arrived.
+func (h *harbour) checkTold(before, e cluster.Endpoint) {
+	if len(before.Nodes) == 0 {
+		return
+	}
+	if left := before.Nodes[0]; e.Nodes[0] != left && h.Alive[left] && h.Now.Sub(h.told) < 5*time.Second {
+		h.t.Fatalf("clients are sent on from node:%d, which they were told of %s ago", left, h.Now.Sub(h.told))
+	}
+	if e.Announced == before.Announced {
+		return
+	}
+	h.told = h.Now
+	for _, n := range before.Draining {
+		seen := h.Reports[n].Proxy.Endpoints[door]
+		if h.Alive[n] && seen.Connections > 0 && h.Now.Sub(before.Since) < 5*time.Second {
+			h.t.Fatalf("clients of node:%d are told of node:%d while %d of them are there", n, e.Announced, seen.Connections)
+		}
 	}
 }
 

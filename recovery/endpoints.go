@@ -39,7 +39,7 @@ func Endpoints(v cluster.View) []cluster.Command {
 func rebind(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	switch {
 	case len(e.Draining) > 0:
-		return drained(v, e)
+		return leave(v, e)
 	case len(e.Opening) > 0:
 		return opened(v, e)
 	case !serverless(v, e.Nodes):
@@ -81,44 +81,10 @@ func opened(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	case serverless(v, e.Opening) || v.Nodes[to].Closed():
 		undo.Text = fmt.Sprintf("node:%d can not have endpoint:%s any more", to, e.ID)
 		return []cluster.Command{undo}
-	case v.Heard(to) && v.Reports[to].Proxy.Up && v.Reports[to].Proxy.Endpoints[e.ID].Listening:
-		return switched(v, e)
+	case listens(v, e, to):
+		return switchTo(v, e, e.Opening)
 	case v.Age(e.Since) >= opening:
 		return open(v, e, to)
 	}
 	return nil
-}
-
-// switched has discovery answer the new node. Nothing is left to drain where
-// the proxy is gone, so that it is announced and closed at once.
-func switched(v cluster.View, e cluster.Endpoint) []cluster.Command {
-	e.Nodes, e.Draining = e.Opening, e.Nodes
-	begin := cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindSwitch}
-	return append([]cluster.Command{begin}, drained(v, e)...)
-}
-
-// drained ends the binding to the old nodes once they have no client left: at
-// once where they are gone, or where the new one is gone too.
-func drained(v cluster.View, e cluster.Endpoint) []cluster.Command {
-	var commands []cluster.Command
-	if e.Announced != e.Nodes[0] {
-		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
-	}
-	late := !e.Since.IsZero() && v.Age(e.Since) >= draining
-	if serverless(v, e.Nodes) || late || !slices.ContainsFunc(e.Draining, func(n int) bool { return occupied(v, e, n) }) {
-		commands = append(commands, cluster.Bind{
-			At: v.Now, Endpoint: e.ID, Step: cluster.BindClose,
-			Text: fmt.Sprintf("endpoint:%s is bound to node:%d", e.ID, e.Nodes[0]),
-		})
-	}
-	return commands
-}
-
-// occupied reports whether clients may still be connected to the node.
-func occupied(v cluster.View, e cluster.Endpoint, node int) bool {
-	if serverless(v, []int{node}) {
-		return false
-	}
-	r := v.Reports[node].Proxy
-	return !v.Heard(node) || r.Silent || r.Endpoints[e.ID].Connections > 0
 }

@@ -52,7 +52,7 @@ func TestEndpointsOfAHostThatIsGone(t *testing.T) {
 	s.heard(1, 2, 3)
 	s.expect(s.bind(), "") // heard, and does not listen
 	s.listens(2, 0)
-	s.expect(s.bind(), "1:1 switch []\n1:1 announce []\n1:1 close []")
+	s.expect(s.bind(), "1:1 switch [2]\n1:1 announce []\n1:1 close []")
 	if e := s.Endpoints[door]; fmt.Sprint(e.Nodes, e.Opening, e.Draining, e.Announced) != "[2] [] [] 2" {
 		t.Fatalf("%+v", e)
 	}
@@ -108,8 +108,10 @@ func TestOldHostIsDrainedIfItReturns(t *testing.T) {
 		happens func(s *scene)
 		want    string
 	}{
-		"with clients":        {func(s *scene) { s.listens(1, 3) }, "1:1 announce []"},
-		"not heard yet":       {func(*scene) {}, "1:1 announce []"},
+		"with clients":        {func(s *scene) { s.listens(1, 3) }, ""},
+		"with slow ones":      {func(s *scene) { s.listens(1, 3); s.Now = s.Now.Add(5 * time.Second) }, "1:1 announce []"},
+		"not heard yet":       {func(*scene) {}, ""},
+		"never heard":         {func(s *scene) { s.Now = s.Now.Add(5 * time.Second) }, "1:1 announce []"},
 		"without clients":     {func(s *scene) { s.listens(1, 0) }, "1:1 announce []\n1:1 close []"},
 		"with lasting ones":   {func(s *scene) { s.listens(1, 3); s.Now = s.Now.Add(time.Minute) }, "1:1 announce []\n1:1 close []"},
 		"and goes again":      {func(s *scene) { delete(s.Alive, 1) }, "1:1 announce []\n1:1 close []"},
@@ -134,7 +136,7 @@ func TestEndpointsOfAHostThatRefuses(t *testing.T) {
 	s.refuses(2, 20000, 10000, 10001)
 	s.expect(s.bind(), "1:1 open [3]")
 	s.listens(3, 0)
-	s.expect(s.bind(), "1:1 switch []\n1:1 announce []\n1:1 close []")
+	s.expect(s.bind(), "1:1 switch [3]\n1:1 announce []\n1:1 close []")
 }
 
 func TestEndpointStaysWhereNobodyCanHaveIt(t *testing.T) {

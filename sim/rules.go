@@ -36,6 +36,9 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		if len(e.Nodes) == 0 {
 			w.fail("endpoint %s is nowhere", id)
 		}
+		if was, old := before.Endpoints[id]; old {
+			w.mayTell(was, e)
+		}
 	}
 	for id, a := range b.Actions {
 		if a.Status == cluster.ActionCompleted && before.Actions[id].Status == cluster.ActionRunning {
@@ -49,6 +52,19 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		if _, there := b.Instances[r.Master]; !there && !r.Master.IsZero() {
 			w.fail("the master of %s, %s, is not on the board", id, r.Master)
 		}
+	}
+}
+
+// mayTell sees that clients of discovery are sent on only once they have arrived
+// where they were sent last, as long as that host is there.
+func (w *World) mayTell(was, e cluster.Endpoint) {
+	left, age := was.Nodes[0], w.now.Sub(w.told[e.ID])
+	serves := w.hosts[left].on && w.hosts[left].daemon != nil && w.quorum.leases[left].After(w.now)
+	if e.Nodes[0] != left && serves && age < 5*time.Second {
+		w.fail("endpoint %s leaves node:%d, which its clients were told of %s ago", e.ID, left, age)
+	}
+	if e.Announced != was.Announced {
+		w.told[e.ID] = w.now
 	}
 }
 

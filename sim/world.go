@@ -33,6 +33,7 @@ type World struct {
 	slow    map[int]time.Time    // copies to the node make no progress until then
 	stalled map[cluster.InstanceID]time.Time
 	ledgers map[cluster.RangeID]*ledger
+	told    map[cluster.EndpointID]time.Time // when clients of discovery were last sent elsewhere
 
 	boundaries int
 	armed      map[int][]Fault // by boundary
@@ -62,7 +63,7 @@ func newWorld() *World {
 		now: began, hosts: map[int]*host{},
 		quorum: quorum{board: &cluster.Board{}, leases: map[int]time.Time{}, leaderSeen: began},
 		cuts:   map[[2]int]time.Time{}, muffled: map[int]time.Time{}, lagging: map[int]time.Time{}, slow: map[int]time.Time{},
-		stalled: map[cluster.InstanceID]time.Time{}, ledgers: map[cluster.RangeID]*ledger{}, armed: map[int][]Fault{},
+		stalled: map[cluster.InstanceID]time.Time{}, ledgers: map[cluster.RangeID]*ledger{}, told: map[cluster.EndpointID]time.Time{}, armed: map[int][]Fault{},
 	}
 	w.log = slog.New(teller{w, new(string)})
 	return w
