@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
+
+// backDeadline is how long one on and its way back may take together.
+const backDeadline = 90 * time.Second
 
 // Clients that find their endpoints by discovery see nothing of an on that is
 // thought better of, however far it has got.
@@ -21,18 +25,21 @@ func TestCancelledUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const (
-		cancels = 6
-		span    = 2 * time.Second // in which the endpoints of the node are re-bound
-	)
+	const cancels = 4
 	for round := range cancels {
-		moment := span * time.Duration(round) / cancels
-		moment += rand.N(span / cancels)
-		if err := c.cancelAfter(ctx, moment); err != nil {
+		moment, left := rand.N(2*time.Second), round%2 == 0
+		if left { // there and back at once is what clients find hardest
+			moment = rand.N(300 * time.Millisecond)
+		}
+		if err := c.cancelAfter(ctx, left, moment); err != nil {
+			running, _ := c.Ask(ctx, 1, "--json", "cluster", "running_actions")
+			t.Fatalf("%v\n%s", err, running)
+		}
+		if err := clients.goOn(ctx); err != nil {
 			t.Fatal(err)
 		}
 		f, _ := clients.Figures()
-		t.Logf("cancelled after %s: %s", milliseconds(moment), summary(f))
+		t.Logf("cancelled after %s, the endpoint had left: %v: %s", milliseconds(moment), left, summary(f))
 		after, err := c.Placement(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -52,19 +59,30 @@ func TestCancelledUnderLoad(t *testing.T) {
 	}
 }
 
-// cancelAfter begins to take the node out, thinks better of it after so long, and
-// returns when everything has come back.
-func (c *Cluster) cancelAfter(ctx context.Context, moment time.Duration) error {
-	said, err := c.Ask(ctx, 1, "node", fmt.Sprint(theNode), "maintenance_mode", "on", "async")
+// cancelAfter begins to take the node out, thinks better of it so long after that,
+// or after its endpoint has left, and returns when everything has come back.
+func (c *Cluster) cancelAfter(ctx context.Context, left bool, moment time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, backDeadline)
+	defer cancel()
+	said, err := c.Ask(ctx, 1, "node", fmt.Sprint(theNode), "maintenance_mode", "on", "async", "max_concurrent_actions", "1")
 	task := taskID.FindString(said)
 	if err != nil || task == "" {
 		return fmt.Errorf("on: %w: %s", err, said)
 	}
-	if err := sleep(ctx, moment); err != nil {
-		return err
+	if left {
+		err = await(ctx, "the endpoint leaves", readyDeadline, func(ctx context.Context) (bool, error) {
+			b, err := c.Burden(ctx, theNode)
+			return b.Endpoints == 0, err
+		})
 	}
-	if said, err := c.Ask(ctx, 1, "cluster", "cancel_action", task); err != nil {
-		return fmt.Errorf("cancel: %w: %s", err, said)
+	if err == nil {
+		err = sleep(ctx, moment)
 	}
-	return nil
+	if err == nil {
+		_, err = c.Ask(ctx, 1, "cluster", "cancel_action", task)
+	}
+	if err != nil && strings.Contains(err.Error(), "it is completed") { // the other way to be there and back
+		_, err = c.Ask(ctx, 1, "node", fmt.Sprint(theNode), "maintenance_mode", "off")
+	}
+	return err
 }
