@@ -90,7 +90,8 @@ func (d *Daemon) build(st *store.Store, node int, own *peer.Credential) (*rooms,
 	})
 	r.discovery = discovery.New(discovery.Config{
 		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: r.current, Subscribe: st.Subscribe,
-		TLS: r.shown, Logger: d.log.With("room", "discovery"),
+		Sync: func(ctx context.Context) error { _, err := st.Sync(ctx); return err },
+		TLS:  r.shown, Logger: d.log.With("room", "discovery"),
 	})
 	r.server.RefuseRemoved(func(node int) bool { return st.Board().Removed(node) })
 	r.handle(d)

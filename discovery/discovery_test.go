@@ -31,6 +31,7 @@ type host struct {
 	board atomic.Pointer[cluster.Board]
 	port  int // of discovery
 	shown func() (*tls.Config, error)
+	late  atomic.Pointer[func() error] // what brings a host's board up to date; nil: nothing has to
 
 	mu    sync.Mutex
 	wakes []chan *cluster.Board
@@ -60,7 +61,7 @@ func newHost(t *testing.T, patience time.Duration, more ...cluster.Object) *host
 }
 
 func (h *host) start(n int, patience time.Duration) {
-	s := New(Config{Address: address(n), Port: h.port, Logger: slog.New(slog.DiscardHandler), Board: h.board.Load, Subscribe: h.subscribe, Patience: patience, TLS: h.shown})
+	s := New(Config{Address: address(n), Port: h.port, Logger: slog.New(slog.DiscardHandler), Board: h.board.Load, Subscribe: h.subscribe, Patience: patience, TLS: h.shown, Sync: h.sync})
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -71,6 +72,14 @@ func (h *host) start(n int, patience time.Duration) {
 		}
 	})
 	eventually(h.t, "discovery listens", func() error { return knock(h.sentinel(n)) })
+}
+
+// sync is how servers read the board anew.
+func (h *host) sync(context.Context) error {
+	if late := h.late.Load(); late != nil {
+		return (*late)()
+	}
+	return nil
 }
 
 func (h *host) sentinel(n int) string { return net.JoinHostPort(address(n), strconv.Itoa(h.port)) }

@@ -44,6 +44,9 @@ type Config struct {
 	// Subscribe returns a channel that receives after each change of what Board
 	// returns, and is closed when ctx ends. Several changes may share one value.
 	Subscribe func(ctx context.Context) <-chan *cluster.Board
+	// Sync returns when Board shows everything committed before the call, or says why
+	// that can not be known; nil: Board always does.
+	Sync func(ctx context.Context) error
 	// TLS returns what is shown to clients that begin with a TLS handshake; nil:
 	// there are none.
 	TLS func() (*tls.Config, error)
@@ -56,6 +59,7 @@ type Server struct {
 	cfg     Config
 	changes *bell
 	moves   *moves
+	reader  reader
 	started time.Time
 
 	mu       sync.Mutex
@@ -68,7 +72,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	cfg.Port = cmp.Or(cfg.Port, Port)
 	cfg.Patience = cmp.Or(cfg.Patience, patience)
-	return &Server{cfg: cfg, changes: newBell(), moves: newMoves(), started: time.Now(), sessions: map[*session]struct{}{}, ofHost: map[string]int{}}
+	return &Server{cfg: cfg, changes: newBell(), moves: newMoves(), reader: reader{sync: cfg.Sync}, started: time.Now(), sessions: map[*session]struct{}{}, ofHost: map[string]int{}}
 }
 
 // Run listens and answers until ctx ends. It returns when every connection is

@@ -79,6 +79,7 @@ func (c *session) patience() time.Duration {
 // messages get through.
 func (c *session) do(ctx context.Context, args []string) bool {
 	if name, ok := asksForAddress(args); ok {
+		c.server.reader.catchUp(ctx)
 		c.server.settle(ctx, name)
 	}
 	c.mu.Lock()
