@@ -79,7 +79,9 @@ func (c *session) patience() time.Duration {
 // messages get through.
 func (c *session) do(ctx context.Context, args []string) bool {
 	if name, ok := asksForAddress(args); ok {
-		c.server.reader.catchUp(ctx)
+		if c.server.board() != nil { // else another host is to be asked, at once
+			c.server.reader.catchUp(ctx)
+		}
 		c.server.settle(ctx, name)
 	}
 	c.mu.Lock()
