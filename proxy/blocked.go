@@ -257,9 +257,13 @@ func (b *blocked) finish(reply []byte) {
 	if b.watch != nil && b.watch.exec {
 		b.watch.on = false
 	}
+	s, raw := b.session, b.raw
 	b.end()
-	b.session.answer(b.turn, reply)
-	b.session.unpause(pauseBlocked)
+	s.answer(b.turn, reply)
+	if s.tracking != nil {
+		s.tracking.readElsewhere(raw)
+	}
+	s.unpause(pauseBlocked)
 }
 
 // end forgets the call, which has been answered.

@@ -27,15 +27,18 @@ const (
 	again                           // has been refused before
 	denied                          // the last refusal was for lack of rights
 	dropped                         // somebody else takes care of it: the reply is thrown away
+	cached                          // CLIENT CACHING goes in front
 
 	// Of a transaction, in the present attempt:
 	partRefused  // one of its parts was refused, so that EXEC executes nothing
 	partDenied   // for lack of rights
 	withoutMulti // MULTI itself was refused
 	partExecuted // and one of the commands behind it was not
+
+	uncached // CLIENT CACHING was refused, in the present attempt
 )
 
-const attemptMarks = partRefused | partDenied | withoutMulti | partExecuted
+const attemptMarks = partRefused | partDenied | withoutMulti | partExecuted | uncached
 
 // job makes one reply out of several, or of one that must be changed.
 type job interface {
@@ -71,7 +74,7 @@ func (c *call) note(why refusal) {
 	case why == notRefused && c.marks&withoutMulti != 0:
 		c.marks |= partExecuted
 	case why == notRefused:
-	case c.got == 0:
+	case c.got == c.lead():
 		c.marks |= withoutMulti | partRefused
 	default:
 		c.marks |= partRefused
@@ -80,6 +83,14 @@ func (c *call) note(why refusal) {
 		c.marks |= partDenied
 	}
 	c.got++
+}
+
+// lead is how many replies come before those of a transaction.
+func (c *call) lead() uint32 {
+	if c.marks&cached != 0 {
+		return 1
+	}
+	return 0
 }
 
 // verdict says why nothing was executed, given the last reply's own reason.

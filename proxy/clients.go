@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,10 +17,12 @@ import (
 
 var clientHelp = []string{
 	"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-	"GETNAME", "GETREDIR", "ID", "INFO",
+	"CACHING (YES|NO)", "GETNAME", "GETREDIR", "ID", "INFO",
 	"KILL <ip:port> | <option> <value> [<option> <value> ...], options ADDR, LADDR, ID, TYPE (NORMAL|PUBSUB), USER, SKIPME (YES|NO)",
 	"LIST [TYPE (NORMAL|PUBSUB)] [ID <id> [<id> ...]]",
-	"REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>", "TRACKINGINFO", "HELP",
+	"NO-EVICT (ON|OFF)", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>",
+	"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]", "TRACKINGINFO",
+	"UNBLOCK <clientid> [TIMEOUT|ERROR]", "HELP",
 }
 
 func (s *session) clientHelp([]byte, [][]byte) {
@@ -50,14 +53,17 @@ func (s *session) about() string {
 	if s.transaction != nil {
 		queued = s.transaction.count
 	}
+	if t := s.tracking; t != nil && t.on {
+		flags = strings.TrimPrefix(flags, "N") + t.letters()
+	}
 	command := "NULL"
 	if s.last != nil {
 		command = s.last.name
 	}
 	peer, own := s.addresses()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d "+
-		"qbuf=%d obl=%d cmd=%s user=default redir=-1 resp=%d\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9,
-		(s.loop.now-s.heard)/1e9, flags, kinds[""], kinds["p"], kinds["s"], queued, len(s.in), len(s.out), command, s.version)
+		"qbuf=%d obl=%d cmd=%s user=default redir=%d resp=%d\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9,
+		(s.loop.now-s.heard)/1e9, flags, kinds[""], kinds["p"], kinds["s"], queued, len(s.in), len(s.out), command, s.redirection(), s.version)
 }
 
 func (s *session) isPubSub() bool { return s.subscriber != nil && len(s.subscriber.topics) > 0 }
@@ -86,37 +92,9 @@ func (s *session) getInfo([]byte, [][]byte) {
 	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], s.about()))
 }
 
-func (s *session) getRedirection([]byte, [][]byte) { s.answerNow(resp.AppendInt(s.loop.reply[:0], -1)) }
-
-func (s *session) trackingInfo([]byte, [][]byte) {
-	b := resp.AppendBulkString(resp.AppendMapHeader(s.loop.reply[:0], s.version, 3), "flags")
-	if s.version == 3 {
-		b = append(b, "~1\r\n"...)
-	} else {
-		b = resp.AppendArrayHeader(b, 1)
-	}
-	b = resp.AppendInt(resp.AppendBulkString(resp.AppendBulkString(b, "off"), "redirect"), -1)
-	s.answerNow(resp.AppendArrayHeader(resp.AppendBulkString(b, "prefixes"), 0))
-}
-
-// others are the endpoint's clients in order; the problem is an error reply if
-// they are not all known here.
-func (s *session) others() (list []*session, problem string) {
-	if s.loop.sharing {
-		return nil, "ERR CLIENT LIST and KILL are not offered by a proxy of several loops"
-	}
-	for o := range s.endpoint.sessions {
-		list = append(list, o)
-	}
-	slices.SortFunc(list, func(a, b *session) int { return int(a.id - b.id) })
-	return list, ""
-}
-
 func (s *session) listClients(_ []byte, args [][]byte) {
-	list, problem := s.others()
-	wanted := func(*session) bool { return true }
+	wanted, problem := func(*session) bool { return true }, ""
 	switch {
-	case problem != "":
 	case len(args) == 2:
 	case len(args) == 4 && equalFold(args[2], "TYPE"):
 		wanted, problem = ofType(args[3])
@@ -129,13 +107,35 @@ func (s *session) listClients(_ []byte, args [][]byte) {
 		s.refuse(problem)
 		return
 	}
-	var text strings.Builder
-	for _, o := range list {
+	turn := s.turn()
+	ask(s, func(e *endpoint) []described { return e.describe(wanted) }, func(found [][]described, complete bool) {
+		if !complete {
+			s.fail(turn, errInquiry)
+			return
+		}
+		list := slices.Concat(found...)
+		slices.SortFunc(list, func(a, b described) int { return cmp.Compare(a.id, b.id) })
+		var text strings.Builder
+		for _, d := range list {
+			text.WriteString(d.text)
+		}
+		s.answer(turn, resp.AppendBulkString(s.loop.reply[:0], text.String()))
+	})
+}
+
+// described is a client's line in CLIENT LIST.
+type described struct {
+	id   int64
+	text string
+}
+
+func (e *endpoint) describe(wanted func(*session) bool) (list []described) {
+	for o := range e.sessions {
 		if wanted(o) {
-			text.WriteString(o.about())
+			list = append(list, described{o.id, o.about()})
 		}
 	}
-	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], text.String()))
+	return list
 }
 
 func ofType(word []byte) (func(*session) bool, string) {
@@ -163,44 +163,65 @@ func withIDs(words [][]byte) (func(*session) bool, string) {
 }
 
 func (s *session) killClients(_ []byte, args [][]byte) {
-	list, problem := s.others()
 	var filters []func(*session) bool
-	me := len(args) == 3
-	switch {
-	case problem != "":
-	case me:
+	var problem string
+	me, old := len(args) == 3, len(args) == 3
+	if old {
 		filters = append(filters, withAddress(args[2]))
-	default:
+	} else {
 		filters, me, problem = killOptions(args[2:])
 	}
 	if problem != "" {
 		s.refuse(problem)
 		return
 	}
-	var killed int64
-	for _, o := range list {
-		if o == s && !me || slices.ContainsFunc(filters, func(f func(*session) bool) bool { return !f(o) }) {
+	turn := s.turn()
+	ask(s, func(e *endpoint) killed { return e.kill(s, me, filters) }, func(found []killed, complete bool) {
+		var all killed
+		for _, k := range found {
+			all.count, all.me = all.count+k.count, all.me || k.me
+		}
+		switch {
+		case !complete:
+			s.fail(turn, errInquiry)
+		case !old:
+			s.answer(turn, resp.AppendInt(s.loop.reply[:0], all.count))
+		case all.count == 0:
+			s.fail(turn, "ERR No such client")
+		default:
+			s.answer(turn, resp.AppendSimple(s.loop.reply[:0], "OK"))
+		}
+		if all.me {
+			s.quit()
+		}
+	})
+}
+
+// killed says how many clients a loop has closed. The one that asked, if it is to
+// be closed, closes itself when it has been answered.
+type killed struct {
+	count int64
+	me    bool
+}
+
+func (e *endpoint) kill(asking *session, me bool, filters []func(*session) bool) (k killed) {
+	for o := range e.sessions {
+		if o == asking && !me || slices.ContainsFunc(filters, func(f func(*session) bool) bool { return !f(o) }) {
 			continue
 		}
-		if killed++; o != s {
+		k.count++
+		if o == asking {
+			k.me = true
+		} else {
 			o.close()
 		}
 	}
-	switch {
-	case len(args) > 3:
-		s.answerNow(resp.AppendInt(s.loop.reply[:0], killed))
-	case killed == 0:
-		s.refuse("ERR No such client")
-	default:
-		s.ok()
-	}
-	if me && !slices.ContainsFunc(filters, func(f func(*session) bool) bool { return !f(s) }) {
-		s.quit()
-	}
+	return k
 }
 
 func withAddress(word []byte) func(*session) bool {
-	return func(o *session) bool { peer, _ := o.addresses(); return peer == string(word) }
+	wanted := string(word)
+	return func(o *session) bool { peer, _ := o.addresses(); return peer == wanted }
 }
 
 // killOptions reads the filters of CLIENT KILL; me says whether the caller is
@@ -208,25 +229,25 @@ func withAddress(word []byte) func(*session) bool {
 func killOptions(words [][]byte) (filters []func(*session) bool, me bool, problem string) {
 	for ; len(words) > 1; words = words[2:] {
 		var f func(*session) bool
-		value := words[1]
+		value := string(words[1])
 		switch strings.ToLower(string(words[0])) {
 		case "id":
 			if f, problem = withIDs(words[1:2]); problem != "" {
 				return nil, false, "ERR client-id should be greater than 0"
 			}
 		case "addr":
-			f = withAddress(value)
+			f = withAddress(words[1])
 		case "laddr":
-			f = func(o *session) bool { _, own := o.addresses(); return own == string(value) }
+			f = func(o *session) bool { _, own := o.addresses(); return own == value }
 		case "type":
-			f, problem = ofType(value)
+			f, problem = ofType(words[1])
 		case "user":
-			if f = func(*session) bool { return true }; string(value) != "default" {
-				problem = "ERR No such user '" + printable(value) + "'"
+			if f = func(*session) bool { return true }; value != "default" {
+				problem = "ERR No such user '" + printable(words[1]) + "'"
 			}
 		case "skipme":
 			f = func(*session) bool { return true }
-			if me = equalFold(value, "NO"); !me && !equalFold(value, "YES") {
+			if me = strings.EqualFold(value, "NO"); !me && !strings.EqualFold(value, "YES") {
 				problem = "ERR syntax error"
 			}
 		default:
@@ -243,8 +264,12 @@ func killOptions(words [][]byte) (filters []func(*session) bool, me bool, proble
 	return filters, me, problem
 }
 
-// notOffered refuses by name what an endpoint can not do for a client whose
-// connections to engines are shared.
-func (s *session) notOffered(_ []byte, args [][]byte) {
-	s.refuse("ERR CLIENT " + upper(args[1]) + " is not offered by this endpoint")
+// noEvict takes CLIENT NO-EVICT: for the memory that clients take, an endpoint
+// closes none but those that do not read.
+func (s *session) noEvict(_ []byte, args [][]byte) {
+	if !equalFold(args[2], "ON") && !equalFold(args[2], "OFF") {
+		s.refuse("ERR syntax error")
+		return
+	}
+	s.ok()
 }

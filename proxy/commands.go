@@ -113,7 +113,7 @@ func (k *keySpec) find(args [][]byte) int {
 // counts them among the dangerous ones.
 var tenantRights = map[string]bool{
 	"info": true, "keys": true, "flushall": true, "flushdb": true, "sort": true, "sort_ro": true, "restore": true, "role": true,
-	"client|list": true, "client|kill": true, // of their own endpoint
+	"client|list": true, "client|kill": true, "client|unblock": true, "client|no-evict": true, // of their own endpoint
 }
 
 // noTenant are commands that the engine counts among the harmless ones, and

@@ -29,6 +29,7 @@ func (g *gather) take(part uint32, kind byte, reply []byte) {
 	}
 	g.parts[part] = bytes.Clone(reply)
 	if g.missing--; g.missing > 0 {
+		g.session.keepsBack(g.turn)
 		return
 	}
 	if g.broken != nil {

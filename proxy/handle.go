@@ -135,7 +135,10 @@ func (c *command) onlyKey() int {
 
 // send queues a command for a shard.
 func (s *session) send(at *shard, raw []byte, c call) {
-	k := at.link(s.version)
+	k := s.linkTo(at)
+	if s.tracking != nil {
+		raw, c = s.tracking.prepare(raw, c)
+	}
 	if k.state != linked || k.suspect || k.gated() {
 		s.endpoint.held++
 	}
@@ -146,6 +149,14 @@ func (s *session) send(at *shard, raw []byte, c call) {
 		s.pause(pauseQueue)
 		s.loop.starved = append(s.loop.starved, s)
 	}
+}
+
+// linkTo returns the link over which the session's commands go to a shard.
+func (s *session) linkTo(at *shard) *link {
+	if s.tracking != nil && s.tracking.reports() {
+		return s.tracking.link(at)
+	}
+	return at.link(s.version)
 }
 
 // ok answers the command just read with OK.

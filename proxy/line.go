@@ -24,6 +24,7 @@ type line struct {
 	quiet   bool // is not read for now
 	framer  resp.ReplyFramer
 	partial []byte
+	id      int64 // of the connection, at the engine
 }
 
 // lineUser is told what happens on a line. When it is told of the end the line
@@ -148,7 +149,7 @@ func (n *line) take(kind byte, reply []byte) {
 	case kind == resp.KindError:
 		n.end()
 	default:
-		n.state = linked
+		n.state, n.id = linked, idIn(reply)
 		n.user.opened()
 	}
 }

@@ -45,6 +45,10 @@ type link struct {
 	notYet  int64 // nothing is tried before
 	backoff int64
 	leaveBy int64 // when waiting for replies of a former master ends; 0: not begun
+
+	owner    *tracking // of a client that keeps a cache: nobody else uses the link
+	ear      *ear      // for an owner of protocol version 2
+	retiring bool      // it ends when all it has is answered
 }
 
 type linkState uint8
@@ -52,9 +56,10 @@ type linkState uint8
 const (
 	unconnected linkState = iota
 	connecting
-	greeting // logging in
-	asking   // which process it is
-	probing  // asking whether it serves us again
+	greeting  // logging in
+	following // asking to be told of changes, for an owner
+	asking    // which process it is
+	probing   // asking whether it serves us again
 	linked
 )
 
@@ -111,6 +116,9 @@ func (k *link) pop() {
 	k.first++
 	k.flight = max(0, k.flight-1)
 	if k.first == len(k.calls) {
+		if k.retiring {
+			k.touch()
+		}
 		k.calls, k.first = k.calls[:0], 0
 		k.usual.note(len(k.out))
 		k.loop.give(k.out)
@@ -135,13 +143,22 @@ func (k *link) rerouted() {
 // gated reports whether nothing may be sent because of the route or a hold.
 func (k *link) gated() bool {
 	s := k.shard
-	return s.hold != nil || s.lost || !s.address.IsValid() || k.state != unconnected && k.target != s.address
+	return s.hold != nil || s.lost || !s.address.IsValid() || k.strays()
+}
+
+// strays reports whether the connection is not the one that is needed now.
+func (k *link) strays() bool {
+	return k.state != unconnected && (k.target != k.shard.address || k.ear != nil && k.ear.deaf)
 }
 
 // advance does the link's next step: leave a former master, connect, ask,
 // write, or wait.
 func (k *link) advance() {
-	if k.state != unconnected && k.target != k.shard.address && !k.left() {
+	if k.strays() && !k.left() {
+		return
+	}
+	if k.retiring && len(k.calls) == 0 && len(k.parked) == 0 {
+		k.retire()
 		return
 	}
 	if k.flight == 0 && len(k.parked) > 0 {
@@ -176,8 +193,9 @@ func (k *link) waits() bool {
 	case k.gated():
 	case k.loop.now < k.notYet:
 		k.loop.wake(k.notYet)
-	case k.suspect && k.flight > 0, k.state == connecting, k.state == greeting, k.state == asking, k.state == probing:
+	case k.suspect && k.flight > 0, k.state != unconnected && k.state != linked:
 	case !k.loop.serving():
+	case k.state == unconnected && k.ear != nil && !k.ear.open() && !k.ear.line.stray():
 	default:
 		return false
 	}
@@ -325,9 +343,11 @@ func (k *link) stream(c *call, piece []byte, done bool) bool {
 	}
 	s.streaming = !done
 	if done {
+		marks := c.marks
 		k.answered(c)
 		k.pop()
 		s.next()
+		k.served(marks)
 	}
 	return true
 }
@@ -352,11 +372,17 @@ func (k *link) takeOwn(piece []byte, done bool) bool {
 	kind := k.framer.Kind()
 	switch {
 	case kind == resp.KindPush:
+		if k.owner != nil {
+			k.owner.told(reply)
+		}
 		return true
 	case k.state == probing:
 		k.probed(kind)
 		return true
-	case k.state == greeting && kind != resp.KindError:
+	case k.state == greeting && kind != resp.KindError && k.owner != nil:
+		k.state = following
+		return true
+	case (k.state == greeting || k.state == following) && kind != resp.KindError:
 		k.state = asking
 		return true
 	case k.state == asking:
@@ -371,6 +397,9 @@ func (k *link) takeOwn(piece []byte, done bool) bool {
 
 // dial begins to connect to the shard's master.
 func (k *link) dial() {
+	if !k.hears() {
+		return
+	}
 	k.warm = false
 	k.target = k.shard.address
 	fd, err := dialTCP(k.target)
@@ -390,7 +419,11 @@ func (k *link) greet() {
 	}
 	k.loop.watch(k.fd, unix.EPOLLIN)
 	k.state = greeting
-	k.say(resp.AppendCommand(greetingFor(k.version, k.shard.secret), "INFO", "server"))
+	hello := greetingFor(k.version, k.shard.secret)
+	if k.owner != nil {
+		hello = k.owner.append(hello, k.ear)
+	}
+	k.say(resp.AppendCommand(hello, "INFO", "server"))
 }
 
 func greetingFor(version int, secret string) []byte {
@@ -445,7 +478,9 @@ func (k *link) disconnect() {
 	if k.fd >= 0 {
 		k.loop.drop(k.fd)
 	}
+	known := k.state > following
 	k.fd, k.state, k.full = -1, unconnected, false
 	k.framer, k.partial = resp.ReplyFramer{}, nil
 	k.sent = k.mark
+	k.ownerLost(known)
 }

@@ -43,8 +43,9 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|kill":                (*session).killClients,
 	"client|reply":               (*session).replies,
 	"client|getredir":            (*session).getRedirection,
-	"client|tracking":            (*session).notOffered,
-	"client|caching":             (*session).notOffered,
+	"client|tracking":            (*session).track,
+	"client|caching":             (*session).cacheNext,
+	"client|no-evict":            (*session).noEvict,
 	"role":                       (*session).role,
 
 	"client|trackinginfo":  (*session).trackingInfo,

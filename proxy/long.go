@@ -70,8 +70,12 @@ func (b *blocked) piece(kind byte, p []byte, done bool) bool {
 		s.write(p)
 	}
 	if s.streaming = !done; done {
+		raw := b.raw
 		b.end()
 		s.next()
+		if s.tracking != nil {
+			s.tracking.readElsewhere(raw)
+		}
 		s.unpause(pauseBlocked)
 	} else if len(s.out)-s.written > readAhead {
 		b.line.still(true)

@@ -62,6 +62,7 @@ const (
 	readBuffer = 256 << 10
 	// keepScratch is the capacity above which scratch space is not kept.
 	keepScratch = 64 << 10
+	longestWait = int64(1e12) // nanoseconds; the kernel's number of milliseconds has 32 bits
 )
 
 func newLoop(s *settings) (*loop, error) {
@@ -96,15 +97,23 @@ func (r ringer) ready(uint32) {
 // did: a loop that has ended runs nothing.
 func (l *loop) post(f func()) bool {
 	done := make(chan struct{})
-	l.mu.Lock()
-	if l.shut {
-		l.mu.Unlock()
+	if !l.send(func() { f(); close(done) }) {
 		return false
 	}
-	l.mail = append(l.mail, func() { f(); close(done) })
-	_, _ = transmit(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	l.mu.Unlock()
 	<-done
+	return true
+}
+
+// send has f run by the loop and does not wait for that. It reports whether the
+// loop takes mail at all.
+func (l *loop) send(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shut {
+		return false
+	}
+	l.mail = append(l.mail, f)
+	_, _ = transmit(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	return true
 }
 
@@ -215,7 +224,7 @@ func (l *loop) timeout() int {
 		return -1
 	}
 	wait := l.wakeAt - int64(time.Since(l.started))
-	return int(max(0, (wait+999_999)/1_000_000))
+	return int(max(0, (min(wait, longestWait)+999_999)/1_000_000))
 }
 
 // tick does what is due. Whoever still waits asks for the next one.

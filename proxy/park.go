@@ -23,6 +23,13 @@ func (k *link) finish(kind byte, reply []byte) {
 	if kind == resp.KindError {
 		why = refusalOf(reply)
 	}
+	if c.got < c.lead() {
+		c.got++
+		if kind == resp.KindError {
+			c.marks |= uncached
+		}
+		return
+	}
 	if c.got < c.before {
 		c.note(why)
 		return
@@ -42,6 +49,7 @@ func (k *link) finish(kind byte, reply []byte) {
 	done := *c
 	k.pop()
 	done.deliver(kind, reply)
+	k.served(done.marks)
 }
 
 // final reports whether a refusal is to be given to the client: when it has

@@ -38,6 +38,7 @@ type Config struct {
 
 // settings are what all loops share. Only until changes.
 type settings struct {
+	loops     []*loop // all of them
 	log       *slog.Logger
 	clock     func() int64
 	until     atomic.Int64 // the fence: nothing is sent to engines from then on
@@ -114,6 +115,7 @@ func newLoops(s *settings, n int) ([]*loop, error) {
 		}
 		loops = append(loops, l)
 	}
+	s.loops = loops
 	return loops, nil
 }
 

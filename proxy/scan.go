@@ -47,7 +47,7 @@ func (s *session) scan(_ []byte, args [][]byte) {
 	words := append([][]byte{}, args...)
 	words[1] = strconv.AppendUint(nil, own, 10)
 	s.loop.text = resp.AppendCommandBytes(s.loop.text[:0], words)
-	j := &scanning{session: s, turn: s.turn(), place: place, link: at.link(s.version), resumes: own != 0, stamp: uint16(cursor >> placeBits)}
+	j := &scanning{session: s, turn: s.turn(), place: place, link: s.linkTo(at), resumes: own != 0, stamp: uint16(cursor >> placeBits)}
 	s.send(at, s.loop.text, call{turn: j.turn, job: j, marks: repeatable})
 }
 

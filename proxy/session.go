@@ -51,7 +51,8 @@ type session struct {
 	blocked     *blocked
 	watching    *blocked // what is watched, and the line for it
 	subscriber  *subscriber
-	pushes      []byte // messages that wait for the end of a reply
+	tracking    *tracking // of a client that keeps a cache of its own
+	pushes      pushes
 }
 
 // pause is why a session's input is not read.
@@ -201,6 +202,9 @@ func (s *session) consume(data []byte) []byte {
 				raw = s.loop.text
 			}
 			s.handle(raw, args)
+			if s.tracking != nil {
+				s.tracking.handled(s.last)
+			}
 		}
 		data = data[n:]
 	}
@@ -229,6 +233,9 @@ func (s *session) refuse(text string) {
 	s.answerNow(resp.AppendError(s.loop.reply[:0], text))
 }
 
+// fail answers a command with an error.
+func (s *session) fail(turn uint32, text string) { s.answer(turn, resp.AppendError(nil, text)) }
+
 // answer gives the reply to a command: at once if it is its turn, else later.
 func (s *session) answer(turn uint32, reply []byte) {
 	if s.gone {
@@ -248,11 +255,7 @@ func (s *session) answer(turn uint32, reply []byte) {
 
 // next moves on to the turns that have been answered already.
 func (s *session) next() {
-	s.head++
-	if len(s.pushes) > 0 {
-		s.write(s.pushes)
-		s.pushes = nil
-	}
+	s.moveOn()
 	for s.earlyCount > 0 {
 		place := &s.early[int(s.head)&(len(s.early)-1)]
 		if *place == nil {
@@ -263,7 +266,7 @@ func (s *session) next() {
 		s.loop.give(*place)
 		*place = nil
 		s.earlyCount--
-		s.head++
+		s.moveOn()
 	}
 	if s.earlyCount == 0 && len(s.early) > keepEarly {
 		s.early = nil
@@ -293,6 +296,9 @@ func (s *session) relax() {
 	if s.subscriber != nil {
 		s.subscriber.advance()
 	}
+	if s.tracking != nil {
+		s.tracking.advance()
+	}
 }
 
 func (s *session) answerEarly(turn uint32, reply []byte) {
@@ -301,6 +307,7 @@ func (s *session) answerEarly(turn uint32, reply []byte) {
 	}
 	s.early[int(turn)&(len(s.early)-1)] = append(s.loop.take(len(reply)), reply...)
 	s.earlyCount++
+	s.keepsBack(turn)
 }
 
 func (s *session) growEarly(need int) {
@@ -482,6 +489,9 @@ func (s *session) closeLines() {
 	}
 	if s.watching != nil {
 		s.watching.close()
+	}
+	if s.tracking != nil {
+		s.tracking.end()
 	}
 	s.blocked, s.watching, s.subscriber = nil, nil, nil
 }

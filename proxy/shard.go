@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"iter"
 	"net/netip"
+	"slices"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -20,6 +22,7 @@ type shard struct {
 
 	hold  *hold
 	links [2]*link // for clients of protocol version 2 and 3
+	own   []*link  // of one client each
 }
 
 // hold is a stop of sending during a hand-over.
@@ -48,6 +51,17 @@ func (s *shard) link(version int) *link {
 	return k
 }
 
+// all yields the links there are.
+func (s *shard) all() iter.Seq[*link] {
+	return func(yield func(*link) bool) {
+		for _, k := range append(s.links[:], s.own...) {
+			if k != nil && !yield(k) {
+				return
+			}
+		}
+	}
+}
+
 // follow takes over a route. What is in flight to another address is still
 // waited for, but nothing more is sent there.
 func (s *shard) follow(r RangeRoute, address netip.AddrPort, secret string) {
@@ -60,10 +74,8 @@ func (s *shard) follow(r RangeRoute, address netip.AddrPort, secret string) {
 	if !changed {
 		return
 	}
-	for _, k := range s.links {
-		if k != nil {
-			k.rerouted()
-		}
+	for k := range s.all() {
+		k.rerouted()
 	}
 	s.loop.wake(s.loop.now)
 }
@@ -93,8 +105,8 @@ func (s *shard) endHold(drained bool) {
 
 // quiet reports whether no command sent is unanswered.
 func (s *shard) quiet() bool {
-	for _, k := range s.links {
-		if k != nil && k.flight > 0 {
+	for k := range s.all() {
+		if k.flight > 0 {
 			return false
 		}
 	}
@@ -103,20 +115,21 @@ func (s *shard) quiet() bool {
 
 // touch has the shard's links looked at when the turn ends.
 func (s *shard) touch() {
-	for _, k := range s.links {
-		if k != nil {
-			k.touch()
-		}
+	for k := range s.all() {
+		k.touch()
 	}
 }
 
 func (s *shard) close() {
-	for _, k := range s.links {
-		if k != nil {
-			k.abandon()
-			k.failWaiting(errGone)
+	for k := range s.all() {
+		k.abandon()
+		k.failWaiting(errGone)
+		if t := k.owner; t != nil {
+			t.links = slices.DeleteFunc(t.links, func(o *link) bool { return o == k })
+			k.owner, k.warm = nil, false
 		}
 	}
+	s.own = nil
 	if s.hold != nil {
 		s.hold.tell(true)
 	}

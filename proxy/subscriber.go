@@ -265,15 +265,3 @@ func (b *subscriber) closeTaps() {
 
 // idle reports whether the client would miss nothing if it left.
 func (b *subscriber) idle() bool { return !b.active && len(b.topics) == 0 }
-
-// push writes a message to the client, between two replies.
-func (s *session) push(message []byte) {
-	if s.streaming {
-		if s.pushes = append(s.pushes, message...); len(s.pushes) > s.loop.maxOutput {
-			s.endpoint.counts.SlowReaders++
-			s.close()
-		}
-		return
-	}
-	s.write(message)
-}

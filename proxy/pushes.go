@@ -1,0 +1,73 @@
+package proxy
+
+// pushes are messages to a client that wait for replies in front of them.
+type pushes struct {
+	list     []push
+	bytes    int
+	keptBack uint32 // the last turn of which a reply, or a part of one, has come and not gone out
+}
+
+// push is a message that goes out once the turn is over.
+type push struct {
+	behind uint32
+	text   []byte
+}
+
+// push writes a message to the client, between two replies.
+func (s *session) push(message []byte) {
+	if s.streaming {
+		s.pushLater(s.head, message)
+		return
+	}
+	s.write(message)
+}
+
+// pushBehind writes a message to the client behind every reply that has come,
+// also behind those that wait for their turn or for other parts.
+func (s *session) pushBehind(message []byte) {
+	if s.gone {
+		return
+	}
+	if s.keepsSome() {
+		s.pushLater(s.pushes.keptBack, message)
+		return
+	}
+	s.push(message)
+}
+
+func (s *session) pushLater(behind uint32, message []byte) {
+	p := &s.pushes
+	p.list = append(p.list, push{behind, append([]byte(nil), message...)})
+	if p.bytes += len(message); p.bytes > s.loop.maxOutput {
+		s.endpoint.counts.SlowReaders++
+		s.close()
+	}
+}
+
+// keepsBack notes that a reply to the turn, or a part of it, is here and can not
+// go out yet.
+func (s *session) keepsBack(turn uint32) {
+	if !s.keepsSome() || int32(turn-s.pushes.keptBack) > 0 {
+		s.pushes.keptBack = turn
+	}
+}
+
+// keepsSome reports whether anything is kept back.
+func (s *session) keepsSome() bool { return s.pushes.keptBack-s.head < s.tail-s.head }
+
+// moveOn ends a turn, and lets out what has waited for that.
+func (s *session) moveOn() {
+	s.head++
+	if len(s.pushes.list) == 0 {
+		return
+	}
+	list := s.pushes.list
+	s.pushes.list, s.pushes.bytes = nil, 0
+	for _, p := range list {
+		if int32(p.behind-s.head) < 0 {
+			s.write(p.text)
+		} else {
+			s.pushLater(p.behind, p.text)
+		}
+	}
+}
