@@ -14,8 +14,9 @@ import (
 //	info, role          clients and their monitoring ask for it; numbers and addresses only
 //	keys, sort, sort_ro slow on many keys, but ordinary
 //	flushall, flushdb   delete the tenant's data, as DEL would; freed in the background
+//	client|unblock      said by the proxy, for the calls of its clients; not to be had in scripts
 //	restore             how data is loaded; payloads are checked (sanitize-dump-payload)
-const ProxyRights = "+@all -@admin -@dangerous +info +role +keys +sort +sort_ro +flushall +flushdb +restore"
+const ProxyRights = "+@all -@admin -@dangerous +info +role +keys +sort +sort_ro +flushall +flushdb +restore +client|unblock"
 
 const (
 	replicaRights = "+psync +replconf +ping"

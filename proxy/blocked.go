@@ -28,9 +28,14 @@ type blocked struct {
 	begun   int64
 	last    *lastEntries // of the streams that the call waits for
 	endless bool         // it may wait without end, for whatever others do
+	nothing []byte       // what it is answered when it is ended here; nil: null
 	long    bool         // the reply is passed on in pieces
 
 	halfway bool // some of them have been
+
+	fan     *fan // of which this is a part
+	part    int
+	unblock *unblocking // somebody wants the call to end
 
 	sent    bool
 	waiting int64 // since when it could not be sent
@@ -50,15 +55,26 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 	b := s.own()
 	b.begin(at, s.turn(), slices.Clone(raw), c.marks())
 	b.limit, b.endless = limitOf(c, args), true
+	if c.flags.has(write) {
+		s.writes(at)
+	}
 	switch c.name {
 	case "wait", "waitaof":
-		// They ask for the writes of their own connection. Behind any other command
-		// on it, those are all that the engine has executed so far.
-		b.ask, b.asked = resp.AppendCommand(nil, "PING"), 1
+		b.askFirst(c)
 	case "xread":
 		b.askForLastEntries(args)
 	}
 	b.advance()
+}
+
+// askFirst is for WAIT and WAITAOF, which ask for the writes of their own
+// connection. Behind any other command on it, those are all that the engine has
+// executed so far.
+func (b *blocked) askFirst(c *command) {
+	b.ask, b.asked = resp.AppendCommand(nil, "PING"), 1
+	if b.nothing = []byte(":0\r\n"); c.name == "waitaof" {
+		b.nothing = []byte("*2\r\n:0\r\n:0\r\n")
+	}
 }
 
 // own returns what the client has for calls over a line of its own.
@@ -94,6 +110,8 @@ func (b *blocked) advance() {
 	case !b.active:
 		b.rest()
 	case s.head != b.turn:
+	case b.unblock != nil && !b.sent:
+		b.yield()
 	case s.hungUp && b.endless:
 		// Nobody is left to wait, but what was answered before shall arrive.
 		s.flush()
@@ -227,6 +245,10 @@ func (b *blocked) refused(reply []byte) {
 	b.refusal = slices.Clone(reply)
 	b.sent = false
 	b.drop()
+	if b.unblock != nil {
+		b.yield()
+		return
+	}
 	b.session.endpoint.retried++
 	b.delay()
 	b.expire()
@@ -259,6 +281,10 @@ func (b *blocked) finish(reply []byte) {
 	}
 	s, raw := b.session, b.raw
 	b.end()
+	if b.fan != nil {
+		b.fan.take(b.part, reply)
+		return
+	}
 	s.answer(b.turn, reply)
 	if s.tracking != nil {
 		s.tracking.readElsewhere(raw)
@@ -271,12 +297,18 @@ func (b *blocked) end() {
 	b.session.loop.forget(b.raw)
 	b.active, b.raw, b.ask, b.refusal, b.last, b.used = false, nil, nil, nil, nil, b.session.loop.now
 	b.long, b.halfway = false, false
+	if b.unblock != nil && b.unblock.line == nil {
+		b.unblock.end(resp.AppendInt(nil, 0)) // it was answered as the call came back
+	}
 	b.session.loop.wake(b.used + lineIdle)
 }
 
 // close gives the call up.
 func (b *blocked) close() {
 	delete(b.session.loop.waiting, b)
+	if b.unblock != nil {
+		b.unblock.end(resp.AppendInt(nil, 0))
+	}
 	if b.line != nil {
 		b.line.close()
 	}
@@ -297,6 +329,10 @@ func limitOf(c *command, args [][]byte) limit {
 		return limit{1, 1e9}
 	case "xread", "xreadgroup":
 		return limit{blockWord(args), 1e6}
+	case "wait":
+		return limit{2, 1e6}
+	case "waitaof":
+		return limit{3, 1e6}
 	}
 	return limit{}
 }

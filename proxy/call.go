@@ -126,7 +126,7 @@ var refusals = []struct {
 	{[]byte("NOREPLICAS "), forState},
 	{[]byte("MASTERDOWN "), forState},
 	{[]byte("LOADING "), forState},
-	{[]byte("UNBLOCKED "), forState},
+	{[]byte("UNBLOCKED force "), forState},
 }
 
 var execAborted = []byte("-EXECABORT Transaction discarded because of: ")

@@ -45,7 +45,7 @@ func (s *session) about() string {
 	switch {
 	case s.isPubSub():
 		flags = "P"
-	case s.blocked != nil && s.blocked.active:
+	case s.blocked != nil && s.blocked.active || s.fan != nil:
 		flags = "b"
 	case s.transaction != nil:
 		flags = "x"

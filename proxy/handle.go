@@ -136,6 +136,9 @@ func (c *command) onlyKey() int {
 // send queues a command for a shard.
 func (s *session) send(at *shard, raw []byte, c call) {
 	k := s.linkTo(at)
+	if c.marks&repeatable == 0 {
+		s.writes(at)
+	}
 	if s.tracking != nil {
 		raw, c = s.tracking.prepare(raw, c)
 	}

@@ -45,6 +45,7 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|getredir":            (*session).getRedirection,
 	"client|tracking":            (*session).track,
 	"client|caching":             (*session).cacheNext,
+	"client|unblock":             (*session).unblockClient,
 	"client|no-evict":            (*session).noEvict,
 	"role":                       (*session).role,
 

@@ -23,6 +23,9 @@ const (
 func (s *session) passAlone(at *shard, marks callMark, raw []byte) {
 	b := s.own()
 	b.begin(at, s.turn(), s.claim(raw), marks)
+	if marks&repeatable == 0 {
+		s.writes(at)
+	}
 	s.loop.args = nil // they would keep the bytes from being freed
 	b.advance()
 }

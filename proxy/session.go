@@ -49,6 +49,8 @@ type session struct {
 
 	transaction *transaction
 	blocked     *blocked
+	fan         *fan
+	wrote       []*shard // if there are several
 	watching    *blocked // what is watched, and the line for it
 	subscriber  *subscriber
 	tracking    *tracking // of a client that keeps a cache of its own
@@ -109,6 +111,9 @@ func (s *session) ready(events uint32) {
 		s.touch()
 		if s.blocked != nil {
 			s.blocked.advance()
+		}
+		if s.fan != nil {
+			s.fan.advance()
 		}
 	case events&unix.EPOLLIN != 0 && s.paused == 0:
 		s.read()
@@ -290,6 +295,9 @@ func (s *session) relax() {
 	if s.blocked != nil {
 		s.blocked.advance()
 	}
+	if s.fan != nil {
+		s.fan.advance()
+	}
 	if s.watching != nil {
 		s.watching.advance()
 	}
@@ -425,7 +433,9 @@ func (s *session) resting() bool {
 
 // waits reports whether the client is in a call that may take as long as it
 // likes, or watches keys.
-func (s *session) waits() bool { return s.blocked != nil && s.blocked.active || s.watches() }
+func (s *session) waits() bool {
+	return s.blocked != nil && s.blocked.active || s.fan != nil || s.watches()
+}
 
 // leave closes in good order: the client gets everything that was sent, even
 // if it sends something itself meanwhile.
@@ -487,13 +497,16 @@ func (s *session) closeLines() {
 	if s.subscriber != nil {
 		s.subscriber.close()
 	}
+	if s.fan != nil {
+		s.fan.close()
+	}
 	if s.watching != nil {
 		s.watching.close()
 	}
 	if s.tracking != nil {
 		s.tracking.end()
 	}
-	s.blocked, s.watching, s.subscriber = nil, nil, nil
+	s.blocked, s.fan, s.watching, s.subscriber = nil, nil, nil, nil
 }
 
 func (s *session) release() {

@@ -83,20 +83,11 @@ func (t *tracking) find() {
 		return
 	}
 	t.asking = true
-	with := func(e *endpoint) *session {
-		for o := range e.sessions {
-			if o.id == id {
-				return o
-			}
-		}
-		return nil
-	}
-	ask(s, with, func(found []*session, complete bool) {
+	ask(s, func(e *endpoint) *session { return e.session(id) }, func(found []*session, complete bool) {
 		t.asking = false
-		i := slices.IndexFunc(found, func(o *session) bool { return o != nil })
-		switch {
-		case i >= 0:
-			t.begin(found[i])
+		switch target := oneOf(found); {
+		case target != nil:
+			t.begin(target)
 		case complete:
 			t.refuse("ERR The client ID you want redirect to does not exist")
 		default:

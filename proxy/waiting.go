@@ -18,22 +18,19 @@ func init() {
 		}
 		c.queues = true
 	}
-	for _, name := range []string{"wait", "waitaof", "script|kill", "function|kill"} {
+	for name := range fans {
 		c := find(name)
-		c.own = func(s *session, raw []byte, args [][]byte) { s.blockAlone(c, raw, args) }
+		c.own = func(s *session, raw []byte, args [][]byte) {
+			if len(s.endpoint.shards) > 1 {
+				s.fanOut(c, raw, args)
+				return
+			}
+			s.block(c, raw, args)
+		}
 	}
 	for _, name := range []string{"subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"} {
 		c := find(name)
 		c.keys = nil
 		c.own = func(s *session, raw []byte, args [][]byte) { s.subscribe(raw, args) }
 	}
-}
-
-// blockAlone is block for commands that only a database of one shard can offer.
-func (s *session) blockAlone(c *command, raw []byte, args [][]byte) {
-	if len(s.endpoint.shards) > 1 {
-		s.refuse(c.aloneOnly())
-		return
-	}
-	s.block(c, raw, args)
 }

@@ -71,6 +71,7 @@ func (s *session) execWatched(t *transaction) {
 	b.watch.exec, b.watch.forbidden = true, nil
 	b.begin(b.shard, s.turn(), resp.AppendCommand(t.raw, "EXEC"), 0)
 	b.asked = uint32(t.count + 1)
+	s.writes(b.shard)
 	b.advance()
 }
 

@@ -23,7 +23,9 @@ func wayOf(c *command) string {
 		return "split by keys"
 	case joined:
 		return "sent to all shards, joined"
-	case slices.Contains(alone, c.name) || c.flags.has(allShards) && c.own != nil && parent != "ping":
+	case fans[c.name] != nil:
+		return "over lines of its own to the shards it concerns, joined"
+	case slices.Contains(alone, c.name) || c.flags.has(allShards) && c.own != nil && parent != "ping" && parent != "client":
 		return "for one shard only"
 	case c.own != nil && c.queues && len(c.keys) > 0:
 		return "by its keys, over a line of its own if it waits"
