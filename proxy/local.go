@@ -241,6 +241,9 @@ func (s *session) hello(_ []byte, args [][]byte) {
 		if version < 3 {
 			s.notices = notices{}
 		}
+		if s.tracking != nil {
+			s.tracking.advance()
+		}
 		s.introduce()
 	}
 }

@@ -149,7 +149,8 @@ func (k *link) abandon() {
 	for i := range lost {
 		c := &lost[i]
 		if c.marks&(repeatable|dropped) == repeatable && !c.halfOut() && !c.session.gone {
-			c.marks |= again
+			c.marks = c.marks&^attemptMarks | again
+			c.got = 0
 			k.loop.queued += c.weight()
 			calls, kept = append(calls, *c), append(kept, data[:c.size]...)
 		}

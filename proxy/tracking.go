@@ -201,18 +201,6 @@ func (t *tracking) known(at *shard) *link {
 	return nil
 }
 
-// link returns the link to a shard.
-func (t *tracking) link(at *shard) *link {
-	if k := t.known(at); k != nil {
-		return k
-	}
-	k := &link{loop: at.loop, shard: at, version: t.session.version, fd: -1, owner: t, warm: t.bcast}
-	at.own = append(at.own, k)
-	t.links = append(t.links, k)
-	k.touch()
-	return k
-}
-
 // told passes on what an engine says of changes.
 func (t *tracking) told(message []byte) {
 	s := t.session
@@ -323,34 +311,6 @@ func (t *tracking) readElsewhere(raw []byte) {
 	}
 }
 
-// served is called when the client has got a reply that came over the link. After
-// the end of the right to serve it may be too old to be kept.
-func (k *link) served(marks callMark) {
-	t := k.owner
-	if t == nil {
-		return
-	}
-	if t.filled = true; marks&uncached != 0 || !k.loop.serving() {
-		t.flush()
-	}
-}
-
-// ownerLost tells the link's owner that its connection has ended. Known is
-// whether commands can have been sent over it.
-func (k *link) ownerLost(known bool) {
-	if k.ear != nil {
-		k.ear.line.close()
-		k.ear = nil
-	}
-	if k.owner == nil {
-		return
-	}
-	k.warm = k.warm || k.owner.bcast
-	if known {
-		k.owner.lost()
-	}
-}
-
 // end gives the links up. Each ends when what it has been given is answered.
 func (t *tracking) end() {
 	for _, k := range t.links {
@@ -360,10 +320,4 @@ func (t *tracking) end() {
 	t.on, t.links = false, nil
 	delete(t.session.loop.waiting, t)
 	t.session.tracking = nil
-}
-
-// retire ends a link that is not needed any more.
-func (k *link) retire() {
-	k.disconnect()
-	k.shard.own = slices.DeleteFunc(k.shard.own, func(o *link) bool { return o == k })
 }

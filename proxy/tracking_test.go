@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -198,4 +199,68 @@ func TestTrackingOfWhatIsReadElsewhere(t *testing.T) {
 	r.steps(c, [2]string{"GET a", "nil"})
 	r.steps(other, [2]string{"SET a 1", "OK"})
 	r.hears(c, invalidated("a"))
+}
+
+// A connection may break between CLIENT CACHING and what it is for: both go again.
+func TestCachingIsSaidAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 100)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for broken := false; ; broken = true {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			playEngine(resp.NewConn(conn), said, broken)
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-ended })
+	r := newRig(t, Config{}, &engine{addr: l.Addr().String()})
+	r.serveUntil(1 << 62)
+	r.apply()
+	c := r.dial(3)
+	r.steps(c, [][2]string{{"CLIENT TRACKING ON OPTIN", "OK"}, {"CLIENT CACHING YES", "OK"}}...)
+	if got := r.later(c, "GET", "k")(); got != "value" {
+		t.Errorf("got %s", got)
+	}
+	var all []string
+	for len(said) > 0 {
+		all = append(all, <-said)
+	}
+	const once = "CLIENT TRACKING ON optin,CLIENT CACHING YES,GET k"
+	if got := strings.Join(all, ","); got != once+","+once {
+		t.Errorf("said: %s", got)
+	}
+}
+
+// playEngine answers like an engine, and breaks in front of the reply to GET
+// unless it has done so before.
+func playEngine(c *resp.Conn, said chan string, broken bool) {
+	defer c.Close()
+	for {
+		v, err := c.ReadValue()
+		if err != nil {
+			return
+		}
+		words := v.Strings()
+		reply := resp.AppendSimple(nil, "OK")
+		switch words[0] {
+		case "HELLO", "INFO":
+		case "GET":
+			said <- strings.Join(words, " ")
+			if !broken {
+				return
+			}
+			reply = resp.AppendBulkString(nil, "value")
+		default:
+			said <- strings.Join(words, " ")
+		}
+		c.Write(reply)
+		c.Flush()
+	}
 }
