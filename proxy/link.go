@@ -136,7 +136,8 @@ func (k *link) touch() {
 
 // rerouted is called when the shard's route has changed.
 func (k *link) rerouted() {
-	k.notYet, k.backoff, k.leaveBy, k.warm = 0, 0, 0, true
+	k.notYet, k.backoff, k.leaveBy = 0, 0, 0
+	k.warm = !k.retiring && (k.owner == nil || k.owner.bcast)
 	k.touch()
 }
 

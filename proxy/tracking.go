@@ -89,7 +89,7 @@ func (t *tracking) find() {
 		case target != nil:
 			t.begin(target)
 		case complete:
-			t.refuse("ERR The client ID you want redirect to does not exist")
+			t.refuse(errNoTarget)
 		default:
 			t.refuse(errInquiry)
 		}
@@ -203,27 +203,25 @@ func (t *tracking) known(at *shard) *link {
 
 // told passes on what an engine says of changes.
 func (t *tracking) told(message []byte) {
-	s := t.session
+	s, target := t.session, t.target
 	switch {
-	case t.redirect == 0 && s.version == 2:
-	case t.redirect == 0:
+	case target == nil && s.version == 2:
+	case target == nil:
 		s.pushBehind(message)
-	case t.target.loop == s.loop:
-		if !t.target.hear(message) {
+	case target.loop == s.loop:
+		if !target.hear(message) {
 			t.unheard()
 		}
 	default:
 		message = slices.Clone(message)
-		if !t.target.loop.send(func() { t.tell(message) }) {
+		tell := func() {
+			if !target.hear(message) {
+				s.loop.send(t.unheard)
+			}
+		}
+		if !target.loop.send(tell) {
 			t.unheard()
 		}
-	}
-}
-
-// tell runs in the loop of the client that is told instead.
-func (t *tracking) tell(message []byte) {
-	if !t.target.hear(message) {
-		t.session.loop.send(t.unheard)
 	}
 }
 
@@ -231,7 +229,7 @@ func (t *tracking) tell(message []byte) {
 func (t *tracking) unheard() {
 	s := t.session
 	t.broken = true
-	if s.version > 2 && !s.gone {
+	if s.version > 2 && s.tracking == t {
 		b := resp.AppendBulkString(resp.AppendPushHeader(nil, 3, 2), "tracking-redir-broken")
 		s.push(resp.AppendInt(b, t.redirect))
 	}

@@ -20,6 +20,8 @@ type trackingOrder struct {
 // each shard in one piece.
 const maxPrefixes = 16 << 10
 
+const errNoTarget = "ERR The client ID you want redirect to does not exist"
+
 // readTracking reads the command; the problem is an error reply.
 func readTracking(args [][]byte) (o trackingOrder, problem string) {
 	const errSyntax = "ERR syntax error"
@@ -34,6 +36,9 @@ func readTracking(args [][]byte) (o trackingOrder, problem string) {
 			id, err := strconv.ParseInt(string(args[i]), 10, 64)
 			if err != nil {
 				return o, "ERR value is not an integer or out of range"
+			}
+			if id == 0 {
+				return o, errNoTarget
 			}
 			o.redirect = id
 		case equalFold(args[i], "PREFIX") && more:
