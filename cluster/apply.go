@@ -213,10 +213,10 @@ func (b *Board) action(id string) (Action, error) {
 
 // FreePort returns the lowest shard port that no instance on the node has. 0
 // means none is left. Whether a stranger has it shows when the engine starts.
-func (b *Board) FreePort(node int) int { return b.nextPort(node, FirstShardPort) }
+func (b *Board) FreePort(node int) int { return b.nextPort(node, FirstShardPort, 0) }
 
-// nextPort is FreePort from a port on.
-func (b *Board) nextPort(node, from int) int {
+// nextPort is FreePort from a port on, after as many free ones as to pass over.
+func (b *Board) nextPort(node, from, pass int) int {
 	taken := map[int]bool{}
 	for _, i := range b.Instances {
 		if i.Node == node {
@@ -224,9 +224,13 @@ func (b *Board) nextPort(node, from int) int {
 		}
 	}
 	for p := from; p <= LastShardPort; p++ {
-		if !taken[p] {
+		if taken[p] {
+			continue
+		}
+		if pass == 0 {
 			return p
 		}
+		pass--
 	}
 	return 0
 }

@@ -140,7 +140,7 @@ type AddInstance struct {
 	Action string
 	Move   int
 	Seed   InstanceID // zero: the master of the range
-	Port   int        // 0: the lowest free one
+	Pass   int        // how many free ports to pass over: strangers may hold them
 }
 
 // Apply implements Command.
@@ -156,13 +156,11 @@ func (c AddInstance) Apply(b *Board) (Change, error) {
 	if second, there := b.Second(s); there {
 		return Change{}, fmt.Errorf("shard %d has a second instance %s already", s.ID, second.ID)
 	}
-	if c.Port == 0 {
-		c.Port = b.FreePort(m.To)
-	}
-	if c.Port == 0 {
+	port := cmp.Or(b.nextPort(m.To, FirstShardPort, c.Pass), b.FreePort(m.To))
+	if port == 0 {
 		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", m.To)
 	}
-	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: m.To, Port: c.Port, Seed: c.Seed}
+	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: m.To, Port: port, Seed: c.Seed}
 	s.NextIncarnation++
 	m.Instance = i.ID
 	return Change{Put: []Object{s, i, a.withMove(m)}}, nil
@@ -388,10 +386,7 @@ func (c ChangePort) Apply(b *Board) (Change, error) {
 	if !ok {
 		return Change{}, nil
 	}
-	port := b.nextPort(i.Node, i.Port+1)
-	if port == 0 {
-		port = b.FreePort(i.Node)
-	}
+	port := cmp.Or(b.nextPort(i.Node, i.Port+1, 0), b.FreePort(i.Node))
 	if port == 0 {
 		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", i.Node)
 	}

@@ -63,8 +63,8 @@ func TestAnInstanceInUseStays(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	s.must(cluster.StartMove{Action: "on", Move: 1})
-	s.must(cluster.AddInstance{Action: "on", Move: 1, Port: 20777})
-	if i, ok := s.board.Instances[id(1, 3)]; !ok || i.Port != 20777 || s.board.Actions["on"].Moves[0].Attempt != 2 {
+	s.must(cluster.AddInstance{Action: "on", Move: 1, Pass: 1})
+	if i, ok := s.board.Instances[id(1, 3)]; !ok || i.Port != 20001 || s.board.Actions["on"].Moves[0].Attempt != 2 {
 		t.Errorf("an incarnation was used twice, or the port was not: %v", s.board.Instances)
 	}
 }

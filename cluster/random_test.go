@@ -80,7 +80,7 @@ func anyCommand(t *rapid.T, b *cluster.Board, n int) cluster.Command {
 			status := rapid.SampledFrom([]cluster.MoveStatus{cluster.MoveDone, cluster.MoveFailed, cluster.MoveWaiting}).Draw(t, "status")
 			return cluster.FinishMove{Action: action, Move: move, Status: status, Error: cluster.Refuse("x", "", "x")}
 		},
-		func() cluster.Command { return cluster.AddInstance{Action: action, Move: move} },
+		func() cluster.Command { return cluster.AddInstance{Action: action, Move: move, Pass: n % 3} },
 		func() cluster.Command { return cluster.SwitchInstance{Instance: instance} },
 		func() cluster.Command { return cluster.DropInstance{Instance: instance} },
 		func() cluster.Command { return cluster.Repoint{Instance: instance} },

@@ -65,7 +65,8 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 	if err := plan.Fits(t.View, m); err != nil {
 		return t.again(m, copyAttempts, joined(err))
 	}
-	add := cluster.AddInstance{Action: t.a.ID, Move: m.ID, Port: t.port(m)}
+	// A stranger may hold the port of the attempt before.
+	add := cluster.AddInstance{Action: t.a.ID, Move: m.ID, Pass: m.Attempt - 1}
 	source, replicated := t.seed(s, r)
 	if !replicated {
 		return do(add)
@@ -86,29 +87,6 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 		Time: t.Now, Type: "shard_copied_from_master", Severity: "WARNING", Node: m.To, Database: s.Range.Database, Shard: s.ID,
 		Action: t.a.ID, By: t.a.By, Text: fmt.Sprintf("redis:%d is copied from its serving master: redis:%d on node:%d %s", s.ID, source.ID.Shard, source.Node, why),
 	}}, add)
-}
-
-// port avoids, in further attempts, the port of the attempt before: a stranger
-// may hold it. Zero lets the board choose.
-func (t *turn) port(m cluster.Move) int {
-	if m.Attempt < 2 {
-		return 0
-	}
-	taken := map[int]bool{}
-	for _, i := range t.InstancesOn(m.To) {
-		taken[i.Port] = true
-	}
-	skip := m.Attempt - 1
-	for p := cluster.FirstShardPort; p <= cluster.LastShardPort; p++ {
-		if taken[p] {
-			continue
-		}
-		if skip == 0 {
-			return p
-		}
-		skip--
-	}
-	return 0
 }
 
 // seed returns the replica to copy from: the moving shard itself if it is a

@@ -153,6 +153,9 @@ func (d *daemon) converge(h *host, board *cluster.Board, id cluster.InstanceID) 
 		}
 		return nil
 	}
+	if p := h.engines[id]; p != nil && !d.held[id] && w.inQuorum(d.node) && misplaced(w.quorum.board, p) {
+		h.kill(p)
+	}
 	s := agent.Next(board, id, look())
 	if s.Act == agent.Rest {
 		return s.Reason
@@ -173,11 +176,21 @@ func (d *daemon) converge(h *host, board *cluster.Board, id cluster.InstanceID) 
 	return reason
 }
 
+// misplaced is the agent's: the process listens where the board no longer expects it.
+func misplaced(b *cluster.Board, p *process) bool {
+	i, wanted := b.Instances[p.id]
+	r := b.Ranges[i.Range]
+	return wanted && p.port != i.Port && r.Handover == nil && !(r.Master == i.ID && i.Started)
+}
+
 // act carries one act out, as Agent.do does.
 func (d *daemon) act(h *host, board *cluster.Board, id cluster.InstanceID, s agent.Step) string {
 	w, p, i := d.w, h.engines[id], board.Instances[id]
 	r := board.Ranges[i.Range]
 	fresh := &process{id: id, of: i.Range, node: d.node, port: i.Port}
+	if starts := s.Act == agent.StartEmpty || s.Act == agent.StartFiles || s.Act == agent.StartCopy; starts && h.listens(i.Port) {
+		return cluster.PortTaken
+	}
 	switch s.Act {
 	case agent.Discard:
 		delete(h.engines, id)
@@ -211,6 +224,10 @@ func (d *daemon) act(h *host, board *cluster.Board, id cluster.InstanceID, s age
 		w.serveAfterLoss(p, r)
 	}
 	return ""
+}
+
+func (h *host) listens(port int) bool {
+	return slices.ContainsFunc(h.processes(), func(p *process) bool { return p.port == port })
 }
 
 // serveAfterLoss is engine.Instance.ServeAfterLoss: it promotes what is eligible.

@@ -20,6 +20,9 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		}
 		w.mayArrive(b, i)
 		for _, o := range b.Instances {
+			if o.Node == i.Node && o.Port == i.Port && o.ID != id {
+				w.fail("%s and %s share port %d of node:%d", id, o.ID, i.Port, i.Node)
+			}
 			if o.Range != i.Range || o.ID.Shard == id.Shard {
 				continue
 			}
