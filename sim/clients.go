@@ -72,7 +72,7 @@ func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
 	if p.crown > l.crown {
 		w.inherits(id, l, p)
 	}
-	l.crown, l.process = p.crown, p
+	l.crown, l.process, l.excused = p.crown, p, l.excused || w.isolated(p.node)
 	l.acked = append(l.acked, write)
 	l.served++
 }

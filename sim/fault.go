@@ -146,6 +146,16 @@ func (w *World) cut(kind string, h *host, until time.Time) {
 	}
 }
 
+// isolated reports whether packets from or to every other host are lost now.
+func (w *World) isolated(node int) bool {
+	for other := range w.hosts {
+		if other != node && !w.now.Before(w.cuts[[2]int{node, other}]) && !w.now.Before(w.cuts[[2]int{other, node}]) {
+			return false
+		}
+	}
+	return true
+}
+
 // recover brings back what runs on the host, but for its engines.
 func (h *host) recover() {
 	if h.removed {
