@@ -41,6 +41,8 @@ type daemon struct {
 	die        context.CancelFunc
 	stopped    time.Time // it stands still until then
 	board      *cluster.Board
+	leased     bool
+	taken      int64     // the board at which it took its lease: before it has seen that, it may not serve
 	serveUntil time.Time // its own reckoning of its lease
 	fed        time.Time // what the proxy was told
 	silent     time.Time // since when the proxy does not answer

@@ -65,8 +65,13 @@ func (w *World) keepLeases() {
 		if !w.now.Before(w.lagging[h.id]) {
 			d.board = w.quorum.board
 		}
+		if !d.leased || !w.now.Before(w.quorum.leases[h.id]) {
+			d.leased, d.taken = true, w.quorum.board.Revision
+		}
 		w.quorum.leases[h.id] = w.now.Add(leaseTTL)
-		d.serveUntil = w.now.Add(leaseTTL - leaseMargin)
+		if d.board.Revision >= d.taken {
+			d.serveUntil = w.now.Add(leaseTTL - leaseMargin)
+		}
 	}
 }
 
