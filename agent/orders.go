@@ -181,8 +181,11 @@ func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to clu
 		Allowed: func() bool { return bootTime() < deadline },
 		Aim:     func(ctx context.Context) error { return a.tell(ctx, nodes, PathAim, aim, aimAnswer) },
 	}.Run(ctx)
-	if out.Result == engine.Moved {
+	switch {
+	case out.Result == engine.Moved:
 		return outcome(out)
+	case out.SourceSilent: // another look would find no more
+		return a.promote(ctx, board, to, nodes, aim)
 	}
 	look, cancel := context.WithTimeout(ctx, predecessorAnswer)
 	defer cancel()

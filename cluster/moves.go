@@ -303,34 +303,6 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 	return change, nil
 }
 
-// TakeBack turns an open planned hand-over round: From shall be master again, but
-// proxies may have been aimed at To, and To can not be asked. So it is an
-// unplanned one, which waits until none sends there any more.
-type TakeBack struct {
-	At     time.Time
-	Range  RangeID
-	ID     string // of the open one
-	NewID  string
-	Reason string
-}
-
-// Apply implements Command.
-func (c TakeBack) Apply(b *Board) (Change, error) {
-	r, ok := b.Ranges[c.Range]
-	if !ok || r.Handover == nil || r.Handover.ID != c.ID || r.Handover.Unplanned {
-		return Change{}, fmt.Errorf("range %s has no open planned hand-over %s", c.Range, c.ID)
-	}
-	h := *r.Handover
-	r.Generation = h.Generation + 1 // above what proxies may have been aimed by
-	r.Handover = &Handover{
-		ID: c.NewID, From: h.To, To: h.From, Generation: r.Generation + 1,
-		Unplanned: true, Opened: c.At, Action: h.Action,
-	}
-	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_failover_started", Severity: "WARNING",
-		Database: r.ID.Database, Shard: h.From.Shard, Action: h.Action,
-		Text: fmt.Sprintf("redis:%d takes slots %s of db:%d back: %s", h.From.Shard, r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
-}
-
 // LoseRange records that no eligible copy of a range is left: its slots answer
 // an error until they are restored.
 type LoseRange struct {

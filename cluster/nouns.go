@@ -300,6 +300,14 @@ type Handover struct {
 	Action    string    `json:"action,omitempty"` // the action it belongs to
 }
 
+// Executor is the side on whose node the hand-over is carried out.
+func (h Handover) Executor() InstanceID {
+	if h.Unplanned {
+		return h.To
+	}
+	return h.From
+}
+
 // Shard is a slot range's data in one role. Its uid survives moves. Whether it
 // is master or slave is asked of the board: see [Board.RoleOf].
 type Shard struct {

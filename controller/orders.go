@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,21 +14,42 @@ import (
 
 // Times of orders.
 const (
-	// orderTTL is how long an executor may act on an order after it came.
-	orderTTL = 10 * time.Second
+	// orderTTL is how long executors may act on an order after it first went out,
+	// and after each time that one is known to have ended; orderLeast what must be
+	// left of that for it to go out again.
+	orderTTL   = 10 * time.Second
+	orderLeast = time.Second
 	// orderAgain is the pause before an order of unknown outcome is sent again.
 	orderAgain = 500 * time.Millisecond
 	// orderLost is when, after its time, an order without an outcome is sent anew.
 	orderLost = 20 * time.Second
+	// shown is how long after the end of an order a report must have come to show
+	// what it left: what a report tells was seen up to as long before.
+	shown = 5 * time.Second
 )
 
 // order is a hand-over that this leader looks after.
 type order struct {
-	first    time.Time // when this leader first saw it
 	since    int64     // board revision from which proxies must have applied an unplanned one
+	until    time.Time // when the time of all orders is over that may have come to an executor
 	inFlight bool      // an executor has it
 	silent   bool      // the last executor got no answer from the target
 	sent     time.Time // last
+	ended    time.Time // when the last executor told that it had ended; zero while one may be at work
+}
+
+// allowance is how long an executor may act on the order if it goes out now, 0 if it
+// should not. What is carried again because no answer came ends with what was carried
+// first: so whoever waits for its end, because the executor's host is gone, does not
+// wait for longer the more often it was tried.
+func (o *order) allowance(now time.Time) time.Duration {
+	if !o.ended.IsZero() || !now.Before(o.until) {
+		o.until, o.ended = now.Add(orderTTL), time.Time{}
+	}
+	if left := o.until.Sub(now); left >= orderLeast {
+		return left
+	}
+	return 0
 }
 
 // sendOrders gives every open hand-over to its executor. Executors answer into
@@ -40,11 +60,15 @@ func (t *term) sendOrders(v cluster.View) {
 		open[r.Handover.ID] = true
 		o := t.orders[r.Handover.ID]
 		if o == nil {
-			o = &order{first: t.now(), since: v.Revision}
+			o = &order{until: t.now().Add(orderTTL), since: v.Revision} // a former leader may have sent it just now
 			t.orders[r.Handover.ID] = o
 		}
 		// An outcome that did not reach the loop is asked for again: executors keep it.
-		if lost := t.since(o.sent) > orderTTL+orderLost; lost || !o.inFlight && t.since(o.sent) > orderAgain {
+		lost := t.since(o.sent) > orderTTL+orderLost
+		switch {
+		case v.Gone(v.Instances[r.Handover.Executor()]):
+			t.orphaned(v, r, o)
+		case lost || !o.inFlight && t.since(o.sent) > orderAgain:
 			t.carry(v, r, o)
 		}
 	}
@@ -72,29 +96,27 @@ func handovers(v cluster.View) []cluster.SlotRange {
 // carry sends one order, when it may be sent.
 func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 	h := *r.Handover
-	executor := v.Instances[h.From].Node
-	if h.Unplanned {
-		executor = v.Instances[h.To].Node
-		if closed, waiting := recovery.Barrier(v, &h, o.since); !closed {
-			t.cfg.Logger.Debug("waiting for proxies to close a generation", "range", r.ID, "nodes", waiting)
-			return
-		}
+	if closed, waiting := recovery.Barrier(v, &h, o.since); !closed {
+		t.cfg.Logger.Debug("waiting for proxies to close a generation", "range", r.ID, "nodes", waiting)
+		return
 	}
 	switch {
-	case !v.Alive[executor]:
-		t.orphaned(v, r, h)
-		return
 	case h.Unplanned && targetGone(v, h):
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended"})
 		return
 	case !h.Unplanned && o.silent && !v.Alive[v.Instances[h.To].Node]:
-		t.deserted(v, r, h)
+		t.deserted(v, r, o)
+		return
+	}
+	executor := v.Instances[h.Executor()].Node
+	ttl := o.allowance(t.now())
+	if ttl == 0 {
 		return
 	}
 	o.inFlight, o.sent, o.silent = true, t.now(), false
 	msg := cluster.Order{
 		ID: h.ID, Epoch: t.epoch, Range: r.ID, From: h.From, To: h.To,
-		Generation: h.Generation, Unplanned: h.Unplanned, TTL: orderTTL,
+		Generation: h.Generation, Unplanned: h.Unplanned, TTL: ttl,
 	}
 	t.beside(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, orderTTL+time.Second)
@@ -103,19 +125,23 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 		if err != nil {
 			outcome = cluster.Outcome{Result: cluster.Unknown, Reason: err.Error()}
 		}
-		t.settle(h.ID, r.ID, outcome)
+		t.settle(h.ID, r.ID, outcome, err == nil)
 	})
 }
 
 // settle brings an outcome into the serial loop. An unknown one stays open: the
-// order goes out again and is continued from where it stands.
-func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome) {
+// order goes out again and is continued from where it stands. One that was decided
+// about meanwhile, because the executor's host was gone, changes nothing any more.
+func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, answered bool) {
 	err := t.Decide(t.ctx, func(v cluster.View) (cluster.Command, error) {
 		if o := t.orders[id]; o != nil {
 			o.inFlight, o.silent = false, outcome.TargetSilent
+			if answered {
+				o.ended = t.now()
+			}
 		}
 		t.cfg.Logger.Info("hand-over", "range", r, "result", outcome.Result, "pause", outcome.Pause, "reason", outcome.Reason)
-		if outcome.Result == cluster.Unknown {
+		if h := v.Ranges[r].Handover; outcome.Result == cluster.Unknown || h == nil || h.ID != id {
 			return nothing{}, nil
 		}
 		return cluster.CloseHandover{
@@ -135,67 +161,7 @@ func targetGone(v cluster.View, h cluster.Handover) bool {
 	return v.Heard(v.Instances[h.To].Node) && (!seen || to.State == cluster.Absent)
 }
 
-// deserted decides about a planned hand-over whose target's host is gone and whose
-// target did not answer the executor either, once the time of every order is over.
-// A source that still serves was never replaced. Otherwise the target may have
-// been promoted and proxies aimed at it: then nobody serves before they
-// have left it. Either the target is master as far as anybody knows, and recovery
-// takes the range from it as from any master whose host is gone; or, as that would
-// drop a source that is the same shard, the source takes the range back.
-func (t *term) deserted(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
-	from, seen := v.Observed(h.From)
-	if o := t.orders[h.ID]; t.since(o.first) < orderTTL || t.since(o.sent) < orderTTL || !v.Heard(v.Instances[h.From].Node) {
-		return
-	}
-	gone := "its host is gone"
-	switch {
-	case !seen || from.State == cluster.Absent, from.State == cluster.Up && from.Role == cluster.Master && from.Serving:
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: gone})
-	case from.State != cluster.Up: // what became of it must be seen
-	case from.Role == cluster.Slave && h.From.Shard != h.To.Shard:
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, Reason: gone})
-	default:
-		t.finish(r.ID, cluster.TakeBack{
-			At: v.Now, Range: r.ID, ID: h.ID, NewID: h.ID + "-back",
-			Reason: fmt.Sprintf("the host of its new place, node:%d, is gone", v.Instances[h.To].Node),
-		})
-	}
-}
-
-// orphaned decides about a hand-over whose executor's host is gone, once the
-// time of every order that may have been sent is over: then nothing can be added
-// to what the other side shows.
-func (t *term) orphaned(v cluster.View, r cluster.SlotRange, h cluster.Handover) {
-	if o := t.orders[h.ID]; t.since(o.first) < orderTTL || t.since(o.sent) < orderTTL {
-		return
-	}
-	to, seen := v.Observed(h.To)
-	node := v.Instances[h.To].Node
-	if !h.Unplanned && !v.Alive[node] && alone(v, r, h) {
-		return // the target may serve: whoever of the two returns shows it
-	}
-	if !h.Unplanned && v.Alive[node] && (!v.Heard(node) || seen && to.State != cluster.Up && to.State != cluster.Absent) {
-		return // what became of it must be seen
-	}
-	if !h.Unplanned && seen && v.Alive[node] && to.State == cluster.Up && to.Role == cluster.Master {
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, ReplID: to.ReplicationID})
-		return
-	}
-	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "the host that was to carry it out is gone"})
-}
-
 func (t *term) close(cmd cluster.CloseHandover) { t.finish(cmd.Range, cmd) }
-
-// alone reports whether nothing of the range is anywhere but on the two sides of the
-// hand-over, on hosts that are still expected.
-func alone(v cluster.View, r cluster.SlotRange, h cluster.Handover) bool {
-	for _, i := range v.Instances {
-		if i.Range == r.ID && i.ID != h.From && i.ID != h.To && v.Alive[i.Node] {
-			return false
-		}
-	}
-	return !v.WrittenOff(v.Instances[h.From].Node) || !v.WrittenOff(v.Instances[h.To].Node)
-}
 
 // finish ends an open hand-over of the range.
 func (t *term) finish(r cluster.RangeID, cmd cluster.Command) {

@@ -87,6 +87,8 @@ type Outcome struct {
 	PrevReplID  string
 	// TargetSilent: at the look the target did not answer.
 	TargetSilent bool
+	// SourceSilent: at the look not even a connection to the source came about.
+	SourceSilent bool
 	// Pause is how long writes were held up, from asking the source to the end.
 	Pause time.Duration
 }

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +27,7 @@ func (i Instance) source() Source { return Source{i.Address, i.Port} }
 
 // Dial connects as user agent.
 func (i Instance) Dial(ctx context.Context) (*resp.Conn, error) {
-	c, err := resp.Dial(ctx, i.source().String())
+	c, err := connect(ctx, i.source().String())
 	if err != nil {
 		return nil, fmt.Errorf("instance %s: %w", i.Name, err)
 	}
@@ -34,6 +36,21 @@ func (i Instance) Dial(ctx context.Context) (*resp.Conn, error) {
 		return nil, fmt.Errorf("instance %s: log in: %w", i.Name, err)
 	}
 	return c, nil
+}
+
+// knockFor is how long the first attempt to connect may take, each further one twice
+// as long: the kernel sends a lost packet again only after a second.
+const knockFor = 150 * time.Millisecond
+
+func connect(ctx context.Context, address string) (*resp.Conn, error) {
+	for d := knockFor; ; d *= 2 {
+		attempt, cancel := context.WithTimeout(ctx, d)
+		c, err := resp.Dial(attempt, address)
+		cancel()
+		if late := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded); !late || ctx.Err() != nil {
+			return c, err
+		}
+	}
 }
 
 // Promotion is what a master knows of its own history right after it was made

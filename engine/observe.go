@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,9 @@ const (
 type Observation struct {
 	State  State
 	Reason string // why it is not Up
+	// Silent says of an Unresponsive one that not even a connection came about: its
+	// host may be gone. A process that is frozen or busy still gets connections.
+	Silent bool
 
 	PID     int // of a [Process] only
 	RunID   string
@@ -164,7 +168,9 @@ func unanswered(err error) Observation {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return Observation{State: Absent, Reason: err.Error()}
 	}
-	return Observation{State: Unresponsive, Reason: err.Error()}
+	var failed *net.OpError
+	silent := errors.As(err, &failed) && failed.Op == "dial"
+	return Observation{State: Unresponsive, Reason: err.Error(), Silent: silent}
 }
 
 // isOn reads the flags from the answer of ACL GETUSER.

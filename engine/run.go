@@ -43,6 +43,7 @@ func (r *run) decide() {
 		t, err = r.look(r.target)
 	}
 	r.out.TargetSilent = err == nil && !t.answered()
+	r.out.SourceSilent = err == nil && s.Silent
 	switch {
 	case err != nil:
 		r.stop(err)

@@ -94,6 +94,21 @@ func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 	return best.ID, !best.ID.IsZero()
 }
 
+// Foremost reports whether recovery would choose the instance if its master were gone
+// now: it is eligible, every live host of a copy has been heard on this board, and
+// none of them has more.
+func Foremost(v cluster.View, r cluster.SlotRange, id cluster.InstanceID) bool {
+	i, there := v.Instances[id]
+	if !there || v.Gone(i) || !v.Heard(i.Node) || !Eligible(v, r, i) {
+		return false
+	}
+	mine, _ := v.Observed(id)
+	return !slices.ContainsFunc(others(v, r), func(o cluster.Instance) bool {
+		theirs, _ := v.Observed(o.ID)
+		return !v.Gone(o) && (!v.Heard(o.Node) || Eligible(v, r, o) && theirs.Offset > mine.Offset)
+	})
+}
+
 func better(v cluster.View, i, than cluster.Instance) bool {
 	a, _ := v.Observed(i.ID)
 	b, _ := v.Observed(than.ID)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -11,8 +12,10 @@ type ledger struct {
 	acked   []int // acknowledged writes, in order
 	crown   int   // of the master that acknowledged the last
 	process *process
-	excused bool // a serving master was taken away: what it had not passed on is lost
-	served  int  // acknowledged since somebody looked
+	excused bool          // a serving master was taken away: what it had not passed on is lost
+	served  int           // acknowledged since somebody looked
+	last    time.Time     // when a write was acknowledged last
+	gap     time.Duration // the longest that none was
 }
 
 // write lets a client of every range write once by each proxy that listens.
@@ -75,6 +78,30 @@ func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
 	l.crown, l.process, l.excused = p.crown, p, l.excused || w.isolated(p.node)
 	l.acked = append(l.acked, write)
 	l.served++
+	if !l.last.IsZero() {
+		l.gap = max(l.gap, w.now.Sub(l.last))
+	}
+	l.last = w.now
+}
+
+// gap is the longest that a range with a replica took no writes.
+func (w *World) gap() (longest time.Duration) {
+	for id, l := range w.ledgers {
+		if w.quorum.board.Databases[id.Database].Replication {
+			longest = max(longest, l.gap)
+		}
+	}
+	return longest
+}
+
+// waits reports whether clients of a range have been waiting, for less than a minute.
+func (w *World) waits() bool {
+	for _, l := range w.ledgers {
+		if d := w.now.Sub(l.last); d > calm && d < time.Minute {
+			return true
+		}
+	}
+	return false
 }
 
 // inherits sees that a new master has every acknowledged write.

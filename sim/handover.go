@@ -9,6 +9,12 @@ import (
 	"github.com/haulout/haulout/engine"
 )
 
+// How long engines may take to answer an executor.
+const (
+	answerFor         = time.Second
+	predecessorAnswer = 500 * time.Millisecond
+)
+
 // order is one that a daemon was given, and its outcome.
 type order struct {
 	done    bool
@@ -152,9 +158,17 @@ func unknown(why string) cluster.Outcome {
 	return cluster.Outcome{Result: cluster.Unknown, Reason: why}
 }
 
+// await is reach for as long as an answer is waited for; a port that refuses answers at once.
+func (x *executor) await(s engine.Source, within time.Duration) *process {
+	if x.reach(s) == nil && !x.engineGone(s) {
+		x.park(x.now.Add(within))
+	}
+	return x.reach(s)
+}
+
 // takeOver is Agent.takeOver.
 func (x *executor) takeOver(r cluster.SlotRange) cluster.Outcome {
-	if s := x.reach(x.from); s != nil && s.master {
+	if s := x.await(x.from, predecessorAnswer); s != nil && s.master {
 		if out := x.run(); out.Result == cluster.Moved || !x.d.lives() {
 			return out
 		}
@@ -187,7 +201,10 @@ func (x *executor) run() cluster.Outcome {
 	if !x.allowed() {
 		return unknown("late")
 	}
-	s, t := x.reach(x.from), x.reach(x.to)
+	s, t := x.await(x.from, answerFor), x.await(x.to, answerFor)
+	if !x.d.lives() {
+		return unknown("dead")
+	}
 	x.silent = t == nil
 	switch {
 	case t != nil && t.master:

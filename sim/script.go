@@ -36,6 +36,7 @@ type Outcome struct {
 	Ends       []string
 	Places     string
 	Simulated  time.Duration
+	Gap        time.Duration // the longest that a range with a replica took no writes
 	Trace      []string
 	Err        error // a Violation, or what is wrong with the script
 }
@@ -58,6 +59,7 @@ func Run(s Script) (o Outcome) {
 			r.stop()
 		}
 		o.Boundaries, o.Lost, o.Stale, o.Simulated = w.boundaries-p.from, w.lost, w.stale, w.now.Sub(began)
+		o.Gap = w.gap()
 		o.Ends, o.Places, o.Trace = p.ends(), w.places(), w.trace
 	}()
 	for n, line := range s {

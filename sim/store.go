@@ -44,7 +44,7 @@ func (w *World) inQuorum(node int) bool {
 	}
 	voters, near := 0, 0
 	for _, h := range w.sorted() {
-		if w.quorum.board.Nodes[h.id].Membership != cluster.Voter {
+		if h.removed || w.quorum.board.Nodes[h.id].Membership != cluster.Voter {
 			continue
 		}
 		voters++

@@ -128,7 +128,9 @@ func (w *World) boundary(string) {
 // turn lets time pass and everybody act once. Time passes faster while nothing happens.
 func (w *World) turn() {
 	step := tick
-	if quiet := w.now.Sub(w.lively); quiet > 15*time.Second {
+	if quiet := w.now.Sub(w.lively); w.waits() {
+		// every moment counts
+	} else if quiet > 15*time.Second {
 		step = calm
 	} else if quiet > 3*time.Second {
 		step = 3 * tick
