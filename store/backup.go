@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -100,13 +101,19 @@ func (s *Store) Save(dir string, now time.Time) (Backup, error) {
 		return old[0], nil
 	}
 	b.Path = filepath.Join(dir, b.name())
-	snapshot := m.server.Backend().Snapshot()
-	defer func() { _ = snapshot.Close() }() // only read
-	if err := roomFor(dir, snapshot.Size()); err != nil {
+	err = reading(context.Background(), m.server, func(context.Context) (err error) {
+		snapshot := m.server.Backend().Snapshot()
+		defer func() { _ = snapshot.Close() }() // only read
+		if err := roomFor(dir, snapshot.Size()); err != nil {
+			return err
+		}
+		if b.Size, err = writeBackup(b.Path, snapshot); err != nil {
+			return fmt.Errorf("save the cluster's state: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
 		return Backup{}, err
-	}
-	if b.Size, err = writeBackup(b.Path, snapshot); err != nil {
-		return Backup{}, fmt.Errorf("save the cluster's state: %w", err)
 	}
 	return b, prune(append([]Backup{b}, old...))
 }

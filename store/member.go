@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -20,6 +21,7 @@ import (
 	"go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -64,7 +66,8 @@ func startMember(c Config, st start) (m *member, err error) {
 		}
 	}()
 	log, mute := newZap(c.Logger)
-	etcd, err := embed.StartEtcd(settings(c, st, log))
+	var server atomic.Pointer[etcdserver.EtcdServer]
+	etcd, err := embed.StartEtcd(settings(c, st, log, &server))
 	// Any member may be asked who belongs to the quorum, also one that has not heard
 	// yet of this node.
 	for began := time.Now(); err != nil && !hasData && notYetKnown(err) && time.Since(began) < joinPatience; {
@@ -72,12 +75,14 @@ func startMember(c Config, st start) (m *member, err error) {
 		if err := os.RemoveAll(c.dataDir()); err != nil {
 			return nil, err
 		}
-		etcd, err = embed.StartEtcd(settings(c, st, log))
+		etcd, err = embed.StartEtcd(settings(c, st, log, &server))
 	}
 	if err != nil {
 		return nil, startFailure(c, st, hasData, err)
 	}
+	server.Store(etcd.Server)
 	m = &member{etcd: etcd, server: etcd.Server, client: v3client.New(etcd.Server), quota: c.Quota, mute: mute}
+	m.client.KV = readings{m.client.KV, m.server}
 	if err := writeCard(c.Dir, card{c.Name, uint64(m.server.Cluster().ID()), m.id()}); err != nil {
 		m.stop()
 		return nil, err
@@ -100,7 +105,7 @@ func startFailure(c Config, st start, hasData bool, err error) error {
 	return fmt.Errorf("start the quorum's member: %w", err)
 }
 
-func settings(c Config, st start, log *zap.Logger) *embed.Config {
+func settings(c Config, st start, log *zap.Logger, server *atomic.Pointer[etcdserver.EtcdServer]) *embed.Config {
 	e := embed.NewConfig()
 	e.Dir = c.dataDir()
 	e.Name = c.Name
@@ -121,6 +126,7 @@ func settings(c Config, st start, log *zap.Logger) *embed.Config {
 	e.AutoCompactionMode, e.AutoCompactionRetention = embed.CompactorModePeriodic, compaction
 	e.QuotaBackendBytes = c.Quota
 	e.EnableGRPCGateway = false
+	e.GRPCAdditionalServerOptions = []grpc.ServerOption{remoteReadings(server)}
 	e.WarningUnaryRequestDuration = slowRequest
 	e.WatchProgressNotifyInterval = progressTime
 	e.LogLevel = "warn"
@@ -177,17 +183,6 @@ func (m *member) awaitLead(done <-chan struct{}) bool {
 // renew prolongs a lease and returns the time to live granted, in seconds.
 func (m *member) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) {
 	return m.server.LeaseRenew(ctx, lease.LeaseID(id))
-}
-
-// stopping reports whether etcd ends: its data must not be read any more, since it
-// closes the file under those who do.
-func (m *member) stopping() bool {
-	select {
-	case <-m.server.StoppingNotify():
-		return true
-	default:
-		return false
-	}
 }
 
 // watch returns when ctx ends, or why etcd stopped by itself.

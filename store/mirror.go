@@ -126,7 +126,7 @@ func (m *mirror) follow(ctx context.Context, l *link, c *clientv3.Client, left <
 
 func (m *mirror) load(ctx context.Context, l *link, c *clientv3.Client) error {
 	pairs, revision, err := list(ctx, c)
-	if err != nil && l.member != nil && unavailable(err) && !l.member.stopping() {
+	if err != nil && l.member != nil && unavailable(err) {
 		// No quorum. What this member knows already is better than nothing, and
 		// whoever acts on it is fenced; but nothing at all would look like a new cluster.
 		pairs, revision, err = list(ctx, c, clientv3.WithSerializable())

@@ -99,7 +99,7 @@ func (m *member) makeSpace(ctx context.Context) error {
 	// What was just compacted does not count as free yet.
 	grown := before.Size > m.packed+before.Quota/8
 	if p := m.space(); grown || p.Size-p.InUse > p.Size/4 {
-		if err := m.server.Defragment(); err != nil {
+		if err := reading(ctx, m.server, func(context.Context) error { return m.server.Defragment() }); err != nil {
 			return fmt.Errorf("defragment: %w", err)
 		}
 		m.packed = m.space().Size
