@@ -48,3 +48,36 @@ func TestHostsThatGoInAHandover(t *testing.T) {
 	}
 	t.Logf("%d histories; the longest waits: %v", histories, worst)
 }
+
+// An executor that stood still until its host counted as gone, and wakes up while its
+// order still allows it to act, meets whoever took over: nothing is lost, and no two
+// masters acknowledge.
+func TestExecutorThatWakesUpBesideItsSuccessor(t *testing.T) {
+	histories, met := 0, 0
+	for _, name := range []string{"masters fail over by hand", "on and off", "a database without replication moves"} {
+		s := Stories[name]
+		boundaries, nodes := Run(s).Boundaries, number(strings.Fields(s[0])[1])
+		for k := 1; k <= boundaries; k++ {
+			for i, d := range []time.Duration{8250, 8750, 9250, 9750} {
+				for n := 1; n <= nodes; n++ {
+					if (k+i+n)%(4*part) != 0 && os.Getenv("MATRIX") != "full" {
+						continue
+					}
+					histories++
+					script := s.With(k, Fault{"freeze", n, d * time.Millisecond})
+					o := Run(script)
+					if o.Err != nil {
+						t.Errorf("%v\n%s\n%s", o.Err, strings.Join(script, "\n"), strings.Join(o.Trace, "\n"))
+					}
+					if strings.Contains(strings.Join(o.Trace, "\n"), " over: the host of its old master") {
+						met++
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d histories, %d with a successor", histories, met)
+	if met == 0 {
+		t.Error("nobody took over")
+	}
+}
