@@ -25,7 +25,7 @@ func TestHostsThatGoInAHandover(t *testing.T) {
 		for k := 1; k <= boundaries; k++ {
 			for i, kind := range []string{"power", "cut", "reset"} {
 				for n := 1; n <= nodes; n++ {
-					if (k+i+n)%(3*part) != 0 && os.Getenv("MATRIX") != "full" {
+					if (k+i+n)%(6*part) != 0 && os.Getenv("MATRIX") != "full" {
 						continue
 					}
 					script := s.With(k, Fault{kind, n, time.Minute})
@@ -60,7 +60,7 @@ func TestExecutorThatWakesUpBesideItsSuccessor(t *testing.T) {
 		for k := 1; k <= boundaries; k++ {
 			for i, d := range []time.Duration{8250, 8750, 9250, 9750} {
 				for n := 1; n <= nodes; n++ {
-					if (k+i+n)%(4*part) != 0 && os.Getenv("MATRIX") != "full" {
+					if (k+i+n)%(8*part) != 0 && os.Getenv("MATRIX") != "full" {
 						continue
 					}
 					histories++
