@@ -77,6 +77,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeStarting:              http.StatusServiceUnavailable,
 	cluster.CodeNoQuorum:              http.StatusServiceUnavailable,
 	cluster.CodeNodeDown:              http.StatusServiceUnavailable,
+	cluster.CodeUnheard:               http.StatusServiceUnavailable,
 	cluster.CodeNodeNotVoter:          http.StatusNotAcceptable,
 	cluster.CodeNodeNotFound:          http.StatusNotFound,
 	cluster.CodeNotBootstrapped:       http.StatusServiceUnavailable,

@@ -30,6 +30,7 @@ const (
 	CodeNodeNotFound          Code = "node_not_found"
 	CodeNodeDown              Code = "node_down"
 	CodeNodeNotVoter          Code = "node_does_not_vote"
+	CodeUnheard               Code = "not_reported_yet"
 	CodeDatabaseNotFound      Code = "db_not_exist"
 	CodeShardNotFound         Code = "shard_not_exist"
 	CodeEndpointNotFound      Code = "endpoint_not_exist"

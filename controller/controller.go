@@ -72,7 +72,7 @@ const (
 	// the loop.
 	commitFor = 5 * time.Second
 	decideFor = 15 * time.Second
-	// patience is how long a request waits for replicas that catch up.
+	// patience is how long a request waits for what may be otherwise in a moment.
 	patience = 5 * time.Second
 	// trimEvery is the pause between two looks at the length of the activity.
 	trimEvery = 10 * time.Minute
@@ -204,8 +204,10 @@ func (c *Controller) CreateDatabase(ctx context.Context, d cluster.Database, pas
 // StartAction checks the request and enqueues it. Refusals name every blocker
 // and leave everything untouched.
 //
-// A replica that is just catching up - after a first copy it may be behind for a
-// second - is waited for, a little, before it is a reason to refuse.
+// What may be otherwise in a moment is waited for, a little, before it is a reason
+// to refuse: a replica that is catching up - after a first copy it may be behind
+// for a second - and hosts whose word on the present board is still to come, as
+// after a change of leader.
 func (c *Controller) StartAction(ctx context.Context, a cluster.Action) error {
 	for deadline := c.now().Add(patience); ; {
 		err := c.startAction(ctx, a)
@@ -222,7 +224,7 @@ func passing(err error) bool {
 	if !errors.As(err, &all) || len(all) == 0 {
 		return false
 	}
-	return !slices.ContainsFunc(all, func(e *cluster.Error) bool { return e.Code != cluster.CodeNotInSync })
+	return !slices.ContainsFunc(all, func(e *cluster.Error) bool { return e.Code != cluster.CodeNotInSync && e.Code != cluster.CodeUnheard })
 }
 
 func (c *Controller) startAction(ctx context.Context, a cluster.Action) error {
@@ -308,8 +310,8 @@ func (c *Controller) setLeading(leading bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leading, c.seen = leading, nil
-	if leading {
-		c.heardAt, c.led = map[int]time.Time{}, c.now()
+	if leading { // what a former term was told is long since not so
+		c.reports, c.heardAt, c.led = map[int]cluster.Report{}, map[int]time.Time{}, c.now()
 	}
 }
 

@@ -395,6 +395,41 @@ func TestRequestWaitsForAReplicaThatCatchesUp(t *testing.T) {
 	}
 }
 
+// A node that leads again must not go by what it was told when it led before: the
+// roles have changed since.
+func TestNewTermForgetsWhatTheFormerOneWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		o.report(func(r *cluster.Report) { // redis:1 was a slave then
+			if old, is := r.Instances[one]; is {
+				old.Role = cluster.Slave
+				r.Instances[one] = old
+			}
+		})
+		o.resign()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- o.Lead(ctx, 7) }()
+		synctest.Wait()
+		if v := o.View(); len(v.Reports) > 0 {
+			t.Errorf("still goes by %v", v.Reports)
+		}
+		asked := make(chan error, 1)
+		go func() {
+			asked <- o.StartAction(t.Context(), cluster.Action{ID: "a", Name: cluster.MaintenanceOn, Node: 1, Created: time.Now()})
+		}()
+		time.Sleep(time.Second)
+		o.report(nil)
+		if err := <-asked; err != nil {
+			t.Errorf("refused instead of waiting for the first reports: %v", err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestOfficeIsHandedToTheNodeAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, nil)

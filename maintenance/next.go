@@ -93,7 +93,10 @@ func (t *turn) begin() step {
 	}
 	checks := Preflight(t.View, t.a.Node, t.a.Name, t.a.Options)
 	if err := Refusals(checks); err != nil {
-		return t.fail(joined(err), nil)
+		if why := joined(err); why.Code != cluster.CodeUnheard || t.Age(t.a.Created) >= hearing {
+			return t.fail(why, nil)
+		}
+		return wait("word of hosts on the present state")
 	}
 	return do(cluster.RecordChecks{At: t.Now, Action: t.a.ID, Checks: checks})
 }

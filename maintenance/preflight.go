@@ -184,7 +184,7 @@ func (p preflight) nodeUp() cluster.Refusals {
 
 func (p preflight) heard() cluster.Refusals {
 	if missing := unheard(p.View); len(missing) > 0 {
-		return one(cluster.CodeNodeDown, "try again in a moment", "%s did not report yet", nodes(missing))
+		return one(cluster.CodeUnheard, "try again in a moment", "%s did not report yet", nodes(missing))
 	}
 	return nil
 }
@@ -262,6 +262,9 @@ func (p preflight) serves(s cluster.Shard) cluster.Refusals {
 	o, seen := p.Observed(s.Instance)
 	if seen && o.State == cluster.Up && o.Role == cluster.Master {
 		return nil
+	}
+	if node := p.NodeOf(s); p.Alive[node] && (seen && o.State == cluster.Up || !p.Heard(node)) {
+		return one(cluster.CodeUnheard, "try again in a moment", "redis:%d (db:%d %s) is not seen as master on node:%d yet", s.ID, d.ID, d.Name, node)
 	}
 	return one(cluster.CodeBusy, "see haulout status shards", "redis:%d (db:%d %s) does not serve as master on node:%d%s",
 		s.ID, d.ID, d.Name, p.NodeOf(s), because(cmp.Or(o.Reason, string(o.State))))

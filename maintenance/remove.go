@@ -43,7 +43,7 @@ func (p preflight) empty() cluster.Refusals {
 		return cluster.Refusals{err}
 	}
 	if _, reported := p.Reports[p.id]; p.Alive[p.id] && !reported {
-		return one(cluster.CodeNodeDown, "try again in a moment", "node:%d did not report yet", p.id)
+		return one(cluster.CodeUnheard, "try again in a moment", "node:%d did not report yet", p.id)
 	}
 	if left := lingering(p.View, p.id); p.Alive[p.id] && len(left) > 0 {
 		return one(cluster.CodeBusy, "try again in a moment", "%s", strings.Join(left, "; "))
