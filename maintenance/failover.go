@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
 )
 
 const (
@@ -26,6 +27,9 @@ func (t *turn) failover(m cluster.Move) step {
 	case m.Handover != "":
 		return t.again(m, failoverAttempts, cluster.Refuse(cluster.CodeHandoverFailed, "see the activity for the reason",
 			"redis:%d on node:%d did not become master", s.ID, t.NodeOf(s)))
+	}
+	if err := plan.Fits(t.View, m); err != nil && r.Lost {
+		return t.again(m, m.Attempt+1, joined(err)) // to be planned anew, which leaves it out
 	}
 	to := t.Instances[s.Instance]
 	if why := unready(t.View, to); why != "" {

@@ -63,7 +63,11 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 		}
 	}
 	if err := plan.Fits(t.View, m); err != nil {
-		return t.again(m, copyAttempts, joined(err))
+		attempts := copyAttempts
+		if r.Lost {
+			attempts = m.Attempt + 1
+		}
+		return t.again(m, attempts, joined(err))
 	}
 	// A stranger may hold the port of the attempt before.
 	add := cluster.AddInstance{Action: t.a.ID, Move: m.ID, Pass: m.Attempt - 1}
@@ -79,7 +83,7 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 		add.Seed = source.ID
 		return do(add)
 	}
-	if why = cmp.Or(newer, why); newer == "" && !t.past(m, seeding) {
+	if why = cmp.Or(newer, why); newer == "" && t.Alive[source.Node] && !t.past(m, seeding) {
 		return wait("redis:%d on node:%d, to copy from it: it %s", source.ID.Shard, source.Node, why)
 	}
 	// A decision of its own, for the log: the fork costs the master's clients a stall.
@@ -101,7 +105,10 @@ func (t *turn) seed(s cluster.Shard, r cluster.SlotRange) (cluster.Instance, boo
 
 // copy sees the second instance through its copy, and then switches to it.
 func (t *turn) copy(m cluster.Move, s cluster.Shard, second cluster.Instance) step {
-	if err := plan.Fits(t.View, m); err != nil {
+	switch err := plan.Fits(t.View, m); {
+	case err != nil && t.Ranges[s.Range].Lost: // to be planned anew, which leaves it out
+		return do(cluster.DropInstance{Instance: second.ID}).and(t.again(m, m.Attempt+1, joined(err)))
+	case err != nil:
 		return t.dropCopy(m, second, "%v", err)
 	}
 	if _, heard := t.Reports[m.To]; !heard && !t.past(m, copyTime(m)) {

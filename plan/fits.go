@@ -34,6 +34,9 @@ func (sp *space) shardFits(m cluster.Move) error {
 	if !ok {
 		return gone(m)
 	}
+	if sp.v.Ranges[s.Range].Lost {
+		return lost(m)
+	}
 	w := want{shard: s.ID, slots: s.Range, db: sp.v.Databases[s.Range.Database], other: "partner", home: returns(sp.v, m.To, s.ID), mixed: m.OverrideRack}
 	why := sp.bar(w, m.To)
 	if _, there := sp.v.Instances[m.Instance]; why == "" && !there && sp.v.NodeOf(s) != m.To {
@@ -46,6 +49,9 @@ func (sp *space) failoverFits(m cluster.Move) error {
 	s, ok := sp.v.Shards[m.Shard]
 	if !ok {
 		return gone(m)
+	}
+	if sp.v.Ranges[s.Range].Lost {
+		return lost(m)
 	}
 	node := sp.v.NodeOf(s)
 	return misfit(m, sp.closed(node, returns(sp.v, node, s.ID)))
@@ -94,6 +100,10 @@ func misfit(m cluster.Move, why string) error {
 
 func gone(m cluster.Move) error {
 	return cluster.Refuse(cluster.CodeInsufficientResources, "", "%s no longer exists", subject(m))
+}
+
+func lost(m cluster.Move) error {
+	return cluster.Refuse(cluster.CodeShardLost, "restore or delete the database first", "%s: its slots are lost until restored", subject(m))
 }
 
 func subject(m cluster.Move) string {
