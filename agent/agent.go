@@ -170,6 +170,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID, Incarnation: board.Cluster.Incarnation,
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
 		Engine: cluster.Engine{Flavour: program.Flavour, Version: program.Version},
+		Host:   a.host(),
 	}
 }
 

@@ -336,7 +336,7 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 		Role: cluster.Role(o.Role), Serving: o.Serving, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
 		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
-		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys,
+		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys, Fragmentation: o.Fragmentation,
 	}
 	for _, replica := range o.Feeds() {
 		seen.Feeds = append(seen.Feeds, replica.String())

@@ -342,6 +342,8 @@ func actionSnapshot(v cluster.View, a cluster.Action) *ActionSnapshot {
 	o := &ActionSnapshot{Name: a.Snapshot, Reused: a.SnapshotReused}
 	if s, ok := v.Snapshots[cluster.SnapshotID{Node: a.Node, Name: a.Snapshot}]; ok {
 		o.Created = &SnapshotTime{s.Created}
+	} else if created, err := time.Parse(maintenance.NameFormat, a.Snapshot); err == nil { // deleted, but named after its time
+		o.Created = &SnapshotTime{created}
 	}
 	return o
 }

@@ -248,9 +248,13 @@ func (c *Client) TuneCluster(ctx context.Context, p ChangePolicy) error {
 	return c.Do(ctx, http.MethodPut, "/v1/cluster/policy", p, nil)
 }
 
-// TuneNode changes settings of a node.
+// TuneNode changes settings of a node; of every node, if it is 0.
 func (c *Client) TuneNode(ctx context.Context, node int, t TuneNode) error {
-	return c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/nodes/%d", node), t, nil)
+	uid := "all"
+	if node != 0 {
+		uid = fmt.Sprint(node)
+	}
+	return c.Do(ctx, http.MethodPut, "/v1/nodes/"+uid, t, nil)
 }
 
 // NodeStatuses tells what is observed of the nodes, by uid.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -200,6 +201,7 @@ func databaseObject(v cluster.View, d cluster.Database) Database {
 		}
 		seen, _ := v.Observed(r.Master)
 		o.UsedMemory += seen.UsedMemory
+		o.Version = cmp.Or(o.Version, seen.Engine.Version)
 	}
 	for _, e := range v.EndpointsOf(d.ID) {
 		o.Endpoints = append(o.Endpoints, endpointObject(v, d, e))

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
 )
 
 // onShard and onShards make the two handlers of an action on shards: of the one
@@ -36,7 +37,7 @@ func onShards(start func(c *call, o *object, shards []int) (any, error)) func(*c
 
 // failover starts the action that makes the replicas of the shards masters.
 func (c *call) failover(o *object, shards []int) (any, error) {
-	o.neutral("dry_run", "false")
+	dry := c.dryRun(o)
 	o.neutral("force_rebind", "false")
 	o.neutral("dead_nodes", "[]")
 	o.neutral("dead_uids", "[]")
@@ -51,11 +52,29 @@ func (c *call) failover(o *object, shards []int) (any, error) {
 		ID: uuid.NewString(), Name: cluster.ShardFailover, Database: c.view.Shards[shards[0]].Range.Database,
 		Options: cluster.MaintenanceOptions{Shards: shards}, By: c.id.Name, Created: c.view.Now,
 	}
+	return c.trigger(a, "Failover", dry)
+}
+
+// trigger starts the action on shards; dry, it only asks whether it could be.
+func (c *call) trigger(a cluster.Action, what string, dry bool) (any, error) {
+	if dry {
+		v := c.leader.View()
+		if err := v.Settled(); err != nil {
+			return nil, err
+		}
+		if err := v.Beside(a); err != nil {
+			return nil, err
+		}
+		if err := maintenance.Refusals(maintenance.Preflight(v, a.Node, a.Name, a.Options)); err != nil {
+			return nil, err
+		}
+		return Triggered{Description: what + " is possible; nothing was triggered"}, nil
+	}
 	if err := c.leader.StartAction(c.Context(), a); err != nil {
 		return nil, err
 	}
 	c.view = c.leader.View()
-	return Triggered{ActionUID: a.ID, Description: "Failover was triggered"}, nil
+	return Triggered{ActionUID: a.ID, Description: what + " was triggered"}, nil
 }
 
 // uids reads a list of ids, each once.

@@ -25,7 +25,8 @@ func TestFailover(t *testing.T) {
 		{"/v1/shards/99/actions/failover", "", 404, cluster.CodeShardNotFound},
 		{"/v1/shards/11/actions/failover", "", 409, cluster.CodeNotInSync}, // has no replica
 		{"/v1/shards/1/actions/failover", `{"redis_version_upgrade":"7"}`, 501, cluster.CodeUnsupported},
-		{"/v1/shards/1/actions/failover", `{"dry_run":true}`, 501, cluster.CodeUnsupported},
+		{"/v1/shards/2/actions/failover?dry_run", "", 400, cluster.CodeShardIsSlave},
+		{"/v1/shards/1/actions/failover?dry_run=perhaps", "", 400, cluster.CodeBadRequest},
 		{"/v1/shards/1/actions/failover", `{"shard_uids":["1"]}`, 400, cluster.CodeBadRequest},
 		{many, `{}`, 404, api.CodeShardsRequired},
 		{many, `{"shard_uids":[]}`, 404, api.CodeShardsRequired},
@@ -36,6 +37,11 @@ func TestFailover(t *testing.T) {
 	} {
 		if status, body := send(t, h, "POST", c.path, c.body); status != c.status || code(t, body) != c.code {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, body)
+		}
+	}
+	for path, body := range map[string]string{"/v1/shards/1/actions/failover?dry_run": "", many: `{"shard_uids":["1"],"dry_run":true}`} {
+		if status, answer := send(t, h, "POST", path, body); status != 200 || answer != `{"description":"Failover is possible; nothing was triggered"}`+"\n" {
+			t.Errorf("%s %s: %d %s", path, body, status, answer)
 		}
 	}
 	if len(started) > 0 {

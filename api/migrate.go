@@ -13,7 +13,8 @@ type MigrateRequest struct {
 	PreserveRoles bool     `json:"preserve_roles,omitempty"`
 	OverrideRack  bool     `json:"override_rack_policy,omitempty"`
 	MaxConcurrent int      `json:"max_concurrent_actions,omitempty"` // copies at a time
-	DryRun        bool     `json:"dry_run,omitempty"`                // false
+	MaxDatabases  int      `json:"max_concurrent_bdb_migrations,omitempty"`
+	DryRun        bool     `json:"dry_run,omitempty"` // only the checks
 }
 
 // migrate starts the action that brings the shards to the node.
@@ -26,22 +27,26 @@ func (c *call) migrate(o *object, shards []int) (any, error) {
 	}
 	o.flag("preserve_roles", &a.Options.PreserveRoles)
 	o.flag("override_rack_policy", &a.Options.OverrideRack)
-	o.neutral("dry_run", "false")
+	dry := c.dryRun(o)
 	if o.number("max_concurrent_actions", &a.Options.MaxConcurrent) && a.Options.MaxConcurrent < 1 {
 		o.refuse(badRequest("give a number from 1", "max_concurrent_actions can not be %d", a.Options.MaxConcurrent))
 	}
-	o.rest("max_concurrent_bdb_migrations")
+	if databases := 0; o.number("max_concurrent_bdb_migrations", &databases) {
+		if databases < 1 {
+			o.refuse(badRequest("give a number from 1", "max_concurrent_bdb_migrations can not be %d", databases))
+		}
+		if a.Options.MaxConcurrent == 0 {
+			a.Options.MaxConcurrent = databases // so many copies are of no more databases
+		}
+	}
+	o.rest()
 	if err := o.err(); err != nil {
 		return nil, err
 	}
 	if err := c.known(shards); err != nil {
 		return nil, err
 	}
-	if err := c.leader.StartAction(c.Context(), a); err != nil {
-		return nil, err
-	}
-	c.view = c.leader.View()
-	return Triggered{ActionUID: a.ID, Description: "Migrate was triggered"}, nil
+	return c.trigger(a, "Migrate", dry)
 }
 
 // known refuses no shards at all, and those that do not exist.

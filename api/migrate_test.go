@@ -26,7 +26,8 @@ func TestMigrate(t *testing.T) {
 		{one, `{"target_node_uid":9}`, 404, cluster.CodeNodeNotFound},
 		{one, `{"target_node_uid":2,"override_rack_policy":1}`, 400, cluster.CodeBadRequest},
 		{one, `{"target_node_uid":2,"max_concurrent_actions":0}`, 400, cluster.CodeBadRequest},
-		{one, `{"target_node_uid":2,"dry_run":true}`, 501, cluster.CodeUnsupported},
+		{one, `{"target_node_uid":2,"max_concurrent_bdb_migrations":0}`, 400, cluster.CodeBadRequest},
+		{"/v1/shards/1/actions/migrate?dry_run", `{"target_node_uid":2}`, 406, cluster.CodeInsufficientResources},
 		{"/v1/shards/99/actions/migrate", `{"target_node_uid":2}`, 404, cluster.CodeShardNotFound},
 		{"/v1/shards/1/actions/migrate", `{"target_node_uid":2}`, 406, cluster.CodeInsufficientResources}, // its partner is there
 		{many, `{"target_node_uid":2}`, 404, api.CodeShardsRequired},
@@ -35,6 +36,9 @@ func TestMigrate(t *testing.T) {
 		if status, body := send(t, h, "POST", c.path, c.body); status != c.status || code(t, body) != c.code {
 			t.Errorf("%s %s: %d %s", c.path, c.body, status, body)
 		}
+	}
+	if status, body := send(t, h, "POST", one, `{"target_node_uid":3,"dry_run":true,"max_concurrent_bdb_migrations":2}`); status != 200 || len(started) > 0 || strings.Contains(body, "action_uid") {
+		t.Errorf("dry: %d %s, started %+v", status, body, started)
 	}
 	status, body := send(t, h, "POST", many, `{"shard_uids":["11","9"],"target_node_uid":3,"preserve_roles":true,"override_rack_policy":true,"max_concurrent_actions":3}`)
 	if status != http.StatusOK || !strings.Contains(body, `"description":"Migrate was triggered"`) {

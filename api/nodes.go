@@ -37,8 +37,12 @@ func getNodeStatus(c *call) (any, error) {
 	return nodeStatus(c.view, n), nil
 }
 
+// putNode changes the settings of a node, or with the uid all those of every node.
 func putNode(c *call) (any, error) {
 	n, err := c.node()
+	if c.PathValue("uid") == "all" {
+		n, err = cluster.Node{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -46,27 +50,26 @@ func putNode(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var maxShards, maxListeners int
 	var accept bool
 	cmd := cluster.TuneNode{At: c.view.Now, Node: n.ID, By: c.id.Name}
-	if o.number("max_redis_servers", &maxShards) {
-		cmd.MaxShards = &maxShards
-	}
-	if o.number("max_listeners", &maxListeners) {
-		cmd.MaxListeners = &maxListeners
+	given := false
+	for name, into := range map[string]**int{"max_redis_servers": &cmd.MaxShards, "max_listeners": &cmd.MaxListeners,
+		"max_redis_forks": &cmd.MaxForks, "max_slave_full_syncs": &cmd.MaxFullSyncs} {
+		if value := 0; o.number(name, &value) {
+			*into, given = &value, true
+		}
 	}
 	if o.flag("accept_servers", &accept) {
 		quorumOnly := !accept
 		cmd.QuorumOnly = &quorumOnly
 	}
-	o.neutral("max_redis_forks", "-1")
-	o.neutral("max_slave_full_syncs", "-1")
 	o.rest("addr", "external_addr", "rack_id", "recovery_path", "second_rack_id")
 	if err := o.err(); err != nil {
 		return nil, err
 	}
-	if cmd.MaxShards == nil && cmd.MaxListeners == nil && cmd.QuorumOnly == nil {
-		return nil, badRequest("give max_redis_servers, max_listeners or accept_servers", "nothing to change on node:%d was given", n.ID)
+	if !given && cmd.QuorumOnly == nil {
+		return nil, badRequest("give max_redis_servers, max_listeners, max_redis_forks, max_slave_full_syncs or accept_servers",
+			"nothing to change on node:%s was given", c.PathValue("uid"))
 	}
 	return nil, c.leader.Submit(c.Context(), cmd)
 }
@@ -75,7 +78,7 @@ func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 	o := NodeObject{
 		UID: NumberID(n.ID), AcceptServers: !n.Closed(), Address: n.Address, Cores: n.Cores,
 		ExternalAddresses: append([]string{}, n.ExternalAddresses...),
-		MaxListeners:      n.MaxListeners, MaxRedisForks: -1, MaxShards: n.MaxShards, MaxSlaveFullSyncs: -1,
+		MaxListeners:      n.MaxListeners, MaxRedisForks: n.CopyLimits().Forks, MaxShards: n.MaxShards, MaxSlaveFullSyncs: n.CopyLimits().FullSyncs,
 		RackID: n.RackID, Shards: []NumberID{}, Version: n.Version, Status: liveness(v, n.ID),
 		SystemTime: v.Now.UTC(), TotalMemory: n.TotalMemory, Hostname: n.Hostname, Role: nodeRole(v, n.ID),
 		Membership: string(n.Membership), QuorumOnly: n.QuorumOnly,
@@ -86,6 +89,11 @@ func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 	o.ShardCount = len(o.Shards)
 	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
 		o.CertificateUntil, o.Troubles = report.CertificateUntil, hostTroubles(v, n)
+		h := report.Host
+		o.Architecture, o.OSName, o.OSVersion, o.Uptime, o.DataFolder, o.DataSize = h.Architecture, h.OS, h.OSVersion, int64(h.Uptime.Seconds()), h.DataFolder, h.DataSize
+		if e := report.Engine; e.Flavour != "" {
+			o.Engines = []EngineVersion{{e.Flavour, e.Version}}
+		}
 	}
 	if m := n.Maintenance; m != nil {
 		o.Maintenance = &Maintenance{Since: m.Since, Snapshot: m.Snapshot, Returning: m.Returning != "", Holds: []Hold{}}
@@ -121,6 +129,11 @@ func nodeStatus(v cluster.View, n cluster.Node) NodeStatus {
 	}
 	o.ShutdownBlockers = append([]string{}, maintenance.Safe(v, n.ID)...)
 	o.EndpointCount = len(v.EndpointsOn(n.ID))
+	if !v.Alive[n.ID] {
+		if o.LastSeen = v.HeardAt[n.ID].UTC(); o.LastSeen.IsZero() {
+			o.LastSeen = n.DownSince.UTC()
+		}
+	}
 	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
 		o.FreeRAM = report.FreeMemory
 		for _, e := range report.Proxy.Endpoints {

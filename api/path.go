@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/haulout/haulout/cluster"
@@ -12,8 +13,17 @@ func (c *call) uid() int {
 	return n
 }
 
+// collection reports whether what stands in the place of an id is a part of the
+// contract that is not served yet.
+func (c *call) collection() bool {
+	return slices.Contains([]string{"alerts", "stats"}, c.PathValue("uid"))
+}
+
 func (c *call) node() (cluster.Node, error) {
 	n, ok := c.view.Nodes[c.uid()]
+	if c.collection() {
+		return n, elsewhere(c.Method, c.URL.Path)
+	}
 	if !ok {
 		return n, cluster.Refuse(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%s", c.PathValue("uid"))
 	}
@@ -22,6 +32,9 @@ func (c *call) node() (cluster.Node, error) {
 
 func (c *call) database() (cluster.Database, error) {
 	d, ok := c.view.Databases[c.uid()]
+	if c.collection() {
+		return d, elsewhere(c.Method, c.URL.Path)
+	}
 	if !ok {
 		return d, cluster.Refuse(cluster.CodeDatabaseNotFound, "see haulout status databases", "there is no db:%s", c.PathValue("uid"))
 	}
@@ -30,6 +43,9 @@ func (c *call) database() (cluster.Database, error) {
 
 func (c *call) shard() (cluster.Shard, error) {
 	s, ok := c.view.Shards[c.uid()]
+	if c.collection() {
+		return s, elsewhere(c.Method, c.URL.Path)
+	}
 	if !ok {
 		return s, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%s", c.PathValue("uid"))
 	}

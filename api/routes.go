@@ -104,9 +104,9 @@ func routes() []route {
 		{"GET /v1/shards", "the shards", see, reading, getShards, nil, []Shard{}, nil},
 		{"GET /v1/shards/{uid}", "a shard", see, reading, getShard, nil, Shard{}, nil},
 		{"GET /v1/shards/{uid}/explain", "why a shard is where it is, and where else it could be", see, atLeader, explainShard, nil, Explanation{}, nil},
-		{"POST /v1/shards/{uid}/actions/failover", "make the replica of a master the master", changeDatabase, atLeader, onShard((*call).failover), FailoverRequest{}, Triggered{}, nil},
-		{"POST /v1/shards/actions/failover", "make the replicas of masters of one database masters", changeDatabase, atLeader, onShards((*call).failover), FailoverRequest{}, Triggered{}, nil},
-		{"POST /v1/shards/{uid}/actions/migrate", "bring a shard to another node", changeDatabase, atLeader, onShard((*call).migrate), MigrateRequest{}, Triggered{}, nil},
-		{"POST /v1/shards/actions/migrate", "bring shards to another node", changeDatabase, atLeader, onShards((*call).migrate), MigrateRequest{}, Triggered{}, nil},
+		{"POST /v1/shards/{uid}/actions/failover", "make the replica of a master the master", changeDatabase, atLeader, onShard((*call).failover), FailoverRequest{}, Triggered{}, []string{"dry_run"}},
+		{"POST /v1/shards/actions/failover", "make the replicas of masters of one database masters", changeDatabase, atLeader, onShards((*call).failover), FailoverRequest{}, Triggered{}, []string{"dry_run"}},
+		{"POST /v1/shards/{uid}/actions/migrate", "bring a shard to another node", changeDatabase, atLeader, onShard((*call).migrate), MigrateRequest{}, Triggered{}, []string{"dry_run"}},
+		{"POST /v1/shards/actions/migrate", "bring shards to another node", changeDatabase, atLeader, onShards((*call).migrate), MigrateRequest{}, Triggered{}, []string{"dry_run"}},
 	}
 }

@@ -41,7 +41,7 @@ func shardObject(v cluster.View, s cluster.Shard) Shard {
 	o := Shard{
 		UID: TextID(s.ID), Role: string(v.RoleOf(s)), Slots: r.SlotsText(), Database: NumberID(s.Range.Database),
 		Loading: ShardLoading{"idle"}, Node: TextID(i.Node), Lost: r.Lost && v.RoleOf(s) == cluster.Master, Unsettled: r.Unsettled,
-		Info: ShardInfo{UsedMemory: seen.UsedMemory, Keys: seen.Keys, Port: i.Port},
+		Info: ShardInfo{UsedMemory: seen.UsedMemory, Keys: seen.Keys, Port: i.Port, Fragmentation: seen.Fragmentation, Version: seen.Engine.Version},
 	}
 	o.Status, o.DetailedStatus = shardStatus(seen.State, known, v.Alive[i.Node])
 	o.Trouble = maintenance.ShardTrouble(v, s)

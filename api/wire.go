@@ -77,6 +77,20 @@ type NodeObject struct {
 	CertificateUntil time.Time `json:"certificate_until,omitzero"`
 	// Troubles are what is amiss with the host itself.
 	Troubles []*cluster.Error `json:"troubles,omitempty"`
+	// What the host is made of, as far as it is known.
+	Architecture string          `json:"architecture,omitempty"`
+	OSName       string          `json:"os_name,omitempty"`
+	OSVersion    string          `json:"os_version,omitempty"`
+	Uptime       int64           `json:"uptime,omitempty"` // seconds
+	DataFolder   string          `json:"persistent_storage_path,omitempty"`
+	DataSize     int64           `json:"persistent_storage_size,omitempty"` // bytes
+	Engines      []EngineVersion `json:"supported_database_versions,omitempty"`
+}
+
+// EngineVersion is what new processes on a node are.
+type EngineVersion struct {
+	Type    string `json:"db_type"`
+	Version string `json:"version"`
 }
 
 // Maintenance is why a node is out of service.
@@ -119,6 +133,7 @@ type NodeStatus struct {
 	EndpointsConnections int                  `json:"endpoints_connections"` // of clients
 	ClientCounts         cluster.ClientCounts `json:"client_counts"`         // of all endpoints there, since the proxy started
 	ShutdownBlockers     []string             `json:"shutdown_blockers"`     // empty: the node may be shut down
+	LastSeen             time.Time            `json:"last_seen,omitzero"`    // of a node that is down
 }
 
 // Verdict says whether a node may be shut down without harm.
@@ -196,14 +211,14 @@ func (a Action) Over() bool {
 
 // Triggered is the answer to an accepted action on shards.
 type Triggered struct {
-	ActionUID   string `json:"action_uid"`
+	ActionUID   string `json:"action_uid,omitempty"` // absent: a dry run
 	Description string `json:"description"`
 }
 
 // ActionSnapshot is the node snapshot an action made, keeps or restores.
 type ActionSnapshot struct {
 	Name    string        `json:"name"`
-	Created *SnapshotTime `json:"created_time,omitempty"` // absent once the snapshot is deleted
+	Created *SnapshotTime `json:"created_time,omitempty"` // absent once a snapshot made by hand is deleted
 	Reused  bool          `json:"reused"`
 }
 
@@ -302,6 +317,8 @@ type TuneNode struct {
 	AcceptServers *bool `json:"accept_servers,omitempty"`
 	MaxListeners  *int  `json:"max_listeners,omitempty"`
 	MaxShards     *int  `json:"max_redis_servers,omitempty"`
+	MaxForks      *int  `json:"max_redis_forks,omitempty"`      // copies taken from the node at a time; 0: any number, -1: the cluster's setting
+	MaxFullSyncs  *int  `json:"max_slave_full_syncs,omitempty"` // copies made on the node at a time; 0: any number, -1: the cluster's setting
 }
 
 // Database is what a user creates: a bdb.
@@ -325,7 +342,8 @@ type Database struct {
 	OSSCluster  bool       `json:"oss_cluster"`
 	Created     time.Time  `json:"created_time"`
 	Endpoints   []Endpoint `json:"endpoints"`
-	UsedMemory  int64      `json:"used_memory"` // bytes, masters only
+	UsedMemory  int64      `json:"used_memory"`             // bytes, masters only
+	Version     string     `json:"redis_version,omitempty"` // of its first master, once it is seen
 
 	TLSMode        string       `json:"tls_mode"`
 	EnforceClients string       `json:"enforce_client_authentication"` // enabled or disabled
@@ -433,6 +451,9 @@ type ShardInfo struct {
 	UsedMemory int64 `json:"used_memory"` // bytes
 	Keys       int64 `json:"keys"`
 	Port       int   `json:"tcp_port"`
+	// Fragmentation is what the process holds of memory and does not use, in bytes.
+	Fragmentation int64  `json:"mem_fragmentation_bytes"`
+	Version       string `json:"redis_version,omitempty"`
 }
 
 // Event is a line of the activity.

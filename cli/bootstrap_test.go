@@ -191,11 +191,21 @@ func TestDatabases(t *testing.T) {
 func TestTune(t *testing.T) {
 	d := apitest.Cluster()
 	b := newBench(t, d)
-	if code, text, errText := b.run("tune node 2 max_listeners 5 max_redis_servers 0"); code != 0 || text != "Finished successfully\n" {
+	if code, text, errText := b.run("tune node 2 max_listeners 5 max_redis_servers 7 max_redis_forks 2 max_slave_full_syncs 0"); code != 0 || text != "Finished successfully\n" {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
-	if n := d.View().Nodes[2]; n.MaxListeners != 5 || n.MaxShards != 0 {
+	if n := d.View().Nodes[2]; n.MaxListeners != 5 || n.MaxShards != 7 || n.CopyLimits() != (cluster.CopyLimits{Forks: 2}) {
 		t.Errorf("%+v", n)
+	}
+	if code, text, errText := b.run("tune node all max_listeners 50"); code != 0 || text != "Finished successfully\n" || d.View().Nodes[1].MaxListeners != 50 || d.View().Nodes[3].MaxListeners != 50 {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	code, _, errText := b.run("tune node all max_redis_servers 1")
+	if code != 1 || strings.Count(errText, "ERROR: max_redis_servers of node:") != 3 || d.View().Nodes[2].MaxShards != 7 {
+		t.Errorf("fewer than there are: %d %q", code, errText)
+	}
+	if code, _, errText := b.run("tune node 2 max_redis_forks -2"); code != 2 || !strings.Contains(errText, "-1 for the cluster's setting") {
+		t.Errorf("%d %q", code, errText)
 	}
 	if code, text, errText := b.run("tune cluster slave_ha_grace_period 90"); code != 0 || text != "Finished successfully\n" {
 		t.Errorf("%d %q %q", code, text, errText)
@@ -209,7 +219,7 @@ func TestTune(t *testing.T) {
 	if code, _, errText := b.run("tune cluster state_machine_smart_client_handoffs_delay_ms 10001"); code != 1 || !strings.Contains(errText, "give a number from 0 to 10000") {
 		t.Errorf("%d %q", code, errText)
 	}
-	code, _, errText := b.run("tune node 2 quorum_only enabled")
+	code, _, errText = b.run("tune node 2 quorum_only enabled")
 	if code != 1 || !strings.HasPrefix(errText, "ERROR: node:2 has shards or endpoints and can not become quorum-only; ") {
 		t.Errorf("%d %q", code, errText)
 	}

@@ -1,23 +1,27 @@
 package cli
 
+// extras are what status may show besides: words without a column of their own in
+// a table change nothing there.
+const extras = "all|frag|maintenance|nodestats|rack_id|redis_version|shardstats|state_machine|traffic_manually_disabled|watchdog"
+
 // commands is the grammar.
 func commands() []command {
 	list := []command{
-		{pattern: "status [extra all|maintenance|nodestats|rack_id|state_machine|watchdog] [issues_only]", help: "Show nodes, databases, endpoints and shards", run: status},
-		{pattern: "status node <node> [extra all|maintenance|nodestats|rack_id|watchdog] [issues_only]", help: "Show a node and what is on it", run: statusOf},
-		{pattern: "status db <db> [extra all|state_machine|watchdog] [issues_only]", help: "Show a database, its endpoints and its shards", run: statusOf},
-		{pattern: "status nodes [extra all|maintenance|nodestats|rack_id] [sort <COLUMN>...] [issues_only]", help: "Show the nodes", run: statusNodes},
-		{pattern: "status databases [extra all|state_machine] [sort <COLUMN>...] [issues_only]", help: "Show the databases", run: statusDatabases},
-		{pattern: "status endpoints [node <node>] [db <db>] [extra all|watchdog] [sort <COLUMN>...] [issues_only]", help: "Show the endpoints", run: statusEndpoints},
-		{pattern: "status shards [node <node>] [db <db>] [extra all|watchdog] [sort <COLUMN>...] [issues_only]", help: "Show the shards", run: statusShards},
-		{pattern: "status modules", help: "Show the modules, of which there are none", run: statusModules},
+		{pattern: "status [extra " + extras + "] [issues_only]", help: "Show nodes, databases, endpoints and shards", run: status},
+		{pattern: "status node <node> [extra " + extras + "] [issues_only]", help: "Show a node and what is on it", run: statusOf},
+		{pattern: "status db <db> [extra " + extras + "] [issues_only]", help: "Show a database, its endpoints and its shards", run: statusOf},
+		{pattern: "status nodes [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the nodes", run: statusNodes},
+		{pattern: "status databases [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the databases", run: statusDatabases},
+		{pattern: "status endpoints [node <node>] [db <db>] [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the endpoints", run: statusEndpoints},
+		{pattern: "status shards [node <node>] [db <db>] [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the shards", run: statusShards},
+		{pattern: "status modules [db <db>...] [extra all|compatible_redis_version|min_redis_version|module_id]", help: "Show the modules, of which there are none", run: statusModules},
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
-			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <number>]" +
+			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <count>]" +
 			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>]" +
 			" [override_rack_policy] [dry_run] [async] [idempotency_key <text>]",
 			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
-		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <number>]" +
+		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <count>]" +
 			" [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async] [idempotency_key <text>]",
 			help: "Put a node back into service exactly as it was", run: maintenanceOff},
 		{pattern: "node <node> maintenance_mode verify", help: "Say whether a node may be shut down, or what is missing", run: maintenanceVerify},
@@ -28,7 +32,7 @@ func commands() []command {
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 		{pattern: "node <node> snapshot restore <name> [async]", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
 
-		{pattern: "node <node> vacate [max_concurrent_actions <number>] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
+		{pattern: "node <node> vacate [max_concurrent_actions <count>] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
 			help: "Move everything off a node; if it is down, make it anew elsewhere", run: nodeVacate},
 		{pattern: "node <node> remove [wait_for_persistence enabled|disabled] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
 			help: "Take a node that carries nothing out of the cluster, alive or not", run: nodeRemove},
@@ -38,7 +42,7 @@ func commands() []command {
 
 		{pattern: "failover (shard <shard>...) [db <db>] [async] {immediate}", help: "Make the replicas of these masters masters, without losing a write", run: failover},
 		{pattern: "migrate [shard <shard>...] [db <db>] [node <node>] [all_master_shards] [all_slave_shards] [all_shards] (target_node <node>)" +
-			" [preserve_roles] [override_policy] [max_concurrent_actions <number>] [async] {max_concurrent_bdb_migrations}",
+			" [preserve_roles] [override_policy] [max_concurrent_actions <count>] [max_concurrent_bdb_migrations <count>] [async]",
 			help: "Move shards to a node: those named, or all, or all in a role, of a database or node", run: migrate},
 
 		{pattern: "explain shard <shard>", help: "Say why a shard is where it is, where it can not go and what it waits for", run: explainShard},
@@ -50,9 +54,9 @@ func commands() []command {
 			help: "Say on which nodes an endpoint is bound", run: bind},
 		{pattern: "bind db <db> endpoint <endpoint> [policy single|all-master-shards|all-nodes] [include <proxy>...] [exclude <proxy>...]",
 			help: "Say on which nodes an endpoint of a database is bound", run: bind},
-		{pattern: "migrate endpoint_to_shards [restrict_target_node <node>] [commit] {max_concurrent_bdb_migrations}",
+		{pattern: "migrate endpoint_to_shards [restrict_target_node <node>] [commit] [max_concurrent_bdb_migrations <count>]",
 			help: "Bind endpoints of one node to where their masters are; without commit, say which", run: endpointsToShards},
-		{pattern: "migrate db <db> endpoint_to_shards [restrict_target_node <node>] [commit] {max_concurrent_bdb_migrations}",
+		{pattern: "migrate db <db> endpoint_to_shards [restrict_target_node <node>] [commit] [max_concurrent_bdb_migrations <count>]",
 			help: "Bind the endpoint of a database to where its masters are; without commit, say where", run: endpointsToShards},
 		{pattern: "tune db <db> [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]" +
 			" [enforce_client_authentication enabled|disabled] [client_cert_files <file>...]",
@@ -63,10 +67,11 @@ func commands() []command {
 		{pattern: "info db <db>", help: "Show the settings of a database", run: infoDatabases},
 		{pattern: "info proxy <node|all>", help: "Show what the proxy of a node, or each of them, does", run: infoProxies},
 		{pattern: "info cluster", help: "Show the settings of the cluster and its CA's fingerprint", run: infoCluster},
-		{pattern: "tune node <node> [max_listeners <number>] [max_redis_servers <number>] [quorum_only enabled|disabled]",
-			help: "Change the settings of a node", run: tuneNode},
+		{pattern: "tune node <node|all> [max_listeners <number>] [max_redis_forks <limit>] [max_redis_servers <number>]" +
+			" [max_slave_full_syncs <limit>] [quorum_only enabled|disabled]",
+			help: "Change the settings of a node, or of all; what one can not have, none gets", run: tuneNode},
 		{pattern: "tune cluster [slave_ha_grace_period <number>] [default_concurrent_restore_actions <number>|all] [state_machine_smart_client_handoffs_delay_ms <number>] [login_lockout_threshold <number>] " +
-			"[login_lockout_duration <number>] [login_lockout_counter_reset_after <number>]", help: "Change the settings of the cluster", run: tuneCluster},
+			"[login_lockout_duration <number>] [login_lockout_counter_reset_after <number>]", help: "Change the settings of the cluster; failed logins count on each node by itself", run: tuneCluster},
 
 		{pattern: "cluster create (name <name>) (username <email>) [password <password>] [password_file <file>] [rack_aware] [rack_id <rack>]" +
 			" [addr <address>] [external_addr <address>...]",

@@ -16,7 +16,7 @@ func TestCandidates(t *testing.T) {
 		"status ":                               "databases db endpoints extra issues_only modules node nodes shards",
 		"status no":                             "node nodes",
 		"status node ":                          "1 2 3",
-		"status nodes extra ":                   "all maintenance nodestats rack_id",
+		"status nodes extra ":                   "all frag maintenance nodestats rack_id redis_version shardstats state_machine traffic_manually_disabled watchdog",
 		"status nodes extra all ":               "issues_only sort",
 		"node ":                                 "1 2 3",
 		"node 2 ":                               "enslave maintenance_mode remove snapshot vacate",

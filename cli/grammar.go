@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,9 @@ func parse(list []command, text []string) (command, words, error) {
 			best, found = c, true
 		}
 	}
+	if err := refuseLaterCommand(text); err != nil {
+		return command{}, nil, err
+	}
 	if !found {
 		return command{}, nil, unknownCommand(list, text)
 	}
@@ -154,7 +158,7 @@ func (c command) values(text []string) (words, error) {
 			return nil, err
 		}
 		if fault := check(want, text[i]); fault != "" {
-			return nil, misuse(fault, []string{c.usage()}, "%q is no %s", text[i], strings.Trim(want, "<>"))
+			return nil, misuse(fault, []string{c.usage()}, "%q is no %s", text[i], strings.TrimSuffix(strings.Trim(want, "<>"), "|all"))
 		}
 		w[strings.Trim(want, "<>")] = []string{text[i]}
 	}
@@ -176,7 +180,7 @@ func (c command) takeOptions(w words, text []string) error {
 		case !ok:
 			return misuse(didYouMean(text[0], c.optionNames()), []string{c.usage()}, "the word %q does not fit here", text[0])
 		case o.later:
-			return cluster.Refuse(cluster.CodeUnsupported, "leave it out", "%s is not supported yet", o.name)
+			return cluster.Refuse(cluster.CodeUnsupported, cmp.Or(laterReasons[o.name], "leave it out"), "%s is not supported yet", o.name)
 		case w.has(o.name):
 			return misuse("give it once", []string{c.usage()}, "%s stands twice", o.name)
 		case o.value == "":
@@ -199,20 +203,6 @@ func (c command) takeOptions(w words, text []string) error {
 			}
 		}
 		w[o.name], text = values, text[1+len(values):]
-	}
-	return nil
-}
-
-// laterValues are words of the contract that are not supported yet, by what
-// stands before them.
-var laterValues = map[string][]string{
-	"extra":     {"backups", "frag", "redis_version", "shardstats", "traffic_manually_disabled"},
-	"tune node": {"all"},
-}
-
-func refuseLater(before, word string) error {
-	if slices.Contains(laterValues[before], word) {
-		return cluster.Refuse(cluster.CodeUnsupported, "haulout help tells what is", "%s %s is not supported yet", before, word)
 	}
 	return nil
 }
@@ -258,6 +248,14 @@ func check(kind, value string) string {
 	case "<number>":
 		if n, err := strconv.Atoi(value); err != nil || n < 0 {
 			return "give a number from 0"
+		}
+	case "<count>":
+		if n, err := strconv.Atoi(value); err != nil || n < 1 {
+			return "give a number from 1"
+		}
+	case "<limit>":
+		if n, err := strconv.Atoi(value); err != nil || n < cluster.Unset {
+			return "give a number, 0 for any number, or -1 for the cluster's setting"
 		}
 	case "<number>|all":
 		if n, err := strconv.Atoi(value); value != "all" && (err != nil || n < 0) {

@@ -21,20 +21,44 @@ func (s *session) helpAbout(about []string) error {
 	if len(about) > 0 && len(s.about(about)) == 0 {
 		return misuse("see "+s.program+" help", nil, "there is no command %q", strings.Join(about, " "))
 	}
+	if s.flags.json {
+		s.print(listed(s.about(about)))
+		return nil
+	}
 	s.help(s.out, about)
 	return nil
 }
 
-// about returns the commands that begin with the words.
+// helped is a command in JSON.
+type helped struct {
+	Usage string `json:"usage"`
+	Help  string `json:"help"`
+}
+
+func listed(commands []command) (list []helped) {
+	for _, c := range commands {
+		list = append(list, helped{c.usage(), c.help})
+	}
+	return list
+}
+
+// about returns the commands that begin with the words; if none does, those that
+// have them anywhere.
 func (s *session) about(text []string) []command {
-	return slices.DeleteFunc(commands(), func(c command) bool { return c.matched(text) < min(len(text), len(c.head)) })
+	list := slices.DeleteFunc(commands(), func(c command) bool { return c.matched(text) < min(len(text), len(c.head)) })
+	if len(list) > 0 {
+		return list
+	}
+	return slices.DeleteFunc(commands(), func(c command) bool {
+		return slices.ContainsFunc(text, func(word string) bool { return !slices.Contains(c.head, word) })
+	})
 }
 
 // help lists all commands, or shows in full those that begin with the words.
 func (s *session) help(to io.Writer, text []string) {
 	if len(text) > 0 {
 		for _, c := range s.about(text) {
-			fmt.Fprintf(to, "%s\n    %s\n", strings.Join(c.wrapped(), "\n        "), c.help)
+			fmt.Fprintf(to, "%s\n    %s\n", strings.Join(wrapped(c.usage()), "\n        "), c.help)
 		}
 		return
 	}
@@ -54,9 +78,8 @@ func (s *session) help(to io.Writer, text []string) {
 
 const helpWidth = 100
 
-// wrapped is the usage cut into lines, the options behind the first.
-func (c command) wrapped() []string {
-	rest := c.usage()
+// wrapped is a usage cut into lines, the options behind the first.
+func wrapped(rest string) []string {
 	var lines []string
 	for len(rest) > helpWidth {
 		cut := strings.LastIndex(rest[:helpWidth], " [")
@@ -82,4 +105,22 @@ func version(s *session, _ words) error {
 	}
 	s.say("%s", strings.TrimSpace("haulout "+cluster.Version+" "+revision))
 	return nil
+}
+
+// tellUsage shows the usage of what was perhaps meant: whole if it is one command,
+// without options if several.
+func (s *session) tellUsage(lines []string) {
+	if len(lines) == 1 {
+		fmt.Fprintf(s.err, "usage: %s\n", strings.Join(wrapped(s.program+" "+lines[0]), "\n        "))
+		return
+	}
+	for _, line := range lines {
+		if head, _, more := strings.Cut(line, " ["); more {
+			line = head + " [...]"
+		}
+		fmt.Fprintf(s.err, "usage: %s %s\n", s.program, line)
+	}
+	if len(lines) > 1 {
+		fmt.Fprintf(s.err, "the options: %s help %s\n", s.program, strings.Fields(lines[0])[0])
+	}
 }

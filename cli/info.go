@@ -107,7 +107,16 @@ func infoProxies(s *session, w words) error {
 }
 
 // statusModules shows the tables of modules. Engines run without any.
-func statusModules(s *session, _ words) error {
+func statusModules(s *session, w words) error {
+	if w.has("db") {
+		p, err := s.picture()
+		if err == nil {
+			err = p.checkFilter(w)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if s.print(map[string][]string{"modules": {}, "bdb_modules": {}}) {
 		return nil
 	}

@@ -117,9 +117,7 @@ func (s *session) fail(err error) int {
 		return exitDone
 	case errors.As(err, &wrong):
 		s.complain(wrong.reason)
-		for _, line := range wrong.usage {
-			fmt.Fprintf(s.err, "usage: %s %s\n", s.program, line)
-		}
+		s.tellUsage(wrong.usage)
 		return exitUsage
 	case errors.Is(err, errTold):
 		return exitFailed

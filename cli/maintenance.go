@@ -65,9 +65,6 @@ func choice(w words, name string) *bool {
 
 func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRequest) error {
 	node := w.number("node")
-	if w.has("max_concurrent_actions") && r.MaxConcurrent == 0 {
-		return misuse("give a number from 1", nil, "max_concurrent_actions can not be 0")
-	}
 	if w.has("dry_run") {
 		return s.dryRun(node, name, r)
 	}

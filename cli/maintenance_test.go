@@ -78,7 +78,7 @@ func TestDifferencesAreNamed(t *testing.T) {
 		s.CompleteOff(cluster.Proof{Compared: 4, Differences: []string{"db:3 (cache) was deleted meanwhile"}})
 	})
 	code, text, _ := b.run("node 2 maintenance_mode off")
-	if code != 0 || !strings.Contains(text, "restored with 1 differences (4 shards, endpoints and limits compared):\n* db:3 (cache) was deleted meanwhile\nOK\n") {
+	if code != 0 || !strings.Contains(text, "restored with 1 difference (4 shards, endpoints and limits compared):\n* db:3 (cache) was deleted meanwhile\nOK\n") {
 		t.Errorf("%d %s", code, text)
 	}
 }

@@ -22,7 +22,7 @@ func migrate(s *session, w words) error {
 	}
 	r := api.MigrateRequest{
 		Node: api.NumberID(w.number("target_node")), PreserveRoles: w.has("preserve_roles"), OverrideRack: w.has("override_policy"),
-		MaxConcurrent: w.number("max_concurrent_actions"),
+		MaxConcurrent: max(w.number("max_concurrent_actions"), w.number("max_concurrent_bdb_migrations")), // so many copies are of no more databases
 	}
 	for _, id := range shards {
 		r.Shards = append(r.Shards, api.TextID(id))
@@ -62,8 +62,8 @@ func checkMigrate(w words) error {
 		return misuse("give db <db> or node <node>", nil, "it is not said whose shards are to move")
 	case w.has("all_shards") && w.has("db"):
 		return misuse("use all_master_shards or all_slave_shards", nil, "not all shards of a database can be on one node")
-	case w.has("max_concurrent_actions") && w.number("max_concurrent_actions") == 0:
-		return misuse("give a number from 1", nil, "max_concurrent_actions can not be 0")
+	case w.has("max_concurrent_actions") && w.has("max_concurrent_bdb_migrations"):
+		return misuse("give one of them", nil, "max_concurrent_actions and max_concurrent_bdb_migrations contradict each other")
 	}
 	return nil
 }

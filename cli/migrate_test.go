@@ -79,14 +79,15 @@ func TestMigrateForms(t *testing.T) {
 	}
 	b := newBench(t, apitest.Cluster())
 	for line, want := range map[string]string{
-		"migrate target_node 3":                                  "it is not said what is to move",
-		"migrate shard 1 all_shards target_node 3":               "shard and all_shards contradict each other; give one of them",
-		"migrate shard 1 node 1 target_node 3":                   "shards that are named need no db or node",
-		"migrate all_shards target_node 3":                       "it is not said whose shards are to move",
-		"migrate db 1 node 1 all_master_shards target_node 3":    "it is not said whose shards are to move",
-		"migrate db carts all_shards target_node 3":              "not all shards of a database can be on one node",
-		"migrate node 1 all_shards":                              "target_node <node> is missing",
-		"migrate shard 1 target_node 3 max_concurrent_actions 0": "max_concurrent_actions can not be 0",
+		"migrate target_node 3":                                                                  "it is not said what is to move",
+		"migrate shard 1 all_shards target_node 3":                                               "shard and all_shards contradict each other; give one of them",
+		"migrate shard 1 node 1 target_node 3":                                                   "shards that are named need no db or node",
+		"migrate all_shards target_node 3":                                                       "it is not said whose shards are to move",
+		"migrate db 1 node 1 all_master_shards target_node 3":                                    "it is not said whose shards are to move",
+		"migrate db carts all_shards target_node 3":                                              "not all shards of a database can be on one node",
+		"migrate node 1 all_shards":                                                              "target_node <node> is missing",
+		"migrate shard 1 target_node 3 max_concurrent_actions 0":                                 "max_concurrent_actions can not be \"0\"",
+		"migrate shard 1 target_node 3 max_concurrent_actions 2 max_concurrent_bdb_migrations 2": "contradict each other",
 	} {
 		if code, _, errText := b.run(line); code != exitUsage || !strings.Contains(errText, want) {
 			t.Errorf("%s: %d %q", line, code, errText)

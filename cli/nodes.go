@@ -28,6 +28,12 @@ func infoNode(s *session, w words) error {
 	s.say("    quorum only: %s", onOff(!n.AcceptServers))
 	s.say("    max redis servers: %d", n.MaxShards)
 	s.say("    max listeners: %d", n.MaxListeners)
+	if n.MaxRedisForks != cluster.Unset {
+		s.say("    max redis forks: %d", n.MaxRedisForks)
+	}
+	if n.MaxSlaveFullSyncs != cluster.Unset {
+		s.say("    max slave full syncs: %d", n.MaxSlaveFullSyncs)
+	}
 	if !n.CertificateUntil.IsZero() {
 		s.say("    certificate until: %s", n.CertificateUntil.UTC().Format(time.RFC3339))
 	}
@@ -107,6 +113,18 @@ func tuneCluster(s *session, w words) error {
 	return nil
 }
 
+// printNode prints the node; all of them, if it is 0.
+func (s *session) printNode(node int) error {
+	if node == 0 {
+		list, err := s.client.Nodes(s.ctx)
+		s.print(list)
+		return err
+	}
+	n, err := s.client.Node(s.ctx, node)
+	s.print(n)
+	return err
+}
+
 func tuneNode(s *session, w words) error {
 	var t api.TuneNode
 	number := func(name string) *int {
@@ -117,21 +135,20 @@ func tuneNode(s *session, w words) error {
 		return &n
 	}
 	t.MaxListeners, t.MaxShards = number("max_listeners"), number("max_redis_servers")
+	t.MaxForks, t.MaxFullSyncs = number("max_redis_forks"), number("max_slave_full_syncs")
 	if quorumOnly := choice(w, "quorum_only"); quorumOnly != nil {
 		accept := !*quorumOnly
 		t.AcceptServers = &accept
 	}
 	if t == (api.TuneNode{}) {
-		return misuse("give max_listeners, max_redis_servers or quorum_only", nil, "there is nothing to change")
+		return misuse("give max_listeners, max_redis_servers, max_redis_forks, max_slave_full_syncs or quorum_only", nil, "there is nothing to change")
 	}
-	node := w.number("node")
+	node := w.number("node|all") // 0 for all
 	if err := s.client.TuneNode(s.ctx, node, t); err != nil {
 		return err
 	}
 	if s.flags.json {
-		n, err := s.client.Node(s.ctx, node)
-		s.print(n)
-		return err
+		return s.printNode(node)
 	}
 	s.say("Finished successfully")
 	return nil

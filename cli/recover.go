@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/cluster"
 )
 
 func clusterBackup(s *session, _ words) error {
@@ -69,8 +70,8 @@ func clusterRecover(s *session, w words) error {
 
 func (s *session) tellRecovery(p api.RecoveryPlan) {
 	if !p.Marked {
-		s.say("Cluster %s comes back on node:%d in incarnation %d, from %s at revision %d: %d databases.",
-			p.Cluster, p.Node, p.Incarnation, p.Source, p.Revision, p.Databases)
+		s.say("Cluster %s comes back on node:%d in incarnation %d, from %s at revision %d: %s.",
+			p.Cluster, p.Node, p.Incarnation, p.Source, p.Revision, cluster.Count(p.Databases, "database"))
 	}
 	if len(p.Awaited) > 0 {
 		s.say("Nothing is served anew before these nodes are back: %s", nodeList(p.Awaited))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -149,7 +150,10 @@ func (s *session) showStatus(t table, w words) error {
 
 // extraColumns are what each value of extra shows besides the usual ones.
 var extraColumns = map[string][]string{
+	"frag":          {"RAM_FRAG"},
 	"nodestats":     {"MASTERS", "SLAVES", "OVERBOOKING_DEPTH"},
+	"redis_version": {"REDIS_VERSION"},
+	"shardstats":    {"RAM_FRAG"},
 	"rack_id":       {"RACK-ID"},
 	"state_machine": {"EXEC_STATE", "EXEC_STATE_MACHINE"},
 	"watchdog":      {"WATCHDOG_STATUS"},
@@ -335,7 +339,7 @@ func (p picture) nodeRow(n api.NodeObject) []string {
 	}
 	health, free, provisional := "OK", sizeText(st.FreeRAM), sizeText(st.FreeProvisionalRAM)
 	if n.Status != "active" {
-		health, free, provisional = strings.ToUpper(n.Status), "-", "-"
+		health, free, provisional = strings.ToUpper(n.Status)+lastSeen(n, st), "-", "-"
 	}
 	if !n.AcceptServers {
 		provisional = sizeText(0)
@@ -347,6 +351,14 @@ func (p picture) nodeRow(n api.NodeObject) []string {
 		free + "/" + sizeText(n.TotalMemory), provisional + "/" + sizeText(st.TotalProvisionalRAM),
 		n.Version, dash(st.VersionSHA), dash(n.RackID), health,
 	}
+}
+
+// lastSeen says for how long a node has not been heard of, by the cluster's clock.
+func lastSeen(n api.NodeObject, st api.NodeStatus) string {
+	if st.LastSeen.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(", last seen %ds ago", max(0, int(n.SystemTime.Sub(st.LastSeen).Seconds())))
 }
 
 func dash(text string) string {
@@ -389,7 +401,7 @@ func (p picture) databases(w words) table {
 		if wantsDatabase(w, d) {
 			state, machine := p.execution(d)
 			t.add(fmt.Sprintf("db:%d", d.UID), d.Name, d.Type, d.Status, strconv.Itoa(d.ShardsCount), d.Placement,
-				onOff(d.Replication), d.Persistence, endpointAddress(d), state, machine, "N/A", "N/A", "N/A")
+				onOff(d.Replication), d.Persistence, endpointAddress(d), state, machine, "N/A", "N/A", cmp.Or(d.Version, "N/A"))
 		}
 	}
 	return t
@@ -437,11 +449,19 @@ func (p picture) shards(w words) table {
 	for _, shard := range byDatabase {
 		if p.wantsShard(w, shard) {
 			t.add(fmt.Sprintf("db:%d", shard.Database), p.database(shard.Database).Name, fmt.Sprintf("redis:%d", shard.UID),
-				fmt.Sprintf("node:%d", shard.Node), shard.Role, shard.Slots, sizeText(shard.Info.UsedMemory), "N/A",
+				fmt.Sprintf("node:%d", shard.Node), shard.Role, shard.Slots, sizeText(shard.Info.UsedMemory), fragmentation(shard),
 				upDown(shard.Status == "active"), shardHealth(shard))
 		}
 	}
 	return t
+}
+
+// fragmentation is what a shard's process holds of memory and does not use.
+func fragmentation(s api.Shard) string {
+	if s.Status != "active" {
+		return "N/A"
+	}
+	return sizeText(s.Info.Fragmentation)
 }
 
 func shardHealth(s api.Shard) string {

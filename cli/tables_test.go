@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/haulout/haulout/api/apitest"
 	"github.com/haulout/haulout/cluster"
@@ -47,6 +48,7 @@ func TestTables(t *testing.T) {
 	}
 	out(d)
 	d.SetAlive(3, false)
+	d.Apply(cluster.NoteDown{At: apitest.Start.Add(-33 * time.Second), Node: 3, Down: true})
 	b.colour = true
 	for name, line := range map[string]string{
 		"status_nodes_out":  "status nodes",

@@ -16,7 +16,7 @@ type toBind struct {
 }
 
 // endpointsToShards binds endpoints of one node to where the masters of their
-// databases are.
+// databases are, one database at a time.
 func endpointsToShards(s *session, w words) error {
 	list, err := s.misplaced(w)
 	if err != nil {

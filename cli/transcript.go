@@ -90,7 +90,7 @@ func (t *transcript) flush(a api.Action, gap string) {
 	}
 	t.line("%s", strings.Join(t.batch, gap))
 	t.batch = nil
-	if a.Status != string(cluster.ActionCompleted) { // the end says 100%
+	if !ended(a) { // the end says 100%, or why not
 		t.tellProgress(progressText(a))
 	}
 }
@@ -173,7 +173,7 @@ func (t *transcript) end(a api.Action) {
 	}
 	t.line("Performing %s action on node:%d: 100%%", t.name, t.node)
 	if a.ConnectionsCut > 0 {
-		t.line("%d client connections were cut when the time for draining was over", a.ConnectionsCut)
+		t.line("cut when the time for draining was over: %s", cluster.Count(a.ConnectionsCut, "client connection"))
 	}
 	switch t.name {
 	case cluster.MaintenanceOn:
@@ -199,7 +199,7 @@ func (t *transcript) tellReturn(a api.Action) {
 	case a.Proof != nil && a.Proof.Exact:
 		t.line("restored exactly (%d shards, endpoints and limits compared)", a.Proof.Compared)
 	case a.Proof != nil:
-		t.line("restored with %d differences (%d shards, endpoints and limits compared):", len(a.Proof.Differences), a.Proof.Compared)
+		t.line("restored with %s (%d shards, endpoints and limits compared):", cluster.Count(len(a.Proof.Differences), "difference"), a.Proof.Compared)
 		for _, d := range a.Proof.Differences {
 			t.line("* %s", d)
 		}

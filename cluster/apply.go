@@ -116,53 +116,6 @@ func (c SetMembership) Apply(b *Board) (Change, error) {
 	return Change{Put: []Object{n}}, nil
 }
 
-// TuneNode changes an operator's settings of a node. Nil leaves a setting alone.
-type TuneNode struct {
-	At           time.Time
-	Node         int
-	MaxShards    *int
-	MaxListeners *int
-	QuorumOnly   *bool
-	By           string
-}
-
-// Apply implements Command. Disabling quorum_only also lifts the mark of
-// maintenance mode: the last resort of the operator whose snapshot is unusable.
-func (c TuneNode) Apply(b *Board) (Change, error) {
-	n, err := b.node(c.Node)
-	if err != nil {
-		return Change{}, err
-	}
-	if c.MaxShards != nil {
-		if *c.MaxShards < 0 {
-			return Change{}, Refuse(CodeBadRequest, "give a number from 0", "max_redis_servers of node:%d can not be %d", n.ID, *c.MaxShards)
-		}
-		n.MaxShards = *c.MaxShards
-	}
-	if c.MaxListeners != nil {
-		if *c.MaxListeners < 0 {
-			return Change{}, Refuse(CodeBadRequest, "give a number from 0", "max_listeners of node:%d can not be %d", n.ID, *c.MaxListeners)
-		}
-		n.MaxListeners = *c.MaxListeners
-	}
-	text := fmt.Sprintf("node:%d tuned", n.ID)
-	if c.QuorumOnly != nil {
-		if *c.QuorumOnly && (len(b.InstancesOn(n.ID)) > 0 || len(b.EndpointsOn(n.ID)) > 0) {
-			return Change{}, Refuse("node_already_populated", fmt.Sprintf("empty it first: haulout node %d maintenance_mode on", n.ID),
-				"node:%d has shards or endpoints and can not become quorum-only", n.ID)
-		}
-		n.QuorumOnly = *c.QuorumOnly
-		if !n.QuorumOnly && n.Maintenance != nil {
-			if a, running := b.RunningOn(n.ID); running {
-				return Change{}, Refuse(CodeActionRunning, "wait for it to end", "%s is running on node:%d", a.Name, n.ID)
-			}
-			n.Maintenance = nil
-			text += ": the mark of maintenance mode was lifted by hand, nothing was restored"
-		}
-	}
-	return Change{Put: []Object{n}, Log: []Entry{{Time: c.At, Type: "node_updated", Severity: "INFO", Node: n.ID, By: c.By, Text: text}}}, nil
-}
-
 // RunningOn returns the action that is queued or running on the node, if one is.
 func (b *Board) RunningOn(node int) (Action, bool) {
 	for _, a := range b.ActionsByAge() {

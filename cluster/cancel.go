@@ -80,7 +80,7 @@ func (c EndCancel) Apply(b *Board) (Change, error) {
 	change := Change{}
 	switch {
 	case n.Maintenance != nil:
-		text += fmt.Sprintf(", the node stays out: %d holds are left", len(n.Maintenance.Holds))
+		text += fmt.Sprintf(", the node stays out: %s left", Count(len(n.Maintenance.Holds), "hold"))
 	case len(c.Left) > 0:
 		a.Error.Hint = fmt.Sprintf("bring back what is left with haulout node %d snapshot restore %s", a.Node, a.Snapshot)
 		text += ", the node is back in service, except: " + strings.Join(c.Left, "; ")

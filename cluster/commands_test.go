@@ -41,7 +41,23 @@ func TestTuneNode(t *testing.T) {
 	}
 	s.refused(cluster.TuneNode{Node: 2, MaxShards: &minus}, cluster.CodeBadRequest)
 	s.refused(cluster.TuneNode{Node: 2, MaxListeners: &minus}, cluster.CodeBadRequest)
+	s.refused(cluster.TuneNode{Node: 9, MaxShards: &n}, cluster.CodeNodeNotFound)
+	two, less := 2, -2
+	s.must(cluster.TuneNode{Node: 2, MaxForks: &two, MaxFullSyncs: &minus})
+	if got := s.board.Nodes[2].CopyLimits(); got != (cluster.CopyLimits{Forks: 2, FullSyncs: cluster.Unset}) {
+		t.Errorf("%+v", got)
+	}
+	s.refused(cluster.TuneNode{Node: 2, MaxForks: &less}, cluster.CodeBadRequest)
 	s.database("a", 1, true)
+	none := 0
+	s.refused(cluster.TuneNode{Node: 2, MaxShards: &none}, cluster.CodeInsufficientResources)
+	s.refused(cluster.TuneNode{MaxShards: &none}, cluster.CodeInsufficientResources) // every node
+	s.must(cluster.TuneNode{MaxListeners: &n})
+	for id, got := range s.board.Nodes {
+		if got.MaxListeners != 5 {
+			t.Errorf("node:%d: %+v", id, got)
+		}
+	}
 	s.refused(cluster.TuneNode{Node: 2, QuorumOnly: &yes}, "node_already_populated")
 	s.running("on", cluster.MaintenanceOn, 2)
 	s.must(cluster.Mark{At: at, Action: "on"})

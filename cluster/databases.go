@@ -53,7 +53,7 @@ func (d Database) Check(b *Board) error {
 		refuse(CodeInvalidProxyPolicy, "use "+strings.Join(ProxyPolicies, ", "), "proxy_policy %q does not exist", d.ProxyPolicy)
 	}
 	if most := d.replicas(); d.MinReplicas < 0 || d.MinReplicas > most {
-		refuse(CodeBadRequest, "use 0, or 1 with replication", "min_replicas can not be %d: each master has %d replicas", d.MinReplicas, most)
+		refuse(CodeBadRequest, "use 0, or 1 with replication", "min_replicas can not be %d: each master has %s", d.MinReplicas, Count(most, "replica"))
 	}
 	faults = append(faults, d.TLS.faults()...)
 	if d.RackAware && !b.Cluster.RackAware {

@@ -130,7 +130,7 @@ func (c FinishMove) Apply(b *Board) (Change, error) {
 		text, severity = fmt.Sprintf("%s: will be tried again: %v", m.Text(), c.Error), "WARNING"
 	}
 	if m.Cut > 0 {
-		text += fmt.Sprintf(", %d client connections cut after the drain cap", m.Cut)
+		text += fmt.Sprintf(", %s cut after the drain cap", Count(m.Cut, "client connection"))
 	}
 	return Change{Put: []Object{a.withMove(m)}, Log: []Entry{a.entry(c.At, "move_"+string(c.Status), severity, text)}}, nil
 }

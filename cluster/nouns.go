@@ -106,6 +106,8 @@ type Node struct {
 	MaxShards    int  `json:"max_redis_servers"`
 	MaxListeners int  `json:"max_listeners"`
 	QuorumOnly   bool `json:"quorum_only"` // set by an operator, not by maintenance
+	// Limits are what an operator set for copies; see CopyLimits.
+	Limits *CopyLimits `json:"copy_limits,omitempty"`
 
 	// DownSince is when the leader saw that the node's lease had ended; zero while it stands.
 	DownSince time.Time `json:"down_since,omitzero"`

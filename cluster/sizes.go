@@ -42,3 +42,11 @@ func ParseSize(text string) (bytes int64, ok bool) {
 	}
 	return int64(n * factor), true
 }
+
+// Count is a number of things as people read it: 1 shard, 2 shards.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}

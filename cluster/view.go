@@ -34,11 +34,23 @@ type Report struct {
 	CertificateUntil time.Time `json:"certificate_until,omitzero"`
 	// Troubles are what is amiss with the host itself, each with what to do.
 	Troubles []*Error `json:"troubles,omitempty"`
+	// Host is what the host is made of.
+	Host Host `json:"host,omitzero"`
 
 	// Refused holds, by node, the ports of other hosts that refused a connection
 	// from this one a moment ago: of engines, and of all endpoints wherever they
 	// are bound. A host is named only if its daemon's port refused too.
 	Refused map[int][]int `json:"refused,omitempty"`
+}
+
+// Host is what a host is made of. What is not known is empty.
+type Host struct {
+	Architecture string        `json:"architecture,omitempty"`
+	OS           string        `json:"os,omitempty"` // as its maker calls it
+	OSVersion    string        `json:"os_version,omitempty"`
+	Uptime       time.Duration `json:"uptime,omitempty"`
+	DataFolder   string        `json:"data_folder,omitempty"`
+	DataSize     int64         `json:"data_size,omitempty"` // bytes of the file system it is on
 }
 
 // StateBackups are the saved states of the cluster on one host.
@@ -104,6 +116,8 @@ type Observed struct {
 	UsedMemory int64 `json:"used_memory"` // bytes, buffers included
 	Dataset    int64 `json:"dataset"`     // bytes of it that a copy carries
 	Keys       int64 `json:"keys"`
+	// Fragmentation is what the process holds of memory and does not use, in bytes.
+	Fragmentation int64 `json:"fragmentation,omitempty"`
 }
 
 // ProxyReport is what an agent knows of its host's proxy process.

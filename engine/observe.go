@@ -75,6 +75,7 @@ type Observation struct {
 	Keys              int64
 	UsedMemory        int64
 	UsedMemoryDataset int64
+	Fragmentation     int64 // bytes that the process holds and does not use
 	Replicas          []Replica
 
 	// Counters since the process started.
@@ -234,6 +235,7 @@ func (i info) observation() Observation {
 		Keys:              i.keys(),
 		UsedMemory:        i.number("used_memory"),
 		UsedMemoryDataset: i.number("used_memory_dataset"),
+		Fragmentation:     i.number("mem_fragmentation_bytes"),
 		Replicas:          i.replicas(),
 
 		SyncFull: i.number("sync_full"), SyncPartialOK: i.number("sync_partial_ok"),

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -82,15 +83,26 @@ func (t *turn) hopeless(m cluster.Move) bool {
 // hand-over at a time on each node.
 type lanes struct {
 	*turn
-	copies  int          // further ones that may start
-	failing map[int]bool // nodes with a failover running
+	moves   int            // further ones of any kind that may start
+	copies  int            // of them, copies
+	copying []cluster.Move // copies under way, those of other actions, too
+	failing map[int]bool   // nodes with a failover running
 }
 
 func (t *turn) lanes() *lanes {
-	l := &lanes{turn: t, copies: t.concurrency(), failing: map[int]bool{}}
-	for _, m := range t.a.Moves {
-		if m.Status == cluster.MoveRunning {
-			l.take(m)
+	l := &lanes{turn: t, moves: math.MaxInt, copies: t.concurrency(), failing: map[int]bool{}}
+	if asked := t.a.Options.MaxConcurrent; asked > 0 {
+		l.moves = asked
+	}
+	for _, a := range t.Actions {
+		for _, m := range a.Moves {
+			switch {
+			case m.Status != cluster.MoveRunning:
+			case a.ID == t.a.ID:
+				l.take(m)
+			case m.Kind == cluster.Migrate:
+				l.copying = append(l.copying, m)
+			}
 		}
 	}
 	return l
@@ -110,9 +122,11 @@ func (t *turn) concurrency() int {
 }
 
 func (l *lanes) take(m cluster.Move) {
+	l.moves--
 	switch m.Kind {
 	case cluster.Migrate:
 		l.copies--
+		l.copying = append(l.copying, m)
 	case cluster.Failover:
 		l.failing[m.From], l.failing[m.To] = true, true
 	}
@@ -129,8 +143,12 @@ func (l *lanes) holds(m cluster.Move) string {
 	switch {
 	case l.Age(m.Ended) < pause(m.Attempt):
 		return "will be tried again"
+	case l.moves <= 0:
+		return "as many moves as asked for are running"
 	case m.Kind == cluster.Migrate && l.copies <= 0:
 		return "as many copies as allowed are running"
+	case m.Kind == cluster.Migrate && l.busyTarget(m) != "":
+		return l.busyTarget(m)
 	case m.Kind == cluster.Failover && (l.failing[m.From] || l.failing[m.To]):
 		return "another failover is running"
 	case m.Kind == cluster.Rebind && l.rebindingElsewhere(m):

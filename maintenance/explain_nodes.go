@@ -79,7 +79,7 @@ func (e *Explanation) actionsOn(v cluster.View, n cluster.Node) {
 			last = a
 		}
 	}
-	if last.Error != nil {
+	if last.Error != nil && outstanding(v, n, last) {
 		e.waits(last.Error.Code, last.Error.Hint, "%s %s at %s: %s", last.Name, last.Status, last.Ended.UTC().Format(time.RFC3339), last.Error.Message)
 		for _, left := range last.Left {
 			if !strings.Contains(last.Error.Message, left) {
@@ -92,6 +92,12 @@ func (e *Explanation) actionsOn(v cluster.View, n cluster.Node) {
 			e.waits(CodeUnsafe, "", "it may not be shut down: %s", missing)
 		}
 	}
+}
+
+// outstanding reports whether somebody still has to see to what an ended action did
+// not do: while the node is out, or down with what a vacate could not save.
+func outstanding(v cluster.View, n cluster.Node, a cluster.Action) bool {
+	return n.Maintenance != nil || a.Name == cluster.VacateNode && !v.Alive[n.ID] && len(v.ShardsOn(n.ID)) > 0
 }
 
 func nextForNode(v cluster.View, n cluster.Node) string {

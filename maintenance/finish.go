@@ -26,10 +26,23 @@ func (t *turn) endOn() step {
 		return t.attach(moves, left)
 	}
 	if len(left) > 0 {
-		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, "make room on other nodes and run it again, or keep_slave_shards",
+		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, t.roomHint(),
 			"not everything on node:%d has somewhere to go: %s", t.a.Node, strings.Join(left, "; ")), left)
 	}
 	return t.conclude(append(remaining(t.View, t.a.Node), lastCopies(t.View, t.a.Node)...), cluster.CompleteOn{At: t.Now, Action: t.a.ID})
+}
+
+// roomHint says what would help a node that can not be emptied.
+func (t *turn) roomHint() string {
+	if len(t.Nodes) == 1 {
+		return fmt.Sprintf("let another node join and run it again, or bring it back: haulout node %d maintenance_mode off", t.a.Node)
+	}
+	for _, s := range t.ShardsOn(t.a.Node) {
+		if t.RoleOf(s) == cluster.Master {
+			return "make room on other nodes and run it again"
+		}
+	}
+	return "make room on other nodes and run it again, or let the replicas stay: run it again with keep_slave_shards"
 }
 
 // endOff ends a maintenance_off or a snapshot_restore once no move is left, with

@@ -108,7 +108,7 @@ func (f *Forecast) returns(t *turn) {
 	f.Moves, f.Differences, _ = plan.Restore(t.View, node, s) // what it refuses stands in the checks
 	f.Outcome = fmt.Sprintf("node:%d would be restored exactly", node)
 	if len(f.Differences) > 0 {
-		f.Outcome = fmt.Sprintf("node:%d would be restored with %d differences", node, len(f.Differences))
+		f.Outcome = fmt.Sprintf("node:%d would be restored with %s", node, cluster.Count(len(f.Differences), "difference"))
 	}
 }
 

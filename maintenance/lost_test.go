@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/maintenance"
 )
 
 // What is lost while it is being moved is not copied any more, and waited for by
@@ -76,5 +77,36 @@ func TestCopyFromAHostThatIsDown(t *testing.T) {
 	a := w.board.Actions[off]
 	if len(a.Moves) == 0 || a.Moves[0].Instance.IsZero() {
 		t.Errorf("%s: no copy was begun: %+v, %v\n%s", a.Status, a.Moves, a.Error, w)
+	}
+}
+
+// An explanation tells of what failed as long as somebody has to see to it, and no
+// longer.
+func TestExplanationForgetsWhatIsOver(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		w.addNode(1000*mega, "", cluster.Voter)
+	}
+	w.tick()
+	w.addDatabase(cluster.Database{Name: "alone", MemorySize: 100 * mega, ShardsCount: 1}, cluster.Placement{Masters: []int{2}, Endpoint: 1})
+	w.goesDown(2)
+	w.enqueue(cluster.VacateNode, 2, cluster.MaintenanceOptions{}, "")
+	w.carryFor(20 * time.Second)
+	w.apply(cluster.LoseRange{Range: cluster.RangeID{Database: 1}, Reason: "gone"})
+	w.carry()
+	waits := func() (codes []string) {
+		for _, r := range maintenance.ExplainNode(w.view(), w.board.Nodes[2]).Waits {
+			codes = append(codes, string(r.Code))
+		}
+		return codes
+	}
+	if got := waits(); !slices.Equal(got, []string{string(cluster.CodeShardLost)}) {
+		t.Errorf("down, with the only copy: waits for %q", got)
+	}
+	w.hosts[2].up = true
+	w.apply(cluster.NoteDown{At: w.now, Node: 2})
+	w.tick()
+	if got := waits(); len(got) > 0 {
+		t.Errorf("back: waits for %q", got)
 	}
 }

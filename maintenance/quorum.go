@@ -32,12 +32,19 @@ func (p preflight) quorum() cluster.Refusals {
 	need := voters/2 + 1
 	switch {
 	case p.node.Membership != cluster.Voter && up < need:
-		return one(cluster.CodeQuorumWouldBeLost, "bring "+nodes(absent)+" back first", "%d of %d voting nodes are up, %d are needed", up, voters, need)
+		return one(cluster.CodeQuorumWouldBeLost, "bring "+nodes(absent)+" back first", "%d of %d voting nodes are up, %s", up, voters, needed(need))
 	case p.node.Membership == cluster.Voter && serving < need:
 		return one(cluster.CodeQuorumWouldBeLost, quorumHint(voters, absent),
-			"without node:%d, %d of %d voting nodes would be up and in service, %d are needed", p.id, serving, voters, need)
+			"without node:%d, %d of %d voting nodes would be up and in service, %s", p.id, serving, voters, needed(need))
 	}
 	return nil
+}
+
+func needed(n int) string {
+	if n == 1 {
+		return "1 is needed"
+	}
+	return fmt.Sprintf("%d are needed", n)
 }
 
 // quorumHint names the waiver only where nothing else helps: with one or two

@@ -106,7 +106,7 @@ func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
 			Action: t.a.ID, Move: m.ID, Moved: moved, Cut: cut + left,
 		})
 	}
-	return wait("%d client connections of endpoint:%s to leave node:%d", left, e.ID, e.Draining[0])
+	return wait("%s of endpoint:%s to leave node:%d", cluster.Count(left, "client connection"), e.ID, e.Draining[0])
 }
 
 // connections counts those left at the draining nodes, how many of them wait

@@ -70,7 +70,11 @@ func Notes(v cluster.View, node int) []string {
 		}
 	}
 	if v.Leader == node && v.Alive[node] {
-		notes = append(notes, fmt.Sprintf("node:%d leads the cluster: another node takes the lead over when it goes down", node))
+		then := "another node takes the lead over when it goes down"
+		if !(preflight{View: v, id: node}).successor() {
+			then = "nobody does while it is down"
+		}
+		notes = append(notes, fmt.Sprintf("node:%d leads the cluster: %s", node, then))
 	}
 	return notes
 }
@@ -102,7 +106,7 @@ func connected(v cluster.View, node int) []string {
 	var list []string
 	for id, s := range v.Reports[node].Proxy.Endpoints {
 		if s.Connections > 0 {
-			list = append(list, fmt.Sprintf("%d client connections of endpoint:%s are on node:%d", s.Connections, id, node))
+			list = append(list, fmt.Sprintf("endpoint:%s has %s on node:%d", id, cluster.Count(s.Connections, "client connection"), node))
 		}
 	}
 	slices.Sort(list)

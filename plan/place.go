@@ -158,6 +158,6 @@ func (p *placing) blocker() *cluster.Error {
 	if p.d.Replication {
 		copies = 2
 	}
-	return cluster.Refuse(code, hint, "%s needs %d shards of %s each and not all find a node: %s",
-		p.d.Name, copies*p.d.ShardsCount, cluster.Size(p.d.ProcessMemory(), 2), p.reasons(func(n int) string { return p.against(p.stuck, n) }))
+	return cluster.Refuse(code, hint, "%s needs %s of %s each and not all find a node: %s",
+		p.d.Name, cluster.Count(copies*p.d.ShardsCount, "shard"), cluster.Size(p.d.ProcessMemory(), 2), p.reasons(func(n int) string { return p.against(p.stuck, n) }))
 }

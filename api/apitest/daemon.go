@@ -145,11 +145,14 @@ func (d *Daemon) View() cluster.View {
 
 func report(b *cluster.Board, n cluster.Node) cluster.Report {
 	r := cluster.Report{
-		Node: n.ID, Revision: b.Revision, FreeMemory: n.TotalMemory / 2, Instances: map[cluster.InstanceID]cluster.Observed{},
-		Proxy: cluster.ProxyReport{Up: true, Revision: b.Revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}},
+		Node: n.ID, Revision: b.Revision, FreeMemory: n.TotalMemory / 2,
+		Host:      cluster.Host{Architecture: "x86_64", OS: "debian", OSVersion: "12", Uptime: time.Hour, DataFolder: "/var/lib/haulout", DataSize: 100 << 30},
+		Engine:    cluster.Engine{Flavour: "redis", Version: "7.0.15"},
+		Instances: map[cluster.InstanceID]cluster.Observed{},
+		Proxy:     cluster.ProxyReport{Up: true, Revision: b.Revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}},
 	}
 	for _, i := range b.InstancesOn(n.ID) {
-		o := cluster.Observed{State: cluster.Up, Role: cluster.Slave, Linked: true, EverLinked: true, UsedMemory: 2 << 20, Keys: 1000}
+		o := cluster.Observed{State: cluster.Up, Role: cluster.Slave, Linked: true, EverLinked: true, UsedMemory: 2 << 20, Keys: 1000, Fragmentation: 512 << 10, Engine: cluster.Engine{Flavour: "redis", Version: "7.0.15"}}
 		master := b.Instances[b.Ranges[i.Range].Master]
 		o.Source = fmt.Sprintf("%s:%d", b.Nodes[master.Node].Address, master.Port)
 		if master.ID == i.ID {
