@@ -32,6 +32,7 @@ type blocked struct {
 	long    bool         // the reply is passed on in pieces
 
 	halfway bool // some of them have been
+	held    bool // the reply is there, and waits for replicas to confirm it
 
 	fan     *fan // of which this is a part
 	part    int
@@ -67,11 +68,11 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 	b.advance()
 }
 
-// askFirst is for WAIT and WAITAOF, which ask for the writes of their own
-// connection. Behind any other command on it, those are all that the engine has
+// askFirst is for WAIT and WAITAOF, which ask for what was replicated last over
+// their own connection. Behind something that is, that is all that the engine has
 // executed so far.
 func (b *blocked) askFirst(c *command) {
-	b.ask, b.asked = resp.AppendCommand(nil, "PING"), 1
+	b.ask, b.asked = resp.AppendCommand(nil, "SPUBLISH", confirmChannel, ""), 1
 	if b.nothing = []byte(":0\r\n"); c.name == "waitaof" {
 		b.nothing = []byte("*2\r\n:0\r\n:0\r\n")
 	}
@@ -89,7 +90,7 @@ func (s *session) own() *blocked {
 // begin takes a call. It owns raw.
 func (b *blocked) begin(at *shard, turn uint32, raw []byte, marks callMark) {
 	s := b.session
-	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.version != s.version) {
+	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.history != at.history || b.line.version != s.version) {
 		b.drop()
 	}
 	*b = blocked{session: s, line: b.line, watch: b.watch, active: true, turn: turn, shard: at, raw: raw,
@@ -109,6 +110,7 @@ func (b *blocked) advance() {
 	switch {
 	case !b.active:
 		b.rest()
+	case b.held:
 	case s.head != b.turn:
 	case b.unblock != nil && !b.sent:
 		b.yield()
@@ -232,9 +234,22 @@ func (b *blocked) replied(kind byte, reply []byte) {
 		b.learn(reply)
 		b.call.got++
 	default:
-		b.finish(reply)
+		b.conclude(reply)
 	}
 }
+
+// conclude gives the reply, once replicas have confirmed it where that is asked for.
+func (b *blocked) conclude(reply []byte) {
+	if !b.shard.confirms(b.call.marks) || reply[0] == resp.KindError {
+		b.finish(reply)
+		return
+	}
+	b.held = true
+	b.shard.confirm.hold(call{session: b.session, job: b, marks: writes}, origin{b.line.target, b.line.history}, reply)
+}
+
+// take implements job: the reply is confirmed, or is an error instead.
+func (b *blocked) take(_ uint32, _ byte, reply []byte) { b.finish(reply) }
 
 // refused sends the call again later, unless it has been tried for too long.
 func (b *blocked) refused(reply []byte) {
@@ -256,6 +271,10 @@ func (b *blocked) refused(reply []byte) {
 
 // ended implements lineUser.
 func (b *blocked) ended() {
+	if b.held {
+		b.line = nil
+		return
+	}
 	sent := b.sent && len(b.line.out) == 0
 	b.line, b.sent = nil, false
 	if b.active && b.halfway {
@@ -296,7 +315,7 @@ func (b *blocked) finish(reply []byte) {
 func (b *blocked) end() {
 	b.session.loop.forget(b.raw)
 	b.active, b.raw, b.ask, b.refusal, b.last, b.used = false, nil, nil, nil, nil, b.session.loop.now
-	b.long, b.halfway = false, false
+	b.long, b.halfway, b.held = false, false, false
 	if b.unblock != nil && b.unblock.line == nil {
 		b.unblock.end(resp.AppendInt(nil, 0)) // it was answered as the call came back
 	}

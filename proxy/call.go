@@ -28,6 +28,7 @@ const (
 	denied                          // the last refusal was for lack of rights
 	dropped                         // somebody else takes care of it: the reply is thrown away
 	cached                          // CLIENT CACHING goes in front
+	writes                          // it may write: the reply is held back where replicas have to confirm it
 
 	// Of a transaction, in the present attempt:
 	partRefused  // one of its parts was refused, so that EXEC executes nothing

@@ -19,6 +19,7 @@ type command struct {
 
 	never  bool                                        // not for tenants
 	home   bool                                        // has no keys but belongs to the first shard
+	opaque bool                                        // may write, though the engine does not say so
 	queues bool                                        // may be queued in a transaction although the proxy has its own way with it
 	spread func(s *session, raw []byte, args [][]byte) // what is done with it if there are several shards
 	own    func(s *session, raw []byte, args [][]byte) // what the proxy does with it itself
@@ -126,6 +127,9 @@ var noTenant = []string{"acl", "config", "script|debug", "move", "swapdb", "slow
 func init() {
 	for _, c := range commands {
 		c.forbid(false)
+	}
+	for _, name := range []string{"eval", "evalsha", "fcall"} {
+		commands[name].opaque = true
 	}
 }
 

@@ -13,7 +13,7 @@ func tell(c *cluster.ClientCounts, text string) {
 		c.NoContact++
 	case errLost, errGone:
 		c.Lost++
-	case errOutcome, errPartly:
+	case errOutcome, errPartly, errUnconfirmed:
 		c.Unknown++
 	}
 }

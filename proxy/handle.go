@@ -50,7 +50,7 @@ func (s *session) handle(raw []byte, args [][]byte) {
 // unknown passes on a command that the table does not have: nearly all newer
 // ones have their key first.
 func (s *session) unknown(raw []byte, args [][]byte) {
-	c := &command{name: string(args[0]), arity: -1, keys: []keySpec{{index: 1, step: 1}}}
+	c := &command{name: string(args[0]), arity: -1, keys: []keySpec{{index: 1, step: 1}}, opaque: true}
 	if s.transaction == nil || !s.transact(c, raw, args) {
 		s.pass(c, raw, args)
 	}
@@ -89,8 +89,11 @@ const (
 )
 
 func (c *command) marks() callMark {
-	if c.flags.has(readonly) {
+	switch {
+	case c.flags.has(readonly):
 		return repeatable
+	case c.flags.has(write) || c.opaque:
+		return writes
 	}
 	return 0
 }

@@ -15,9 +15,10 @@ type line struct {
 	version int
 	user    lineUser
 
-	fd     int // -1: closed
-	state  linkState
-	target netip.AddrPort
+	fd      int // -1: closed
+	state   linkState
+	target  netip.AddrPort
+	history int // of the shard when it was opened
 
 	out     []byte
 	full    bool
@@ -42,7 +43,7 @@ func (l *loop) openLine(s *shard, version int, user lineUser) *line {
 	if err != nil {
 		return nil
 	}
-	n := &line{loop: l, shard: s, version: version, user: user, fd: fd, state: connecting, target: s.address}
+	n := &line{loop: l, shard: s, version: version, user: user, fd: fd, state: connecting, target: s.address, history: s.history}
 	l.add(fd, unix.EPOLLOUT, n)
 	return n
 }

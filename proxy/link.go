@@ -19,13 +19,14 @@ type link struct {
 	shard   *shard
 	version int
 
-	fd     int // -1: no connection
-	target netip.AddrPort
-	state  linkState
-	stamp  uint16 // of the engine process behind the connection
-	warm   bool   // connect even if nothing waits
-	full   bool   // the socket takes no more for now
-	dirty  bool
+	fd      int // -1: no connection
+	target  netip.AddrPort
+	history int // of the shard when it was connected
+	state   linkState
+	stamp   uint16 // of the engine process behind the connection
+	warm    bool   // connect even if nothing waits
+	full    bool   // the socket takes no more for now
+	dirty   bool
 
 	out              []byte
 	usual            usual
@@ -149,7 +150,7 @@ func (k *link) gated() bool {
 
 // strays reports whether the connection is not the one that is needed now.
 func (k *link) strays() bool {
-	return k.state != unconnected && (k.target != k.shard.address || k.ear != nil && k.ear.deaf)
+	return k.state != unconnected && (k.target != k.shard.address || k.history != k.shard.history || k.ear != nil && k.ear.deaf)
 }
 
 // advance does the link's next step: leave a former master, connect, ask,
@@ -300,7 +301,7 @@ func (k *link) take(piece []byte, done bool) bool {
 		return true
 	}
 	if len(k.partial) == 0 {
-		if c.plain() && kind != resp.KindError && len(k.parked) == 0 && k.stream(c, piece, done) {
+		if c.plain() && kind != resp.KindError && len(k.parked) == 0 && !k.shard.confirms(c.marks) && k.stream(c, piece, done) {
 			return true
 		}
 		if done {
@@ -402,7 +403,7 @@ func (k *link) dial() {
 		return
 	}
 	k.warm = false
-	k.target = k.shard.address
+	k.target, k.history = k.shard.address, k.shard.history
 	fd, err := dialTCP(k.target)
 	if err != nil {
 		k.delay()

@@ -37,16 +37,17 @@ type loop struct {
 	text  []byte   // a command being made up
 	buffers
 
-	endpoints map[cluster.EndpointID]*endpoint
-	shards    map[cluster.RangeID]*shard
-	links     []*link    // to be looked at at the end of the turn
-	dirty     []*session // with output
-	runnable  []*session // with input that may be handled again
-	starved   []*session // paused until the queues are shorter
-	lingering []*session // closed on our side, not yet on theirs
-	waiting   map[waiter]struct{}
-	holds     []*hold
-	queued    int // bytes of commands not yet answered
+	endpoints  map[cluster.EndpointID]*endpoint
+	shards     map[cluster.RangeID]*shard
+	links      []*link      // to be looked at at the end of the turn
+	confirmers []*confirmer // likewise
+	dirty      []*session   // with output
+	runnable   []*session   // with input that may be handled again
+	starved    []*session   // paused until the queues are shorter
+	lingering  []*session   // closed on our side, not yet on theirs
+	waiting    map[waiter]struct{}
+	holds      []*hold
+	queued     int // bytes of commands not yet answered
 }
 
 // owner is who gets the events of a file descriptor. The stamp tells the
@@ -142,9 +143,10 @@ func (l *loop) run() {
 func (l *loop) finishTurn() {
 	l.tick()
 	l.resume()
-	for len(l.runnable) > 0 || len(l.links) > 0 || len(l.dirty) > 0 {
+	for len(l.runnable) > 0 || len(l.links) > 0 || len(l.confirmers) > 0 || len(l.dirty) > 0 {
 		l.runSessions()
 		l.flushLinks()
+		l.flushConfirmers()
 		l.flushSessions()
 	}
 	l.settleHolds()

@@ -10,10 +10,12 @@ const (
 	errOutcome  = "ERR the connection to the shard broke after the command was sent; it may have been executed"
 	errPartly   = "ERR the master changed during the transaction; a part of it may have been executed"
 	errNoMaster = "CLUSTERDOWN Hash slot not served: it has no master for now"
-	errReach    = "CLUSTERDOWN Hash slot not served: its master cannot be reached"
-	errContact  = "CLUSTERDOWN endpoint lost contact with its cluster"
-	errLost     = "CLUSTERDOWN Hash slot not served: shard lost until restored"
-	errGone     = "CLUSTERDOWN the database is not served here any more"
+	// The first word is stable: clients tell by it that a write may have been executed.
+	errUnconfirmed = "UNCONFIRMED the write was executed and not confirmed by min_replicas replicas in time; it may be kept or lost"
+	errReach       = "CLUSTERDOWN Hash slot not served: its master cannot be reached"
+	errContact     = "CLUSTERDOWN endpoint lost contact with its cluster"
+	errLost        = "CLUSTERDOWN Hash slot not served: shard lost until restored"
+	errGone        = "CLUSTERDOWN the database is not served here any more"
 )
 
 // finish takes in a whole reply to the first call.
@@ -48,6 +50,10 @@ func (k *link) finish(kind byte, reply []byte) {
 	k.answered(c)
 	done := *c
 	k.pop()
+	if k.shard.confirms(done.marks) && kind != resp.KindError {
+		k.shard.confirm.hold(done, origin{k.target, k.history}, reply)
+		return
+	}
 	done.deliver(kind, reply)
 	k.served(done.marks)
 }

@@ -34,6 +34,9 @@ type Config struct {
 	// FencePatience how long for the cluster when nothing may be sent; 0: 10 s
 	// and 5 s.
 	Patience, FencePatience time.Duration
+	// ConfirmFor is how long replicas may take to have a write where min_replicas is
+	// set; 0: 2 s.
+	ConfirmFor time.Duration
 }
 
 // settings are what all loops share. Only until changes.
@@ -48,6 +51,7 @@ type settings struct {
 	maxInput  int
 	// In nanoseconds.
 	patience, fencePatience int64
+	confirmFor              int64
 	bridges                 *bridges
 }
 
@@ -93,6 +97,7 @@ func newSettings(c Config) *settings {
 		log:     c.Logger, clock: c.Clock, sharing: c.Loops > 1,
 		maxOutput: cmp.Or(c.MaxOutput, 64<<20), maxQueued: cmp.Or(c.MaxQueued, 64<<20), maxInput: cmp.Or(c.MaxInput, 1<<30),
 		patience: int64(cmp.Or(c.Patience, 10*time.Second)), fencePatience: int64(cmp.Or(c.FencePatience, 5*time.Second)),
+		confirmFor: int64(cmp.Or(c.ConfirmFor, 2*time.Second)),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -129,7 +134,7 @@ func (l *loop) follow(revision int64, endpoints []EndpointRoute) {
 		var shards []*shard
 		for _, rr := range r.Ranges {
 			ranges[rr.ID] = true
-			shards = append(shards, l.followRange(rr, r.ProxyPassword))
+			shards = append(shards, l.followRange(rr, r))
 		}
 		e := l.endpoints[r.ID]
 		if e == nil {
@@ -153,12 +158,13 @@ func (l *loop) follow(revision int64, endpoints []EndpointRoute) {
 	}
 }
 
-func (l *loop) followRange(r RangeRoute, secret string) *shard {
+func (l *loop) followRange(r RangeRoute, of EndpointRoute) *shard {
 	s := l.shards[r.ID]
 	if s == nil {
 		s = &shard{loop: l, id: r.ID}
 		l.shards[r.ID] = s
 	}
-	s.follow(r, addressOf(r.Address), secret)
+	s.follow(r, addressOf(r.Address), of.ProxyPassword)
+	s.confirmBy(of.MinReplicas)
 	return s
 }

@@ -23,6 +23,9 @@ type shard struct {
 	hold  *hold
 	links [2]*link // for clients of protocol version 2 and 3
 	own   []*link  // of one client each
+
+	confirm *confirmer // nil: writes are answered as soon as the master has them
+	history int        // rises when a master is followed by one that may lack something; counted with confirm only
 }
 
 // hold is a stop of sending during a hand-over.
@@ -66,6 +69,9 @@ func (s *shard) all() iter.Seq[*link] {
 // waited for, but nothing more is sent there.
 func (s *shard) follow(r RangeRoute, address netip.AddrPort, secret string) {
 	risen := r.Generation > s.generation
+	if address != s.address || r.Lost {
+		s.succeed(address, r.Lost)
+	}
 	changed := risen || address != s.address || r.Lost != s.lost || secret != s.secret
 	s.first, s.last, s.generation, s.address, s.lost, s.secret = r.First, r.Last, r.Generation, address, r.Lost, secret
 	if s.hold != nil && r.Generation >= s.hold.generation {
@@ -105,6 +111,9 @@ func (s *shard) endHold(drained bool) {
 
 // quiet reports whether no command sent is unanswered.
 func (s *shard) quiet() bool {
+	if s.confirm != nil && !s.confirm.idle() {
+		return false
+	}
 	for k := range s.all() {
 		if k.flight > 0 {
 			return false
@@ -130,6 +139,7 @@ func (s *shard) close() {
 		}
 	}
 	s.own = nil
+	s.confirmBy(0)
 	if s.hold != nil {
 		s.hold.tell(true)
 	}

@@ -9,6 +9,7 @@ type transaction struct {
 	raw     []byte // MULTI and the queued commands
 	count   int
 	spoiled bool // EXEC shall execute nothing
+	marks   callMark
 }
 
 const (
@@ -101,6 +102,7 @@ func (s *session) enlist(c *command, raw []byte, args [][]byte) {
 	}
 	t.raw = append(t.raw, raw...)
 	t.count++
+	t.marks |= c.marks() & writes
 	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "QUEUED"))
 }
 
@@ -119,6 +121,6 @@ func (s *session) exec() {
 	case t.shard == nil:
 		s.refuse(errUncovered)
 	default:
-		s.send(t.shard, resp.AppendCommand(t.raw, "EXEC"), call{turn: s.turn(), before: uint32(t.count + 1)})
+		s.send(t.shard, resp.AppendCommand(t.raw, "EXEC"), call{turn: s.turn(), before: uint32(t.count + 1), marks: t.marks})
 	}
 }

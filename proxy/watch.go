@@ -69,7 +69,7 @@ func (s *session) unwatchKeys([]byte, [][]byte) {
 func (s *session) execWatched(t *transaction) {
 	b := s.watching
 	b.watch.exec, b.watch.forbidden = true, nil
-	b.begin(b.shard, s.turn(), resp.AppendCommand(t.raw, "EXEC"), 0)
+	b.begin(b.shard, s.turn(), resp.AppendCommand(t.raw, "EXEC"), t.marks)
 	b.asked = uint32(t.count + 1)
 	s.writes(b.shard)
 	b.advance()
@@ -139,6 +139,6 @@ func (b *blocked) watched(why refusal, reply []byte) {
 		b.drop()
 		b.finish(b.spentReply())
 	default:
-		b.finish(reply)
+		b.conclude(reply)
 	}
 }
