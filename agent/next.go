@@ -50,6 +50,9 @@ func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 	if r.Unsettled != "" {
 		return Step{Reason: "who serves its range is not settled: " + r.Unsettled}
 	}
+	if b.Leaves(i) {
+		return leave(b, i, o)
+	}
 	if o == nil {
 		return start(b, i, r)
 	}
@@ -80,6 +83,23 @@ func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 		return Step{Act: Follow, Source: from}
 	}
 	return Step{}
+}
+
+// nowhere is the port of a source that nobody listens on.
+const nowhere = 1
+
+// leave decides about an instance that is to go when others have all that it has:
+// it follows nobody any more, keeps what it has, and confirms nothing.
+func leave(b *cluster.Board, i cluster.Instance, o *engine.Observation) Step {
+	from := engine.Source{Address: b.Nodes[i.Node].Address, Port: nowhere}
+	h := b.Ranges[i.Range].Handover
+	switch {
+	case o == nil:
+		return Step{Reason: "it leaves"}
+	case o.State != engine.Up, h != nil && (h.To == i.ID || h.From == i.ID), o.Role == engine.Slave && o.Source == from:
+		return Step{}
+	}
+	return Step{Act: Follow, Source: from}
 }
 
 // start decides about an instance whose process does not run.

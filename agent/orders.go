@@ -172,7 +172,7 @@ func outcome(out engine.Outcome) cluster.Outcome {
 // come here yet, and as long as that is so nobody is promoted.
 func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to cluster.Instance, nodes []int, aim RangeCall, deadline int64) cluster.Outcome {
 	if from.ID == (cluster.InstanceID{}) {
-		return a.promote(ctx, board, to, nodes, aim)
+		return a.promote(ctx, board, from.ID, to, nodes, aim)
 	}
 	predecessor, successor := instance(board, from), instance(board, to)
 	out := engine.Handover{
@@ -185,13 +185,13 @@ func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to clu
 	case out.Result == engine.Moved:
 		return outcome(out)
 	case out.SourceSilent: // another look would find no more
-		return a.promote(ctx, board, to, nodes, aim)
+		return a.promote(ctx, board, from.ID, to, nodes, aim)
 	}
 	look, cancel := context.WithTimeout(ctx, predecessorAnswer)
 	defer cancel()
 	p := predecessor.Observe(look)
 	if p.State != engine.Up || p.Role != engine.Master {
-		return a.promote(ctx, board, to, nodes, aim)
+		return a.promote(ctx, board, from.ID, to, nodes, aim)
 	}
 	reason := "its predecessor lives and may have more: " + out.Reason
 	// A copy is made from another replica as long as there is one: it is led to the master.
@@ -204,9 +204,12 @@ func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to clu
 }
 
 // promote makes an instance of this host master without its predecessor's help.
-func (a *Agent) promote(ctx context.Context, board *cluster.Board, to cluster.Instance, nodes []int, aim RangeCall) cluster.Outcome {
+func (a *Agent) promote(ctx context.Context, board *cluster.Board, from cluster.InstanceID, to cluster.Instance, nodes []int, aim RangeCall) cluster.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, promoteFor)
 	defer cancel()
+	if why := a.lacking(ctx, board, from, to); why != "" {
+		return cluster.Outcome{Result: cluster.Unmoved, Reason: why}
+	}
 	r := board.Ranges[to.Range]
 	promotion, err := instance(board, to).ServeAfterLoss(ctx, r.LastReplID, r.PrevReplID)
 	if err != nil {

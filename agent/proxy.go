@@ -166,7 +166,7 @@ func failingOver(board *cluster.Board) map[cluster.RangeID]int {
 func copying(board *cluster.Board) map[cluster.RangeID][]int {
 	list := map[cluster.RangeID][]int{}
 	for _, i := range board.Instances {
-		if i.ID != board.Shards[i.ID.Shard].Instance {
+		if i.ID != board.Shards[i.ID.Shard].Instance && !board.Leaves(i) {
 			list[i.Range] = append(list[i.Range], i.ID.Shard)
 		}
 	}

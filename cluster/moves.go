@@ -197,13 +197,19 @@ func (c SwitchInstance) Apply(b *Board) (Change, error) {
 	if r := b.Ranges[s.Range]; r.Master == old || r.Handover != nil {
 		return Change{}, fmt.Errorf("instance %s is master or being handed over", old)
 	}
+	if i.Leaving {
+		return Change{}, fmt.Errorf("instance %s is leaving", i.ID)
+	}
 	i.Started, s.Instance = true, i.ID
 	i.Copied, i.CopiedAt, s.Rebuild = 0, time.Time{}, nil
-	return Change{Put: []Object{i, s}, Delete: []Key{Instance{ID: old}.Key()}}, nil
+	change := Change{Put: []Object{i, s}}
+	b.dismiss(&change, old)
+	return change, nil
 }
 
 // DropInstance takes an instance from the board that is neither master nor the
-// only one of its shard: its agent then stops and removes it.
+// only one of its shard: its agent then stops and removes it. With min_replicas it
+// leaves first.
 type DropInstance struct{ Instance InstanceID }
 
 // Apply implements Command.
@@ -216,7 +222,11 @@ func (c DropInstance) Apply(b *Board) (Change, error) {
 	if r.Master == i.ID || b.Shards[i.ID.Shard].Instance == i.ID || r.Handover != nil && (r.Handover.To == i.ID || r.Handover.From == i.ID) {
 		return Change{}, fmt.Errorf("instance %s is in use", i.ID)
 	}
-	return Change{Delete: []Key{i.Key()}}, nil
+	var change Change
+	if !i.Leaving {
+		b.dismiss(&change, i.ID)
+	}
+	return change, nil
 }
 
 // OpenHandover commits the intent to make To master of its range.
@@ -284,7 +294,7 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 			Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action,
 			Text: fmt.Sprintf("redis:%d did not become master of slots %s of db:%d: %s", h.To.Shard, r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
 	}
-	r.Master, r.Generation, r.MasterSince, r.Lost, r.LostReason = h.To, h.Generation, c.At, false, ""
+	r.Master, r.Generation, r.MasterSince, r.Lost, r.LostReason, r.Withheld = h.To, h.Generation, c.At, false, "", ""
 	if c.ReplID != "" && c.ReplID != r.LastReplID {
 		r.PrevReplID, r.LastReplID = r.LastReplID, c.ReplID
 	}
@@ -292,13 +302,13 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 		Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action,
 		Text: fmt.Sprintf("redis:%d is master of slots %s of db:%d", h.To.Shard, r.SlotsText(), r.ID.Database)}}}
 	to := b.Instances[h.To]
-	to.Started, to.Seed = true, InstanceID{}
+	to.Started, to.Seed, to.Leaving, to.Owes = true, InstanceID{}, false, 0
 	change.Put = append(change.Put, to)
 	if s := b.Shards[h.To.Shard]; s.Instance != h.To {
 		old := s.Instance
 		s.Instance = h.To
 		change.Put = append(change.Put, s)
-		change.Delete = append(change.Delete, Instance{ID: old}.Key())
+		b.dismiss(&change, old)
 	}
 	return change, nil
 }

@@ -198,8 +198,9 @@ type Database struct {
 	Eviction    string         `json:"eviction_policy"`
 	RackAware   bool           `json:"rack_aware"`
 	ProxyPolicy string         `json:"proxy_policy"` // one of ProxyPolicies
-	// MinReplicas is how many replicas a master has to have heard of in the last
-	// [MinReplicasLag] to take a write; 0: none.
+	// MinReplicas is how many replicas must have a write before it is answered, so
+	// that it outlives its master; 0: none. A master that has not heard of so many in
+	// the last [MinReplicasLag] takes no write at all.
 	MinReplicas int       `json:"min_replicas,omitempty"`
 	TLS         TLS       `json:"tls,omitzero"`
 	Created     time.Time `json:"created_time"`
@@ -279,6 +280,9 @@ type SlotRange struct {
 	// master: until then agents leave the range's processes alone and proxies send
 	// it nothing. Empty: Master is.
 	Unsettled string `json:"unsettled,omitempty"`
+	// Withheld says why no copy takes over although the master is gone: one that can
+	// not be asked may have more.
+	Withheld string `json:"withheld,omitempty"`
 }
 
 // Key implements Object.
@@ -390,6 +394,10 @@ type Instance struct {
 	// Behind is the offset that its master was seen at while this replica had been
 	// without it for long: below it, it is not eligible for promotion. Zero while it follows.
 	Behind int64 `json:"behind,omitempty"`
+	// Leaving says that it shall go as soon as others have all that it has; see [Board.Leaves].
+	Leaving bool `json:"leaving,omitempty"`
+	// Owes is the offset that others must have reached before it may go; 0: not known yet.
+	Owes int64 `json:"owes,omitempty"`
 	// Copied is how many bytes of the first copy of a rebuild were there at CopiedAt:
 	// noted from time to time, so that one that goes on is told from one that does not.
 	Copied   int64     `json:"copied,omitempty"`

@@ -187,6 +187,8 @@ func (t *turn) settle() step {
 		}
 		if t.Ranges[i.Range].Handover != nil {
 			all = all.and(wait("the hand-over of the slots of redis:%d", i.ID.Shard))
+		} else if t.Leaves(i) {
+			all = all.and(wait("redis:%d on node:%d to leave", i.ID.Shard, i.Node))
 		} else {
 			all = all.and(do(cluster.DropInstance{Instance: i.ID}))
 		}

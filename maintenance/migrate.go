@@ -57,6 +57,9 @@ func (t *turn) migrate(m cluster.Move) step {
 func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) step {
 	for _, n := range cluster.Sorted(t.Nodes) {
 		for _, i := range t.InstancesOn(n.ID) {
+			if i.ID.Shard == s.ID && t.Leaves(i) {
+				return wait("redis:%d on node:%d to leave", s.ID, i.Node)
+			}
 			if i.ID.Shard == s.ID && i.ID != s.Instance {
 				return do(cluster.DropInstance{Instance: i.ID})
 			}

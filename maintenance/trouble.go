@@ -17,6 +17,8 @@ func ShardTrouble(v cluster.View, s cluster.Shard) string {
 		return fmt.Sprintf("lost until restored: %s: %s", r.LostReason, o.Reason)
 	case master && r.Lost:
 		return "lost until restored: " + r.LostReason
+	case master && r.Withheld != "":
+		return r.Withheld
 	case s.Rebuild != nil:
 		return "can not be rebuilt: " + s.Rebuild.Reason
 	case !v.Alive[i.Node]:

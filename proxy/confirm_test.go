@@ -350,9 +350,7 @@ func TestPartsAreConfirmed(t *testing.T) {
 	for i := range 10 {
 		words = append(words, fmt.Sprint("k", i), "v")
 	}
-	if got := r.last(c, [][]string{words}); got != "OK" {
-		t.Errorf("got %q", got)
-	}
+	eventually(t, "both parts are confirmed", func() bool { return r.last(c, [][]string{words}) == "OK" })
 	replica.freeze(t)
 	if got := r.last(c, [][]string{words}); got != "-"+errUnconfirmed {
 		t.Errorf("with one replica frozen: %q", got)

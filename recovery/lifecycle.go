@@ -19,6 +19,7 @@ func Lifecycle(v cluster.View) []cluster.Command {
 		commands = append(commands, cluster.NoteReplication{IDs: ids})
 	}
 	commands = append(commands, behind(v)...)
+	commands = append(commands, partings(v)...)
 	commands = append(commands, found(v)...)
 	commands = append(commands, otherPorts(v)...)
 	for _, d := range cluster.Sorted(v.Databases) {

@@ -50,6 +50,7 @@ func Rebuild(v cluster.View) []cluster.Command {
 		second, there := v.Second(s)
 		from := v.Instances[r.Master].Node
 		switch {
+		case there && v.Leaves(second):
 		case there:
 			commands = append(commands, rebuilt(v, s, second)...)
 		case missed(v, s, r) && !busy[from]:

@@ -17,7 +17,17 @@ import (
 func Next(v cluster.View, ids func() string) []cluster.Command {
 	var commands []cluster.Command
 	for _, r := range v.RangesByID() {
-		if r.Handover != nil || r.Unsettled != "" || !masterGone(v, r) {
+		if r.Handover != nil || r.Unsettled != "" {
+			continue
+		}
+		gone, why := masterGone(v, r), ""
+		if gone {
+			why = withheld(v, r)
+		}
+		if why != r.Withheld {
+			commands = append(commands, cluster.NoteWithheld{At: v.Now, Range: r.ID, Reason: why})
+		}
+		if !gone || why != "" {
 			continue
 		}
 		if to, ok := successor(v, r); ok {
@@ -124,11 +134,23 @@ func better(v cluster.View, i, than cluster.Instance) bool {
 // has all that its master was seen to have when it had been without it for long.
 func Eligible(v cluster.View, r cluster.SlotRange, i cluster.Instance) bool {
 	o, seen := v.Observed(i.ID)
-	if !seen || !v.Alive[i.Node] || o.State != cluster.Up || !o.EverLinked || o.Syncing || o.Offset < i.Behind {
+	if !seen || !v.Alive[i.Node] || o.State != cluster.Up || !o.EverLinked || o.Syncing || lacksWrites(v, r, i, o) {
 		return false
 	}
 	known := func(id string) bool { return id != "" && (id == r.LastReplID || id == r.PrevReplID) }
 	return known(o.ReplicationID) || known(o.ReplicationID2)
+}
+
+// lacksWrites reports whether the replica was seen to lack what clients may have been
+// told is kept. Where every replica has to have a write before it is answered, it does not.
+func lacksWrites(v cluster.View, r cluster.SlotRange, i cluster.Instance, o cluster.Observed) bool {
+	replicas := 0
+	for _, other := range others(v, r) {
+		if other.Seed.IsZero() {
+			replicas++
+		}
+	}
+	return o.Offset < i.Behind && replicas > v.Databases[r.ID.Database].MinReplicas
 }
 
 // lost says why the range has no copy left, or "" while one may still come back.
@@ -183,7 +205,7 @@ func useless(v cluster.View, r cluster.SlotRange, i cluster.Instance) string {
 		return ""
 	case o.Syncing || !o.EverLinked:
 		return fmt.Sprintf("the copy of redis:%d is not complete", i.ID.Shard)
-	case o.Offset < i.Behind:
+	case lacksWrites(v, r, i, o):
 		return fmt.Sprintf("redis:%d lacks what its master wrote from offset %d to at least %d", i.ID.Shard, o.Offset, i.Behind)
 	case !Eligible(v, r, i):
 		return fmt.Sprintf("redis:%d has data of another history", i.ID.Shard)

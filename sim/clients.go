@@ -20,6 +20,7 @@ type ledger struct {
 
 // write lets a client of every range write once by each proxy that listens.
 func (w *World) write() {
+	w.confirm()
 	for _, h := range w.sorted() {
 		p := h.proxy
 		if p == nil || !h.on || !w.now.Before(p.serveUntil) || w.now.Before(p.stopped) {
@@ -58,6 +59,10 @@ func (w *World) send(h *host, p *door, id cluster.RangeID) {
 	}
 	write := w.next()
 	to.data = append(to.data, write)
+	if w.minReplicas(id) > 0 {
+		p.unconfirmed = append(p.unconfirmed, unconfirmed{write, id, to, to.crown, w.now})
+		return
+	}
 	w.acknowledged(id, to, write)
 }
 
@@ -75,8 +80,8 @@ func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
 	if p.crown > l.crown {
 		w.inherits(id, l, p)
 	}
-	l.crown, l.process, l.excused = p.crown, p, l.excused || w.isolated(p.node)
-	l.acked = append(l.acked, write)
+	l.crown, l.process, l.excused = p.crown, p, l.excused || w.isolated(p.node) && w.minReplicas(id) == 0
+	l.insert(write)
 	l.served++
 	if !l.last.IsZero() {
 		l.gap = max(l.gap, w.now.Sub(l.last))

@@ -177,6 +177,9 @@ func (h *host) kill(p *process) {
 		h.files[p.id] = p.data
 	}
 	delete(h.engines, p.id)
+	if h.w.minReplicas(p.of) > 0 {
+		h.w.bereaved(p.of)
+	}
 }
 
 // serves reports whether killing the process may cost acknowledged writes.
@@ -218,8 +221,10 @@ func (w *World) heal() {
 	w.lively = w.now
 }
 
+// excuse lets a range lose what its master had not passed on, unless clients were
+// told only of what it had.
 func (w *World) excuse(r cluster.RangeID) {
-	if l := w.ledgers[r]; l != nil {
+	if l := w.ledgers[r]; l != nil && w.minReplicas(r) == 0 {
 		l.excused = true
 	}
 }

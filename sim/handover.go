@@ -183,6 +183,11 @@ func (x *executor) takeOver(r cluster.SlotRange) cluster.Outcome {
 		return unknown("dead")
 	}
 	p := x.reach(x.to)
+	if p != nil {
+		if why := x.lacking(p); why.Result != "" {
+			return why
+		}
+	}
 	if p == nil || !x.serveAfterLoss(p, r) {
 		return unknown("it is not eligible")
 	}
@@ -191,6 +196,32 @@ func (x *executor) takeOver(r cluster.SlotRange) cluster.Outcome {
 	}
 	x.aim()
 	return cluster.Outcome{Result: cluster.Moved, ReplID: p.replid, Offset: int64(len(p.data))}
+}
+
+// lacking is Agent.lacking.
+func (x *executor) lacking(p *process) cluster.Outcome {
+	least := x.board.Databases[p.of.Database].MinReplicas
+	if least == 0 {
+		return cluster.Outcome{}
+	}
+	for _, n := range cluster.Sorted(x.board.Nodes) {
+		for _, i := range x.board.InstancesOn(n.ID) {
+			if i.Range != p.of || i.ID == p.id || i.ID == x.o.From || !i.Seed.IsZero() {
+				continue
+			}
+			at := engine.Source{Address: address(i.Node), Port: i.Port}
+			switch o := x.reach(at); {
+			case o == nil && !x.engineGone(at):
+				least--
+			case o != nil && o.replid == p.replid && o.copied && !o.syncing && len(o.data) > len(p.data):
+				return cluster.Outcome{Result: cluster.Unmoved, Reason: o.name() + " has more"}
+			}
+		}
+	}
+	if least <= 0 {
+		return cluster.Outcome{Result: cluster.Unmoved, Reason: "a copy that may have more does not answer"}
+	}
+	return cluster.Outcome{}
 }
 
 // run looks at both engines and goes on from there.

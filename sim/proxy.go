@@ -11,12 +11,15 @@ import (
 
 // door is a host's proxy process.
 type door struct {
+	w          *World
 	revision   int64
 	routes     map[cluster.RangeID]proxy.RangeRoute
 	held       map[cluster.RangeID]hold
 	endpoints  map[cluster.EndpointID]*cluster.EndpointState
 	serveUntil time.Time
 	stopped    time.Time // it stands still until then
+
+	unconfirmed []unconfirmed
 }
 
 type hold struct {
@@ -35,7 +38,7 @@ func (d *daemon) keepProxy(h *host, board *cluster.Board) cluster.ProxyReport {
 	switch {
 	case p == nil:
 		d.silent = time.Time{}
-		h.proxy = &door{routes: map[cluster.RangeID]proxy.RangeRoute{}, held: map[cluster.RangeID]hold{}, endpoints: map[cluster.EndpointID]*cluster.EndpointState{}}
+		h.proxy = &door{w: d.w, routes: map[cluster.RangeID]proxy.RangeRoute{}, held: map[cluster.RangeID]hold{}, endpoints: map[cluster.EndpointID]*cluster.EndpointState{}}
 		return cluster.ProxyReport{}
 	case d.w.now.Before(p.stopped):
 		if d.silent.IsZero() {
@@ -72,6 +75,7 @@ func (p *door) apply(r proxy.Routes) {
 			if k, ok := known[rr.ID]; ok && k.Generation > rr.Generation {
 				rr.Generation, rr.Address, rr.Lost = k.Generation, k.Address, k.Lost
 			}
+			p.rerouted(rr.ID, known[rr.ID].Address, rr.Address, rr.Lost)
 			p.routes[rr.ID] = rr
 			if rr.Generation >= p.held[rr.ID].generation {
 				delete(p.held, rr.ID)
@@ -128,6 +132,7 @@ func (p *door) hold(r cluster.RangeID, generation int64, until time.Time) bool {
 func (p *door) aim(r cluster.RangeID, generation int64, to string) bool {
 	k, ok := p.routes[r]
 	if ok && generation > k.Generation {
+		p.rerouted(r, k.Address, to, false)
 		k.Generation, k.Address, k.Lost = generation, to, false
 		p.routes[r] = k
 		delete(p.held, r)

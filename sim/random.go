@@ -9,7 +9,7 @@ import (
 // Random is the history of a seed: a cluster of any shape, an operator who asks for
 // anything, and whatever goes wrong meanwhile.
 func Random(seed uint64) Script {
-	r := rand.New(rand.NewPCG(seed, 1))
+	r, kept := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)) // two, so that old seeds stay what they are
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	nodes := 3 + r.IntN(3)
 	s := Script{fmt.Sprintf("nodes %d", nodes)}
@@ -31,6 +31,9 @@ func Random(seed uint64) Script {
 			n *= 2
 			if zoned {
 				line += pick("", " aware")
+			}
+			if kept.IntN(2) == 0 {
+				line += " kept"
 			}
 		}
 		shards += n

@@ -16,7 +16,7 @@ import (
 // Script is a history in lines that people can read and change:
 //
 //	nodes 4 [zones a b c]         the cluster
-//	database orders 2 [lone] [aof] [aware]   with two masters
+//	database orders 2 [lone] [aof] [aware] [kept]   with two masters; kept: min_replicas 1
 //	grace 60                      seconds until replicas are rebuilt
 //	do ACTION SUBJECT OPTION ...  ask for an action and wait for its end
 //	ask ACTION SUBJECT OPTION ... ask for an action
@@ -156,6 +156,9 @@ func (p *player) database(words []string) error {
 	d := cluster.Database{
 		Name: words[0], MemorySize: int64(shards) * 200 << 20, ShardsCount: shards, Replication: !with("lone"), RackAware: with("aware"),
 		Persistence: "disabled", Eviction: "noeviction", ProxyPolicy: "single",
+	}
+	if with("kept") {
+		d.MinReplicas = 1
 	}
 	if with("aof") {
 		d.Persistence = "aof"
