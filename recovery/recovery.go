@@ -86,8 +86,8 @@ func others(v cluster.View, r cluster.SlotRange) []cluster.Instance {
 }
 
 // successor returns the eligible replica with the highest offset, once every
-// live host of a replica has been heard on this board. Of equals it is the one
-// on a node in service.
+// live host of a replica has been heard on this board. Of equals it is one that is
+// not leaving, and the one on a node in service.
 func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 	var best cluster.Instance
 	for _, i := range others(v, r) {
@@ -124,6 +124,9 @@ func better(v cluster.View, i, than cluster.Instance) bool {
 	b, _ := v.Observed(than.ID)
 	if a.Offset != b.Offset {
 		return a.Offset > b.Offset
+	}
+	if leaves := v.Leaves(than); leaves != v.Leaves(i) {
+		return leaves
 	}
 	return v.Nodes[than.Node].Closed() && !v.Nodes[i.Node].Closed()
 }

@@ -120,15 +120,19 @@ func (w *World) take(p *process, d time.Duration) {
 		}
 		return
 	}
-	same := p.replid == s.replid && len(p.data) <= len(s.data) || p.replid == s.replid2 && len(p.data) <= min(s.second, len(s.data))
 	switch {
-	case p.copied && same && (p.linked || d > 0):
+	case p.copied && p.continuesFrom(s) && (p.linked || d > 0):
 		p.fed = p.fed || p.linked && d > 0
 		p.linked, p.replid, p.replid2, p.second = true, s.replid, s.replid2, s.second
 		p.data = s.data[:len(s.data):len(s.data)]
 	case d > 0:
 		w.copy(p, s, d)
 	}
+}
+
+// continuesFrom reports whether the process could follow the other without a full copy.
+func (p *process) continuesFrom(s *process) bool {
+	return p.replid == s.replid && len(p.data) <= len(s.data) || p.replid == s.replid2 && len(p.data) <= min(s.second, len(s.data))
 }
 
 // copy carries a full copy on.

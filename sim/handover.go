@@ -173,7 +173,7 @@ func (x *executor) takeOver(r cluster.SlotRange) cluster.Outcome {
 			return out
 		}
 		if s := x.reach(x.from); s != nil && s.master {
-			if t := x.reach(x.to); t != nil && !t.master && t.source != x.from && t.replid == s.replid {
+			if t := x.reach(x.to); t != nil && !t.master && t.source != x.from && t.continuesFrom(s) {
 				t.follow(x.from)
 			}
 			return unknown("its predecessor lives and may have more")

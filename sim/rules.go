@@ -232,7 +232,7 @@ func (w *World) strangers(b *cluster.Board) string {
 // nothing was forgotten.
 func (w *World) rest() {
 	w.heal()
-	end, still := w.now.Add(20*time.Minute), 0
+	end, still := w.now.Add(4*time.Hour), 0
 	for still < 4 {
 		for _, l := range w.ledgers {
 			l.served = 0
