@@ -98,7 +98,7 @@ func commands() []command {
 		{pattern: "db create (name <name>) (memory_size <size>) [shards_count <number>] [replication] [port <number>]" +
 			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware] [min_replicas <number>]" +
 			" [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]",
-			help: "Create a database", run: databaseCreate},
+			help: "Create a database; with min_replicas 1 a write is answered when a replica has it", run: databaseCreate},
 		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},
 		{pattern: "db list", help: "List the databases", run: statusDatabases},
 

@@ -13,7 +13,8 @@
 //     replica has not copied yet is missing; a transaction is carried out at once
 //   - the executor of hand-overs: the steps of engine.Handover in their order, each
 //     beginning with the same look; each is a moment at which it may die or stand still
-//   - proxies: routes by generation, a right to serve that ends, holds, drains
+//   - proxies: routes by generation, a right to serve that ends, holds, drains,
+//     writes held back until replicas have them
 //   - clients: they write by every proxy that listens, all the time, also between two
 //     steps of a hand-over, and remember what was acknowledged
 //
