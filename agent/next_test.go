@@ -74,12 +74,23 @@ func TestNext(t *testing.T) {
 		{"a kept copy is replicated from its seed first", twoNodes(func(_ *cluster.SlotRange, a, b *cluster.Instance, _ *cluster.Database) {
 			b.Seed = cluster.InstanceID{Shard: 2, Incarnation: 7}
 		}), two, nil, StartCopy, toOne},
+		{"a copy that leaves follows nobody", leaving(), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toOne}, Follow, engine.Source{Address: "127.0.0.2", Port: 1}},
+		{"one that follows nobody is left alone", leaving(), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: engine.Source{Address: "127.0.0.2", Port: 1}}, Rest, engine.Source{}},
+		{"one that leaves is not started again", leaving(), two, nil, Rest, engine.Source{}},
 	} {
 		got := Next(c.board, c.id, c.seen)
 		if got.Act != c.want || got.Source != c.from {
 			t.Errorf("%s: act %d from %v, want %d from %v", c.name, got.Act, got.Source, c.want, c.from)
 		}
 	}
+}
+
+// leaving is twoNodes with another copy in the place of redis:2's.
+func leaving() *cluster.Board {
+	b := twoNodes(func(_ *cluster.SlotRange, _, two *cluster.Instance, _ *cluster.Database) { two.Leaving = true })
+	s := b.Shards[2]
+	s.Instance.Incarnation++
+	return b.With(2, cluster.Change{Put: []cluster.Object{s}})
 }
 
 func TestOnlyCopyWithFilesStartsFromThem(t *testing.T) {
