@@ -15,10 +15,10 @@ func (b *Board) Leaves(i Instance) bool {
 }
 
 // dismiss adds to the change that the instance goes: at once, or by leaving if it
-// may have confirmed writes.
+// may have confirmed writes that are not lost yet.
 func (b *Board) dismiss(c *Change, id InstanceID) {
 	i, ok := b.Instances[id]
-	if !ok || b.Databases[i.Range.Database].MinReplicas == 0 || !i.Seed.IsZero() {
+	if !ok || b.Databases[i.Range.Database].MinReplicas == 0 || !i.Seed.IsZero() || b.Ranges[i.Range].Lost {
 		c.Delete = append(c.Delete, Instance{ID: id}.Key())
 		return
 	}

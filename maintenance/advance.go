@@ -177,18 +177,17 @@ func pause(attempt int) time.Duration {
 	return time.Second << min(attempt-1, 3)
 }
 
-// settle removes the copies that moves left behind which are not running.
+// settle removes the copies that moves left behind which are not running. One that
+// leaves goes by itself.
 func (t *turn) settle() step {
 	var all step
 	for _, m := range t.a.Moves {
 		i, there := t.Instances[m.Instance]
-		if !there || m.Status == cluster.MoveRunning || t.Shards[i.ID.Shard].Instance == i.ID {
+		if !there || m.Status == cluster.MoveRunning || t.Shards[i.ID.Shard].Instance == i.ID || t.Leaves(i) {
 			continue
 		}
 		if t.Ranges[i.Range].Handover != nil {
 			all = all.and(wait("the hand-over of the slots of redis:%d", i.ID.Shard))
-		} else if t.Leaves(i) {
-			all = all.and(wait("redis:%d on node:%d to leave", i.ID.Shard, i.Node))
 		} else {
 			all = all.and(do(cluster.DropInstance{Instance: i.ID}))
 		}

@@ -58,6 +58,9 @@ func (t *turn) beginCopy(m cluster.Move, s cluster.Shard, r cluster.SlotRange) s
 	for _, n := range cluster.Sorted(t.Nodes) {
 		for _, i := range t.InstancesOn(n.ID) {
 			if i.ID.Shard == s.ID && t.Leaves(i) {
+				if t.past(m, leaving) {
+					return t.again(m, copyAttempts, cluster.Refuse(cluster.CodeNotInSync, "", "redis:%d on node:%d stays until others have what it has", s.ID, i.Node))
+				}
 				return wait("redis:%d on node:%d to leave", s.ID, i.Node)
 			}
 			if i.ID.Shard == s.ID && i.ID != s.Instance {

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/haulout/haulout/resp"
@@ -67,6 +70,35 @@ func BenchmarkGetPipelined(b *testing.B) {
 	round := steady(b, 16)
 	for b.Loop() {
 		round()
+	}
+}
+
+// BenchmarkWrites tells what min_replicas costs, for one client and for many at once.
+func BenchmarkWrites(b *testing.B) {
+	for _, least := range []int{0, 1} {
+		for _, clients := range []int{1, 64} {
+			b.Run(fmt.Sprintf("min_replicas=%d/clients=%d", least, clients), func(b *testing.B) {
+				master, _ := pair(b)
+				r := startProxy(b, master)
+				r.endpoint().MinReplicas = least
+				r.apply()
+				var left atomic.Int64
+				left.Store(int64(b.N))
+				var wait sync.WaitGroup
+				for i := range clients {
+					c := r.redis(2)
+					wait.Go(func() {
+						for left.Add(-1) >= 0 {
+							if err := c.Set(b.Context(), fmt.Sprint("key:", i), "value", 0).Err(); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				wait.Wait()
+			})
+		}
 	}
 }
 

@@ -18,7 +18,9 @@ func partings(v cluster.View) []cluster.Command {
 			if !v.Leaves(i) || r.Handover != nil || r.Unsettled != "" {
 				continue
 			}
-			if offset, known := confirmed(v, r, i); i.Owes == 0 && known {
+			if r.Lost {
+				list = append(list, cluster.Part{Instance: i.ID})
+			} else if offset, known := confirmed(v, r, i); i.Owes == 0 && known {
 				list = append(list, cluster.NoteOwes{Instance: i.ID, Offset: offset})
 			} else if i.Owes > 0 && inherited(v, r, i) {
 				list = append(list, cluster.Part{Instance: i.ID})

@@ -81,7 +81,10 @@ const (
 )
 
 // replicatedOnes may lose a host; the last database may not.
-var replicatedOnes, all = []string{"orders", "sessions"}, []string{"orders", "sessions", "cache"}
+var replicatedOnes, all = []string{"orders", "sessions", ledger}, []string{"orders", "sessions", ledger, "cache"}
+
+// ledger is the database with min_replicas: what it acknowledged is there, whoever was killed.
+const ledger = "ledger"
 
 // round carries one round out and judges it.
 func (w *world) round(ctx context.Context, c Chaos, r Round, result *Result) error {
@@ -250,6 +253,7 @@ func (work *work) goOn(ctx context.Context) error {
 func (work *work) judge(ctx context.Context, c Chaos, felt class, result *Result) error {
 	work.stop()
 	var damage history.Damage
+	var kept error
 	for name, clients := range work.clients {
 		client := work.w.Client(name)
 		d, err := clients.ReadBack(ctx, client)
@@ -258,14 +262,18 @@ func (work *work) judge(ctx context.Context, c Chaos, felt class, result *Result
 			return err
 		}
 		damage.Add(d)
+		if name == ledger && d.Lost > 0 {
+			result.KeptLost += d.Lost
+			kept = fmt.Errorf("%d acknowledged writes of %s are lost, which has min_replicas", d.Lost, name)
+		}
 		acknowledged, failed := clients.Figures()
 		result.Acknowledged += acknowledged
 		result.Errors += failed
 	}
 	result.Doubled += damage.Doubled
-	var err error
+	err := kept
 	if damage.Doubled > 0 {
-		err = fmt.Errorf("%d increments were carried out twice", damage.Doubled)
+		err = errors.Join(err, fmt.Errorf("%d increments were carried out twice", damage.Doubled))
 	}
 	returns := 0
 	for name := range work.clients {

@@ -19,6 +19,7 @@ type Result struct {
 	Broken        int    `json:"keys_not_linearizable"`
 	PlannedLost   int64  `json:"planned_lost"`
 	UnplannedLost int64  `json:"unplanned_lost"`
+	KeptLost      int64  `json:"min_replicas_lost"` // of those, by the database with min_replicas
 	Doubled       int64  `json:"duplicated"`
 	TwoMasters    int    `json:"two_masters"`
 	// Recoveries are measured from the fault until every part of every replicated
@@ -38,7 +39,7 @@ type Recoveries struct {
 
 // Good reports whether nothing happened that must not.
 func (r Result) Good() bool {
-	return r.Rounds > 0 && r.Acknowledged > 0 && r.PlannedLost == 0 && r.Doubled == 0 && r.Broken == 0 && r.TwoMasters == 0
+	return r.Rounds > 0 && r.Acknowledged > 0 && r.PlannedLost == 0 && r.KeptLost == 0 && r.Doubled == 0 && r.Broken == 0 && r.TwoMasters == 0
 }
 
 func (r *Result) recovered(c class, took time.Duration) {

@@ -32,6 +32,9 @@ func newWorld(ctx context.Context, c *e2e.Cluster) (*world, error) {
 	if err := c.Create(ctx); err != nil {
 		return nil, err
 	}
+	if _, err := c.CreateDatabase(ctx, api.CreateDatabase{Name: ledger, MemorySize: 256 << 20, ShardsCount: 1, Replication: true, MinReplicas: 1, Eviction: "noeviction"}); err != nil {
+		return nil, err
+	}
 	w := &world{Cluster: c, operator: 1, rest: map[int]*e2e.REST{}}
 	for n := 1; n <= e2e.Nodes; n++ {
 		r, err := c.RESTOf(n)
