@@ -105,11 +105,11 @@ func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 }
 
 // Foremost reports whether recovery would choose the instance if its master were gone
-// now: it is eligible, every live host of a copy has been heard on this board, and
-// none of them has more.
+// now: it is eligible, every live host of a copy has been heard on this board, none of
+// them has more, and nobody is waited for who may.
 func Foremost(v cluster.View, r cluster.SlotRange, id cluster.InstanceID) bool {
 	i, there := v.Instances[id]
-	if !there || v.Gone(i) || !v.Heard(i.Node) || !Eligible(v, r, i) {
+	if !there || v.Gone(i) || !v.Heard(i.Node) || !Eligible(v, r, i) || withheld(v, r) != "" {
 		return false
 	}
 	mine, _ := v.Observed(id)
