@@ -42,13 +42,22 @@ func (e *endpoint) tickDrain() {
 		if left == 0 {
 			break
 		}
-		if s.notices.stayUntil <= e.loop.now && s.resting() {
+		if !s.stays() && s.resting() {
 			e.drain.closed++
 			s.leave()
 			left--
 		}
 	}
 	e.loop.wake(e.loop.now + drainPace)
+}
+
+// stays reports whether the client may stay although it rests: it was told and
+// leaves by itself, or it is new and may still ask to be told. Who has begun to
+// work without asking does not ask any more, and whoever it shares a pool with
+// waits for it.
+func (s *session) stays() bool {
+	greeting := s.last == nil || s.last.own != nil
+	return s.loop.now < s.notices.stayUntil && (s.notices.on || greeting)
 }
 
 func (e *endpoint) cutAll() {

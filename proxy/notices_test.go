@@ -83,6 +83,34 @@ func TestNotices(t *testing.T) {
 	eventually(t, "it counts as moved", func() bool { return r.stats().Drained == 2 })
 }
 
+// A new client may have come to ask for notices. One that works already has not,
+// and others of its pool wait until it has left.
+func TestWhoStaysThoughTheEndpointDrains(t *testing.T) {
+	const now = 5
+	for name, c := range map[string]struct {
+		last  string
+		told  bool
+		until int64
+		stays bool
+	}{
+		"new":                            {"", false, now + 1, true},
+		"says hello":                     {"hello", false, now + 1, true},
+		"names its library":              {"client|setinfo", false, now + 1, true},
+		"works":                          {"set", false, now + 1, false},
+		"has not asked in time":          {"client|setinfo", false, now, false},
+		"was told, and works":            {"set", true, now + 1, true},
+		"was told, and has not followed": {"set", true, now, false},
+	} {
+		s := &session{loop: &loop{now: now}, notices: notices{on: c.told, stayUntil: c.until}}
+		if c.last != "" {
+			s.last = find(c.last)
+		}
+		if s.stays() != c.stays {
+			t.Errorf("%s: stays is %v", name, !c.stays)
+		}
+	}
+}
+
 func TestNoticesAreRefused(t *testing.T) {
 	r := startProxy(t, startEngine(t))
 	c := r.dial(3)
