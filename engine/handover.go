@@ -35,11 +35,12 @@ type Handover struct {
 	Step func(name string) error
 
 	// Zero values mean the defaults.
-	PauseFor   time.Duration // how long writes stay paused if the executor dies: 3 s
-	CatchUpFor time.Duration // how long the target may take to have all writes: 500 ms
-	AnswerFor  time.Duration // how long an engine may take to answer: 1 s
-	PromoteFor time.Duration // how long to wait for the promotion: 5 s
-	MaxLag     int64         // bytes the target may lag behind beforehand: 4 MiB
+	PauseFor    time.Duration // how long writes stay paused if the executor dies: 3 s
+	ApproachFor time.Duration // how long the target may take, with nothing paused, to have what the source had at the look: 1 s
+	CatchUpFor  time.Duration // how long the target may take to have all writes: 500 ms
+	AnswerFor   time.Duration // how long an engine may take to answer: 1 s
+	PromoteFor  time.Duration // how long to wait for the promotion: 5 s
+	MaxLag      int64         // bytes the target may lag behind beforehand: 4 MiB
 }
 
 // The steps, in order. Undo takes the place of what would come next.
@@ -114,6 +115,7 @@ func (h Handover) withDefaults() Handover {
 		}
 	}
 	fill(&h.PauseFor, 3*time.Second)
+	fill(&h.ApproachFor, time.Second)
 	fill(&h.CatchUpFor, 500*time.Millisecond)
 	fill(&h.AnswerFor, time.Second)
 	fill(&h.PromoteFor, 5*time.Second)

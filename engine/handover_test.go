@@ -41,7 +41,7 @@ func brisk(source, target Instance) Handover {
 func patient(source, target Instance) Handover {
 	return Handover{
 		Source: source, Target: target,
-		CatchUpFor: 10 * time.Second, AnswerFor: 10 * time.Second, PromoteFor: 10 * time.Second,
+		ApproachFor: 10 * time.Second, CatchUpFor: 10 * time.Second, AnswerFor: 10 * time.Second, PromoteFor: 10 * time.Second,
 	}
 }
 
@@ -309,6 +309,34 @@ func TestTargetBehindIsWaitedFor(t *testing.T) {
 	checkSwapped(t, h.Run(bounded(t)), a, b)
 	if o := b.Observe(bounded(t)); o.Keys != keys+1 {
 		t.Errorf("%d keys of %d", o.Keys, keys+1)
+	}
+}
+
+// What a target lacks at the look is waited for while clients are served: nothing
+// is held or paused for a target that does not get it.
+func TestNothingIsPausedForATargetThatIsLate(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	h := patient(a.Instance, b.Instance)
+	held := false
+	h.Hold = func(context.Context) bool { held = true; return true }
+	approach := func(within time.Duration, offset int64) Outcome {
+		h.ApproachFor = within
+		r := &run{Handover: h.withDefaults(), ctx: bounded(t), source: &line{Instance: a.Instance}, target: &line{Instance: b.Instance}}
+		defer r.source.hangUp()
+		defer r.target.hangUp()
+		r.approach(Observation{Offset: offset})
+		return r.out
+	}
+	needed := a.Observe(bounded(t)).Offset + 1000
+	out := approach(50*time.Millisecond, needed)
+	if out.Result != Unmoved || !strings.Contains(out.Reason, "no catch-up") || out.Pause != 0 || held || !serves(bounded(t), a.Instance) {
+		t.Errorf("held %v, outcome %+v", held, out)
+	}
+	fill(t, a.Instance, 1)
+	checkSwapped(t, approach(10*time.Second, needed), a, b)
+	if !held {
+		t.Error("not held")
 	}
 }
 

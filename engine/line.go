@@ -133,7 +133,11 @@ func (r *run) await(step string) error {
 	if err := r.begin(step); err != nil {
 		return err
 	}
-	ctx, cancel := r.bounded(r.CatchUpFor)
+	return r.reached(r.CatchUpFor)
+}
+
+func (r *run) reached(within time.Duration) error {
+	ctx, cancel := r.bounded(within)
 	defer cancel()
 	for {
 		at, err := r.target.progress(ctx)
@@ -151,7 +155,7 @@ func (r *run) await(step string) error {
 			return err
 		}
 		if !sleep(ctx, pollEvery) {
-			return fmt.Errorf("no catch-up within %v: %w", r.CatchUpFor, err)
+			return fmt.Errorf("no catch-up within %v: %w", within, err)
 		}
 	}
 }

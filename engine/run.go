@@ -70,6 +70,8 @@ func (r *run) decide() {
 // start does the whole, if nothing speaks against it.
 func (r *run) start(s, t Observation) {
 	switch why := r.blocker(s, t); {
+	case why == "" && s.Serving:
+		r.approach(s)
 	case why == "":
 		r.swap()
 	case s.Serving:
@@ -79,6 +81,21 @@ func (r *run) start(s, t Observation) {
 		r.back(errors.New(why))
 	default:
 		r.unknown("source %s is fenced and %s", r.Source.Name, why)
+	}
+}
+
+// approach waits, while clients are served, until the target answers and has what
+// the source had at the look. A copy that has just been loaded may first have to
+// catch up with what was written meanwhile; so that costs nobody a pause.
+func (r *run) approach(s Observation) {
+	r.out.FinalOffset = s.Offset
+	switch err := r.reached(r.ApproachFor); {
+	case err == nil:
+		r.swap()
+	case errors.Is(err, errUsurped):
+		r.stop(err)
+	default:
+		r.unmoved(err.Error())
 	}
 }
 
