@@ -49,7 +49,9 @@ type Config struct {
 	StartProxy func(ctx context.Context) error
 	// Report hands an observation to the leader.
 	Report func(ctx context.Context, r cluster.Report) error
-	Logger *slog.Logger
+	// Drained tells this host's discovery what others are told by PathDrained.
+	Drained func(Drained)
+	Logger  *slog.Logger
 }
 
 // The times of the loop.
@@ -73,6 +75,9 @@ type Agent struct {
 	kick   chan struct{} // has the loop look now
 
 	issued issued
+
+	departures departures
+	applying   sync.Mutex // held while the proxy gets routes, so that newer ones come later
 
 	silentSince    time.Time           // when the living proxy stopped to answer; the loop's
 	fedCertificate cluster.Certificate // with the last routes; the loop's

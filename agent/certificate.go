@@ -44,9 +44,8 @@ func (a *Agent) Certificate(b *cluster.Board) (cluster.Certificate, error) {
 	return i.shown, nil
 }
 
-// shown is the certificate for the routes, and whether it is another one than the
-// proxy was fed. A database without TLS asks for none.
-func (a *Agent) shownNow(b *cluster.Board) (cluster.Certificate, bool) {
+// shown is the certificate for the routes. A database without TLS asks for none.
+func (a *Agent) shown(b *cluster.Board) cluster.Certificate {
 	for _, d := range b.Databases {
 		if !d.TLS.Enabled() {
 			continue
@@ -55,7 +54,7 @@ func (a *Agent) shownNow(b *cluster.Board) (cluster.Certificate, bool) {
 		if err != nil {
 			a.cfg.Logger.Error("endpoints have no certificate", "error", err)
 		}
-		return c, c != a.fedCertificate
+		return c
 	}
-	return cluster.Certificate{}, false
+	return cluster.Certificate{}
 }

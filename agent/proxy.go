@@ -32,8 +32,8 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 	}
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
-	if shown, another := a.shownNow(board); another || a.routesApplied() != board.Revision {
-		err := a.cfg.Proxy.Apply(ctx, Routes(board, a.cfg.Node, shown))
+	if shown := a.shown(board); shown != a.fedCertificate || a.routesApplied() != board.Revision {
+		err := a.applyRoutes(ctx, board)
 		var refused *cluster.Error
 		switch {
 		case errors.As(err, &refused): // it answers: what it has applied, its statistics tell
@@ -54,6 +54,20 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 	}
 	a.silentSince = time.Time{}
 	return stats.Report()
+}
+
+// applyRoutes has the proxy follow the board. No endpoint drains before every host
+// knows that it leaves.
+func (a *Agent) applyRoutes(ctx context.Context, board *cluster.Board) error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	routes := Routes(board, a.cfg.Node, a.shown(board))
+	for i := range routes.Endpoints {
+		if e := &routes.Endpoints[i]; e.Drain && !a.departures.known(board.Endpoints[e.ID]) {
+			e.Drain, e.MovedTo, e.MovedOutside = false, "", ""
+		}
+	}
+	return a.cfg.Proxy.Apply(ctx, routes)
 }
 
 // proxySilent reports a proxy that lives and does not answer. It may still send

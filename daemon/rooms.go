@@ -86,7 +86,8 @@ func (d *Daemon) build(st *store.Store, node int, own *peer.Credential) (*rooms,
 		Node: node, BootID: random(8), Shards: d.cfg.shards(), Binary: d.binary,
 		Board: st, Peers: r, Proxy: proxy.NewClient(d.cfg.proxySocket()),
 		ProxySocket: d.cfg.proxySocket(), StartProxy: r.startProxy,
-		Report: r.report, Logger: d.log.With("room", "agent"),
+		Report: r.report, Drained: func(e agent.Drained) { r.discovery.Drained(e.Endpoint, node, e.Since) },
+		Logger: d.log.With("room", "agent"),
 	})
 	r.discovery = discovery.New(discovery.Config{
 		Address: d.cfg.Address, Port: d.cfg.DiscoveryPort, Board: r.current, Subscribe: st.Subscribe,
@@ -132,6 +133,14 @@ func (r *rooms) handle(d *Daemon) {
 			return nil, cluster.Refuse(cluster.CodeStale, "", "node:%d does not lead in epoch %d", from, o.Epoch)
 		}
 		return r.agent.Handover(ctx, o)
+	})
+	on(r.server, agent.PathSeen, func(ctx context.Context, _ int, _ any) (any, error) {
+		_, err := r.store.Sync(ctx)
+		return nil, err
+	})
+	on(r.server, agent.PathDrained, func(_ context.Context, from int, e agent.Drained) (any, error) {
+		r.discovery.Drained(e.Endpoint, from, e.Since)
+		return nil, nil
 	})
 	for _, path := range []string{agent.PathHold, agent.PathAim, agent.PathRelease} {
 		on(r.server, path, func(ctx context.Context, _ int, call agent.RangeCall) (any, error) {

@@ -27,11 +27,12 @@ const patienceInTests = 30 * time.Second
 // host is a cluster of three nodes as discovery sees it: a board, and a server
 // on each address.
 type host struct {
-	t     *testing.T
-	board atomic.Pointer[cluster.Board]
-	port  int // of discovery
-	shown func() (*tls.Config, error)
-	late  atomic.Pointer[func() error] // what brings a host's board up to date; nil: nothing has to
+	t       *testing.T
+	board   atomic.Pointer[cluster.Board]
+	port    int // of discovery
+	servers []*Server
+	shown   func() (*tls.Config, error)
+	late    atomic.Pointer[func() error] // what brings a host's board up to date; nil: nothing has to
 
 	mu    sync.Mutex
 	wakes []chan *cluster.Board
@@ -62,6 +63,7 @@ func newHost(t *testing.T, patience time.Duration, more ...cluster.Object) *host
 
 func (h *host) start(n int, patience time.Duration) {
 	s := New(Config{Address: address(n), Port: h.port, Logger: slog.New(slog.DiscardHandler), Board: h.board.Load, Subscribe: h.subscribe, Patience: patience, TLS: h.shown, Sync: h.sync})
+	h.servers = append(h.servers, s)
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

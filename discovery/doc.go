@@ -12,6 +12,7 @@
 // connections, each between two commands; an answer given in the midst of that
 // would cut the others short. So +switch-master is sent when the move is
 // announced, and an answer that would differ from what was announced last waits
-// for that, for a moment at most. And because hosts hear of a move one after
-// the other, an answer is given from a board that is as new as the question.
+// until the old node says that they are closed, or for the announcement, and for
+// a moment at most. And because hosts hear of a move one after the other, an
+// answer is given from a board that is as new as the question.
 package discovery

@@ -31,13 +31,17 @@ func (b *bell) ring() {
 	b.next = make(chan struct{})
 }
 
-// moves remembers since when each endpoint has been on its way.
+// moves remembers since when each endpoint has been on its way, and which nodes
+// have said that it has left them: since when, by their board, it was to.
 type moves struct {
 	mu    sync.Mutex
 	since map[cluster.EndpointID]time.Time
+	left  map[cluster.EndpointID]map[int]time.Time
 }
 
-func newMoves() *moves { return &moves{since: map[cluster.EndpointID]time.Time{}} }
+func newMoves() *moves {
+	return &moves{since: map[cluster.EndpointID]time.Time{}, left: map[cluster.EndpointID]map[int]time.Time{}}
+}
 
 // see notes which endpoints are on their way now.
 func (m *moves) see(b *cluster.Board, now time.Time) {
@@ -53,6 +57,33 @@ func (m *moves) see(b *cluster.Board, now time.Time) {
 			delete(m.since, id)
 		}
 	}
+	for id := range m.left {
+		if !moving(b.Endpoints[id]) {
+			delete(m.left, id)
+		}
+	}
+}
+
+// drained notes that the endpoint has left a node.
+func (m *moves) drained(id cluster.EndpointID, node int, since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left[id] == nil {
+		m.left[id] = map[int]time.Time{}
+	}
+	m.left[id][node] = since
+}
+
+// over reports whether the endpoint has left every node that it was to leave.
+func (m *moves) over(e cluster.Endpoint) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range e.Draining {
+		if since, told := m.left[e.ID][n]; !told || !since.Equal(e.Since) {
+			return false
+		}
+	}
+	return true
 }
 
 // began returns when the endpoint was first seen on its way.
@@ -110,6 +141,14 @@ func (s *Server) publish(name, payload string) {
 	}
 }
 
+// Drained takes in what a node says of an endpoint that was to leave it since then:
+// its clients are closed, so the new address may be told before the leader
+// announces it.
+func (s *Server) Drained(id cluster.EndpointID, node int, since time.Time) {
+	s.moves.drained(id, node, since)
+	s.changes.ring()
+}
+
 // settle waits until the address of that name may be told: see the package
 // comment. It never waits longer than Patience from the beginning of the move.
 func (s *Server) settle(ctx context.Context, name string) {
@@ -117,7 +156,7 @@ func (s *Server) settle(ctx context.Context, name string) {
 	for ctx.Err() == nil {
 		changed := s.changes.wait()
 		m, known := s.master(name)
-		if !known || !moving(m.endpoint) {
+		if !known || !moving(m.endpoint) || s.moves.over(m.endpoint) {
 			return
 		}
 		left := s.cfg.Patience - time.Since(s.moves.began(m.endpoint.ID, now))

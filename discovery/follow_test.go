@@ -115,6 +115,51 @@ func TestAnAnswerWaitsOnlySoLong(t *testing.T) {
 	}
 }
 
+// What the old node says itself is as good as the announcement for who asks. It
+// counts for that move alone.
+func TestAnAnswerWaitsOnlyUntilTheOldNodeIsEmpty(t *testing.T) {
+	h := newHost(t, patienceInTests)
+	ask := func() <-chan []string {
+		answer := make(chan []string, 1)
+		go func() {
+			got, err := h.sentinelClient(2, 2).GetMasterAddrByName(t.Context(), "orders").Result()
+			if err != nil {
+				t.Error(err)
+			}
+			answer <- got
+		}()
+		return answer
+	}
+	id := cluster.EndpointID{Database: 1, Index: 1}
+	now := draining
+	now.Since = time.Now().UTC()
+	h.bind(now)
+	answer := ask()
+	h.servers[1].Drained(id, 1, now.Since.Add(-time.Minute)) // of an earlier move
+	h.servers[1].Drained(id, 3, now.Since)                   // it is to stay there
+	select {
+	case got := <-answer:
+		t.Fatalf("answered %v in the midst of the move", got)
+	case <-time.After(300 * time.Millisecond): // time for a wrong answer to show
+	}
+	h.servers[1].Drained(id, 1, now.Since)
+	if got := <-answer; len(got) != 2 || got[0] != address(3) {
+		t.Errorf("got %v", got)
+	}
+	back := unchanged
+	back.Nodes, back.Draining, back.Announced, back.Since = []int{1}, []int{3}, 3, now.Since.Add(time.Second)
+	h.bind(arrived)
+	h.bind(back)
+	answer = ask()
+	select {
+	case got := <-answer:
+		t.Fatalf("answered %v in the midst of the next move", got)
+	case <-time.After(300 * time.Millisecond):
+	}
+	h.bind(unchanged)
+	<-answer
+}
+
 func TestSubscribersHearOfAnnouncementsOnly(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprint("protocol ", protocol), func(t *testing.T) {

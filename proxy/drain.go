@@ -9,9 +9,10 @@ type drain struct {
 }
 
 const (
-	// Closing a few at a time keeps clients from coming back in one wave.
-	drainPace  = int64(10e6) // nanoseconds
-	drainBatch = 20
+	// Clients of discovery that are closed wait for the last of them to be: it is
+	// done quickly, and in portions that do not hold up the others.
+	drainPace  = int64(2e6) // nanoseconds
+	drainBatch = 200
 )
 
 // followDrain begins or ends draining as the route says.
