@@ -143,10 +143,12 @@ func (a *Agent) converge(ctx context.Context) error {
 }
 
 // onTheMove reports whether somebody waits for what this host will show: a
-// copy, a hand-over, an endpoint that comes or goes.
+// copy, or the master that shall feed it, a hand-over, an endpoint that comes or
+// goes.
 func onTheMove(b *cluster.Board, node int) bool {
+	copies := copying(b)
 	for _, i := range b.InstancesOn(node) {
-		if b.Shards[i.ID.Shard].Instance != i.ID || !i.Started || b.Ranges[i.Range].Handover != nil {
+		if len(copies[i.Range]) > 0 || !i.Started || b.Ranges[i.Range].Handover != nil {
 			return true
 		}
 	}

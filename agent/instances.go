@@ -107,6 +107,11 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		p.failed(nil)
 	}
 	o := a.look(ctx, p)
+	if acksAwaited(board, p.id, o) && p.ordered.TryLock() {
+		a.askAcks(ctx, p)
+		o = a.look(ctx, p)
+		p.ordered.Unlock()
+	}
 	if misplaced(board, p) && p.ordered.TryLock() {
 		defer p.ordered.Unlock()
 		if fresh, err := a.sync(ctx); err == nil && misplaced(fresh, p) {
@@ -136,6 +141,21 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		return cluster.Observed{}, false
 	}
 	return p.observed(o), true
+}
+
+// acksAwaited reports whether a copy is only known to be fed by the master once it
+// has acknowledged something, and a move waits for that.
+func acksAwaited(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) bool {
+	r := b.Ranges[b.Instances[id].Range]
+	return o != nil && r.Master == id && r.Handover == nil && len(copying(b)[r.ID]) > 0 && o.AwaitsAck()
+}
+
+func (a *Agent) askAcks(ctx context.Context, p *process) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	if err := p.engine.AskAcks(ctx); err != nil {
+		a.cfg.Logger.Debug("replicas were not asked how far they are", "instance", p.id, "error", err)
+	}
 }
 
 // misplaced reports whether the process listens where the board does not expect

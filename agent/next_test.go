@@ -134,3 +134,30 @@ func TestNothingIsDiscardedBeforeAllIsSettled(t *testing.T) {
 		t.Errorf("act %d, reason %q", got.Act, got.Reason)
 	}
 }
+
+// Replicas are asked for their acknowledgement only where a move waits for it.
+func TestAcksAreAwaitedDuringAMove(t *testing.T) {
+	silent := &engine.Observation{State: engine.Up, Role: engine.Master, Offset: 10, Replicas: []engine.Replica{{State: "online"}}}
+	acked := &engine.Observation{State: engine.Up, Role: engine.Master, Offset: 10, Replicas: []engine.Replica{{State: "online", Offset: 9}}}
+	still := twoNodes(nil)
+	moving := still.With(2, cluster.Change{Put: []cluster.Object{cluster.Instance{ID: cluster.InstanceID{Shard: 2, Incarnation: 2}, Range: cluster.RangeID{Database: 1}, Node: 2}}})
+	handedOver := moving.Ranges[cluster.RangeID{Database: 1}]
+	handedOver.Handover = &cluster.Handover{}
+	for name, c := range map[string]struct {
+		board *cluster.Board
+		id    cluster.InstanceID
+		seen  *engine.Observation
+		want  bool
+	}{
+		"a move waits":         {moving, cluster.InstanceID{Shard: 1, Incarnation: 1}, silent, true},
+		"it has acknowledged":  {moving, cluster.InstanceID{Shard: 1, Incarnation: 1}, acked, false},
+		"not the master":       {moving, cluster.InstanceID{Shard: 2, Incarnation: 1}, silent, false},
+		"nothing moves":        {still, cluster.InstanceID{Shard: 1, Incarnation: 1}, silent, false},
+		"no process":           {moving, cluster.InstanceID{Shard: 1, Incarnation: 1}, nil, false},
+		"an executor is at it": {moving.With(3, cluster.Change{Put: []cluster.Object{handedOver}}), cluster.InstanceID{Shard: 1, Incarnation: 1}, silent, false},
+	} {
+		if got := acksAwaited(c.board, c.id, c.seen); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

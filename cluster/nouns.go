@@ -37,7 +37,7 @@ type Cluster struct {
 	NextUser     int `json:"next_user"`
 	NextRole     int `json:"next_role,omitempty"` // 0: none was made yet
 
-	// ConcurrentMoves is how many moves of one action run at a time when the
+	// ConcurrentMoves is how many copies of one action are made at a time when the
 	// action does not say; 0 means as many as the hosts bear.
 	ConcurrentMoves int `json:"default_concurrent_restore_actions"`
 	// ReplicaGrace is how many seconds a node may be down before its replicas are

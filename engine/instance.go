@@ -126,6 +126,19 @@ func (i Instance) Follow(ctx context.Context, source Source) error {
 	return err
 }
 
+// AskAcks has the replicas of a master say how far they are now, and not within
+// the second in which they do so by themselves. It does not wait for them.
+func (i Instance) AskAcks(ctx context.Context) error {
+	c, err := i.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	// More replicas than there can be: it asks those there are, and gives up after a millisecond.
+	v, err := c.Do(ctx, "WAIT", "1000", "1")
+	return errors.Join(err, v.Err())
+}
+
 func (i Instance) transact(ctx context.Context, commands [][]string) ([]resp.Value, error) {
 	c, err := i.Dial(ctx)
 	if err != nil {

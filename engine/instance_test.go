@@ -325,3 +325,25 @@ func TestFrozenIsUnresponsive(t *testing.T) {
 	unix.Kill(m.PID, unix.SIGCONT)
 	eventually(t, "it answers again", func() bool { return m.Observe(bounded(t)).State == Up })
 }
+
+// A replica that came back is fed at once, which shows when it acknowledges.
+func TestReplicasSayHowFarTheyAreWhenAsked(t *testing.T) {
+	t.Parallel()
+	m, r := pair(t)
+	if o := m.Observe(bounded(t)); o.AwaitsAck() {
+		t.Errorf("%+v", o.Replicas)
+	}
+	asked := func() int {
+		list := strings.Split(ask(t, r.Instance, "INFO", "commandstats").Str, "cmdstat_replconf:calls=")
+		if len(list) < 2 {
+			return 0
+		}
+		n, _ := strconv.Atoi(list[1][:strings.IndexByte(list[1], ',')])
+		return n
+	}
+	before := asked()
+	if err := m.AskAcks(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the replica was asked", func() bool { return asked() > before })
+}

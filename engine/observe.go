@@ -108,6 +108,13 @@ func (o Observation) Feeds() []Source {
 	return list
 }
 
+// AwaitsAck reports whether a replica that gets its data has not yet said how far
+// it is.
+func (o Observation) AwaitsAck() bool {
+	return o.Role == Master && o.Offset > 0 &&
+		slices.ContainsFunc(o.Replicas, func(r Replica) bool { return r.State == "online" && r.Offset == 0 })
+}
+
 // ContinuesFrom reports whether a replica in state o could follow source
 // without a full copy: it holds the same history, and what it lacks is in the
 // source's backlog.

@@ -98,6 +98,9 @@ func (t *turn) lanes() *lanes {
 		for _, m := range a.Moves {
 			switch {
 			case m.Status != cluster.MoveRunning:
+			case t.copied(m) && a.ID == t.a.ID:
+				l.moves--
+			case t.copied(m):
 			case a.ID == t.a.ID:
 				l.take(m)
 			case m.Kind == cluster.Migrate:
@@ -106,6 +109,18 @@ func (t *turn) lanes() *lanes {
 		}
 	}
 	return l
+}
+
+// copied reports whether a migration has its copy, and only the change of roles and
+// the end of the old process are left: the next copy need not wait for them.
+func (t *turn) copied(m cluster.Move) bool {
+	return m.Kind == cluster.Migrate && !m.Instance.IsZero() && (t.Shards[m.Shard].Instance == m.Instance || hasCopy(t.View, m.Instance))
+}
+
+// hasCopy reports whether the instance was seen with a finished copy.
+func hasCopy(v cluster.View, id cluster.InstanceID) bool {
+	o, _ := v.Observed(id)
+	return o.EverLinked && !o.Syncing
 }
 
 // concurrency is how many copies the action may run at a time: as asked, else

@@ -16,8 +16,8 @@ func TestCopyLimits(t *testing.T) {
 		most int
 	}{
 		"none":                         {cluster.TuneNode{Node: 1, MaxShards: new(50)}, 4},
-		"one is made at a time":        {cluster.TuneNode{MaxFullSyncs: &one}, 1},
-		"one is taken at a time":       {cluster.TuneNode{MaxForks: &one}, 2}, // the next begins while an old process leaves
+		"one is made at a time":        {cluster.TuneNode{MaxFullSyncs: &one}, 2}, // the next begins when the copy is there
+		"one is taken at a time":       {cluster.TuneNode{MaxForks: &one}, 2},     // the next begins while an old process leaves
 		"any number is made and taken": {cluster.TuneNode{MaxForks: new(0), MaxFullSyncs: new(0)}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,9 +64,9 @@ func arrived(v cluster.View, m cluster.Move) int64 {
 	if m.Kind != cluster.Migrate || m.Instance.IsZero() {
 		return 0
 	}
-	o, _ := v.Observed(m.Instance)
-	if o.EverLinked && !o.Syncing || v.Shards[m.Shard].Instance == m.Instance {
+	if hasCopy(v, m.Instance) || v.Shards[m.Shard].Instance == m.Instance {
 		return m.Bytes
 	}
+	o, _ := v.Observed(m.Instance)
 	return min(max(o.SyncedBytes, 0), m.Bytes)
 }
