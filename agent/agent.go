@@ -146,9 +146,14 @@ func (a *Agent) converge(ctx context.Context) error {
 // copy, or the master that shall feed it, a hand-over, an endpoint that comes or
 // goes.
 func onTheMove(b *cluster.Board, node int) bool {
-	copies := copying(b)
+	feeds := map[cluster.InstanceID]bool{}
+	for _, i := range b.Instances {
+		if isCopy(b, i) && i.Seed.IsZero() {
+			feeds[b.Ranges[i.Range].Master] = true
+		}
+	}
 	for _, i := range b.InstancesOn(node) {
-		if len(copies[i.Range]) > 0 || !i.Started || b.Ranges[i.Range].Handover != nil {
+		if isCopy(b, i) || feeds[i.ID] || !i.Started || b.Ranges[i.Range].Handover != nil {
 			return true
 		}
 	}

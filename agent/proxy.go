@@ -180,9 +180,15 @@ func failingOver(board *cluster.Board) map[cluster.RangeID]int {
 func copying(board *cluster.Board) map[cluster.RangeID][]int {
 	list := map[cluster.RangeID][]int{}
 	for _, i := range board.Instances {
-		if i.ID != board.Shards[i.ID.Shard].Instance && !board.Leaves(i) {
+		if isCopy(board, i) {
 			list[i.Range] = append(list[i.Range], i.ID.Shard)
 		}
 	}
 	return list
+}
+
+// isCopy reports whether the instance is a shard's second one, made by a move, and not one
+// that leaves.
+func isCopy(b *cluster.Board, i cluster.Instance) bool {
+	return b.Shards[i.ID.Shard].Instance != i.ID && !b.Leaves(i)
 }
