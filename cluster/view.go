@@ -139,7 +139,7 @@ type EndpointState struct {
 	Connections int    `json:"connections"`
 	TLS         bool   `json:"tls,omitempty"` // asked of its clients
 	// Waiting counts those of them, while draining, that are in a blocking call or
-	// subscribed: they may stay until the cap.
+	// subscribed, which may stay until the cap, or that were told where to go.
 	Waiting int `json:"waiting,omitempty"`
 	// Drained and Cut count connections closed since draining began: at a rest
 	// point, and by the cap.

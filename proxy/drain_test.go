@@ -69,3 +69,21 @@ func TestDrainTellsWhoWaitsWithoutEnd(t *testing.T) {
 		return s.Connections == 1 && s.Waiting == 1
 	})
 }
+
+// Who was told to go takes some time, which is not everybody's.
+func TestDrainTellsWhoWasTold(t *testing.T) {
+	r := startProxy(t, startEngine(t))
+	r.endpoint().Notices = true
+	r.apply()
+	told, idle := r.dial(3), r.dial(3)
+	r.say(told, on+"internal-ip")
+	r.say(idle, "GET a")
+	r.endpoint().Drain, r.endpoint().MovedTo = true, "10.0.0.3:12000"
+	r.apply()
+	eventually(t, "only the one that was told is left, and known to wait", func() bool {
+		s := r.stats()
+		return s.Connections == 1 && s.Waiting == 1
+	})
+	told.Close()
+	eventually(t, "nobody is left", func() bool { s := r.stats(); return s.Connections == 0 && s.Waiting == 0 })
+}

@@ -171,13 +171,16 @@ func (e *endpoint) close() {
 	}
 }
 
-// waiting counts the clients that have no rest point for as long as they like.
+// waiting counts the clients that have no rest point for as long as they like, and
+// those that were told where to go and have their time for it: nobody else is to
+// wait for them.
 func (e *endpoint) waiting() (n int) {
 	if !e.drain.active {
 		return 0
 	}
 	for s := range e.sessions {
-		if s.waits() || s.subscriber != nil && !s.subscriber.idle() {
+		told := s.notices.on && s.stays()
+		if told || s.waits() || s.subscriber != nil && !s.subscriber.idle() {
 			n++
 		}
 	}

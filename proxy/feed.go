@@ -91,7 +91,7 @@ type EndpointStats struct {
 	Reason      string               `json:"reason,omitempty"` // why it is not listening
 	Connections int                  `json:"connections"`
 	TLS         bool                 `json:"tls,omitempty"`
-	Waiting     int                  `json:"waiting"` // while draining: those in a blocking call or subscribed
+	Waiting     int                  `json:"waiting"` // while draining: those in a blocking call, subscribed, or told to go
 	Drained     int                  `json:"drained"` // connections closed at a rest point since draining began
 	Cut         int                  `json:"cut"`     // connections closed by the drain cap
 	Commands    int64                `json:"commands"`
