@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A host that has not heard of a move does not send clients back to where they
@@ -13,6 +14,19 @@ import (
 func TestAnAnswerIsAsNewAsItsQuestion(t *testing.T) {
 	h := newHost(t, patienceInTests)
 	late := func() error { h.bind(told); return nil }
+	h.late.Store(&late)
+	got, err := h.sentinelClient(2, 2).GetMasterAddrByName(t.Context(), "orders").Result()
+	if err != nil || got[0] != address(3) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// Clients that were drained wait for it: where the move is known the board is not
+// read anew as well.
+func TestWhereAMoveIsKnownTheBoardIsNotReadAnew(t *testing.T) {
+	h := newHost(t, 50*time.Millisecond)
+	h.bind(draining)
+	late := func() error { t.Error("the board was read"); return nil }
 	h.late.Store(&late)
 	got, err := h.sentinelClient(2, 2).GetMasterAddrByName(t.Context(), "orders").Result()
 	if err != nil || got[0] != address(3) {

@@ -79,7 +79,9 @@ func (c *session) patience() time.Duration {
 // messages get through.
 func (c *session) do(ctx context.Context, args []string) bool {
 	if name, ok := asksForAddress(args); ok {
-		if c.server.board() != nil { // else another host is to be asked, at once
+		// A board that shows the move is new enough: its end is waited for anyway.
+		m, known := c.server.master(name)
+		if c.server.board() != nil && !(known && moving(m.endpoint)) { // without a board another host is to be asked, at once
 			c.server.reader.catchUp(ctx)
 		}
 		c.server.settle(ctx, name)
