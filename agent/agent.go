@@ -153,7 +153,7 @@ func onTheMove(b *cluster.Board, node int) bool {
 		}
 	}
 	for _, i := range b.InstancesOn(node) {
-		if isCopy(b, i) || feeds[i.ID] || !i.Started || b.Ranges[i.Range].Handover != nil {
+		if isCopy(b, i) || b.Leaves(i) || feeds[i.ID] || !i.Started || b.Ranges[i.Range].Handover != nil {
 			return true
 		}
 	}
