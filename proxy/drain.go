@@ -13,6 +13,9 @@ const (
 	// done quickly, and in portions that do not hold up the others.
 	drainPace  = int64(2e6) // nanoseconds
 	drainBatch = 200
+	// A client that works reads its reply, and with the next command the end of the
+	// connection, much sooner; one that rests has read it long ago.
+	readsWithin = int64(50e6)
 )
 
 // followDrain begins or ends draining as the route says.

@@ -87,3 +87,25 @@ func TestDrainTellsWhoWasTold(t *testing.T) {
 	told.Close()
 	eventually(t, "nobody is left", func() bool { s := r.stats(); return s.Connections == 0 && s.Waiting == 0 })
 }
+
+// Who was sent away just behind a command counts until it has had time to read the
+// reply, or has closed its side.
+func TestDrainWaitsUntilRepliesAreRead(t *testing.T) {
+	const ms = int64(1e6)
+	e := &endpoint{loop: &loop{}}
+	s := &session{endpoint: e, fd: 7, heard: 1000 * ms, lingerTo: 1004*ms + lingerLimit}
+	e.loop.lingering = []*session{s, {endpoint: &endpoint{}, fd: 8, heard: s.heard, lingerTo: s.lingerTo}}
+	at := func(now int64, want int) {
+		t.Helper()
+		if e.loop.now = now * ms; e.reading() != want {
+			t.Errorf("at %d: %d of %d are reading", now, e.reading(), want)
+		}
+	}
+	at(1005, 1)
+	at(1053, 1)
+	at(1055, 0)
+	s.heard = 900 * ms // it rested before
+	at(1005, 0)
+	s.heard, s.fd = 1000*ms, -1 // it has closed
+	at(1005, 0)
+}

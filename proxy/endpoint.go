@@ -187,9 +187,21 @@ func (e *endpoint) waiting() (n int) {
 	return n
 }
 
+// reading counts the clients that were sent away with a reply that they may not
+// have read yet: who hears of the new address before it has may throw the reply
+// away with the connection, and send the command again.
+func (e *endpoint) reading() (n int) {
+	for _, s := range e.loop.lingering {
+		if left := s.lingerTo - lingerLimit; s.endpoint == e && s.fd >= 0 && left-s.heard < readsWithin && e.loop.now < left+readsWithin {
+			n++
+		}
+	}
+	return n
+}
+
 func (e *endpoint) stats() EndpointStats {
 	return EndpointStats{
-		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions), Waiting: e.waiting(),
+		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions) + e.reading(), Waiting: e.waiting(),
 		Drained: e.drain.closed, Cut: e.drain.cut, Commands: e.commands, Held: e.held, Retried: e.retried,
 		Counts: e.counts, TLS: e.door != nil,
 	}
