@@ -89,6 +89,7 @@ type Controller struct {
 	mu      sync.Mutex // guards everything that follows
 	reports map[int]cluster.Report
 	heardAt map[int]time.Time
+	away    map[int]cluster.Report // by node without a lease: the last before that was seen
 	leading bool
 	led     time.Time           // when it began
 	seen    map[int64]time.Time // of this term; see cluster.View
@@ -107,6 +108,7 @@ func New(cfg Config) *Controller {
 		submits: make(chan submit),
 		reports: map[int]cluster.Report{},
 		heardAt: map[int]time.Time{},
+		away:    map[int]cluster.Report{},
 	}
 }
 
@@ -140,8 +142,10 @@ func (c *Controller) view(b *cluster.Board) cluster.View {
 	if c.leading {
 		c.seen = b.FirstSeen(c.seen, now)
 	}
+	alive := c.cfg.Store.Alive()
+	c.forget(alive)
 	return cluster.View{
-		Board: b, Now: now, Alive: c.cfg.Store.Alive(), FirstSeen: c.seen,
+		Board: b, Now: now, Alive: alive, FirstSeen: c.seen,
 		Leader: leader, Reports: maps.Clone(c.reports), HeardAt: maps.Clone(c.heardAt), Refusing: c.refusing(),
 	}
 }
