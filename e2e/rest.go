@@ -96,20 +96,25 @@ func Await(ctx context.Context, what string, within time.Duration, done func(ctx
 }
 
 // await asks again and again until done says so, or the deadline passes. An
-// error is asked about again too: a node may just be gone.
+// error is asked about again too: a node may just be gone. The last one that was
+// no matter of the deadline is told.
 func await(ctx context.Context, what string, within time.Duration, done func(ctx context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		ok, err := done(ctx)
 		if ok && err == nil {
 			return nil
 		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("not within %v: %s", within, what), err)
+			return errors.Join(fmt.Errorf("not within %v: %s", within, what), last)
 		case <-tick.C:
 		}
 	}

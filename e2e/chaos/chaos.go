@@ -57,8 +57,9 @@ func (c Chaos) Run(ctx context.Context, length time.Duration) (result Result, er
 			continue
 		}
 		c.say("%v", r)
+		began := time.Now()
 		if err := w.round(ctx, c, r, &result); err != nil {
-			return result, fmt.Errorf("seed %d, %v: %w\n%s", c.Seed, r, err, w.trace())
+			return result, fmt.Errorf("%sthe activity since the round began%s\nseed %d, %v: %w", w.trace(), w.activity(began), c.Seed, r, err)
 		}
 		result.Rounds++
 	}
@@ -167,7 +168,7 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 		go func() {
 			var err error
 			for _, name := range replicatedOnes {
-				err = errors.Join(err, w.writesAgain(ctx, name))
+				err = errors.Join(err, w.writesAgain(ctx, name, victim))
 				c.say("  %s: %s writes again after %v", r.Fault.class, name, time.Since(began).Round(time.Millisecond))
 			}
 			took := time.Since(began)

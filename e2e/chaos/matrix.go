@@ -105,7 +105,7 @@ func (m Matrix) Run(ctx context.Context) (result MatrixResult, err error) {
 	c := Chaos{Out: m.Out}
 	cells, err := m.discover(ctx, w, &result)
 	if err != nil {
-		return result, fmt.Errorf("with nothing killed: %w\n%s", err, w.trace())
+		return result, fmt.Errorf("%s\nwith nothing killed: %w", w.trace(), err)
 	}
 	cycles := m.cycles(cells)
 	c.say("%d cells in %d cycles: %v", len(cells), len(cycles), result.Boundaries)
@@ -118,7 +118,7 @@ func (m Matrix) Run(ctx context.Context) (result MatrixResult, err error) {
 		c.say("%d: %v", result.Rounds, cycle)
 		if err := w.cycle(ctx, c, cycle, &result); err != nil {
 			result.Failures = append(result.Failures, fmt.Sprintf("%v: %v", cycle, err))
-			return result, fmt.Errorf("%v: %w\n%s", cycle, err, w.trace())
+			return result, fmt.Errorf("%s\n%v: %w", w.trace(), cycle, err)
 		}
 	}
 	return result, nil

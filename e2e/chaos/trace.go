@@ -9,7 +9,8 @@ import (
 	"github.com/haulout/haulout/e2e"
 )
 
-// trace is the end of every daemon's log.
+// trace is the end of every daemon's log. It is told before what went wrong: of a
+// long report the end is what is kept.
 func (w *world) trace() string {
 	const lines = 60
 	var b strings.Builder
