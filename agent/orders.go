@@ -107,8 +107,7 @@ func (a *Agent) admit(o cluster.Order) (*running, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), o.TTL)
 		defer cancel()
 		r.outcome = a.carryOut(ctx, o, deadline)
-		a.cfg.Logger.Info("order carried out", "order", o.ID, "range", o.Range, "from", o.From, "to", o.To,
-			"result", r.outcome.Result, "pause", r.outcome.Pause, "reason", r.outcome.Reason)
+		a.cfg.Logger.Info("order carried out", append([]any{"order", o.ID, "range", o.Range, "from", o.From, "to", o.To}, r.outcome.Told()...)...)
 	})
 	return r, nil
 }

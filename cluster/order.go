@@ -30,12 +30,25 @@ const (
 
 // Outcome is what the executor of a hand-over observed.
 type Outcome struct {
-	Result Result        `json:"result"`
-	ReplID string        `json:"replication_id,omitempty"` // of the new master
-	Offset int64         `json:"offset,omitempty"`         // final, from the demoting transaction
+	Result Result `json:"result"`
+	ReplID string `json:"replication_id,omitempty"` // of the new master
+	Offset int64  `json:"offset,omitempty"`         // final, from the demoting transaction
+	// Reason says why it is not Moved, or what is left to be done although it is.
 	Reason string        `json:"reason,omitempty"`
 	Pause  time.Duration `json:"pause,omitempty"` // from hold to aim
 	// TargetSilent: when the executor looked, the instance that was to become
 	// master did not answer it.
 	TargetSilent bool `json:"target_silent,omitempty"`
+}
+
+// Told is the outcome for a log, as keys and values.
+func (o Outcome) Told() []any {
+	list := []any{"result", o.Result, "pause", o.Pause}
+	switch {
+	case o.Reason == "":
+		return list
+	case o.Result == Moved:
+		return append(list, "left_to_do", o.Reason)
+	}
+	return append(list, "reason", o.Reason)
 }

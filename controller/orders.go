@@ -140,7 +140,7 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, ans
 				o.ended = t.now()
 			}
 		}
-		t.cfg.Logger.Info("hand-over", "range", r, "result", outcome.Result, "pause", outcome.Pause, "reason", outcome.Reason)
+		t.cfg.Logger.Info("hand-over", append([]any{"range", r}, outcome.Told()...)...)
 		if h := v.Ranges[r].Handover; outcome.Result == cluster.Unknown || h == nil || h.ID != id {
 			return nothing{}, nil
 		}

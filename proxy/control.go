@@ -185,11 +185,8 @@ func (c *control) aim(a Aim) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, ok := c.ranges[a.Range]
-	if !ok {
-		return unknownRange(a.Range)
-	}
-	if a.Generation <= r.Generation {
+	r, routed := c.ranges[a.Range]
+	if !routed || a.Generation <= r.Generation {
 		return nil
 	}
 	r.Generation, r.Address, r.Lost = a.Generation, a.Address, false
@@ -225,9 +222,9 @@ func (c *control) hold(h Hold) (bool, error) {
 func (c *control) beginHold(h Hold, quiet chan bool) (asked int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, ok := c.ranges[h.Range]
-	if !ok {
-		return 0, unknownRange(h.Range)
+	r, routed := c.ranges[h.Range]
+	if !routed {
+		return 0, nil
 	}
 	if h.Generation <= r.Generation {
 		return 0, cluster.Refuse(cluster.CodeStale, "name the generation that comes next",
@@ -321,8 +318,4 @@ func addressOf(text string) netip.AddrPort {
 
 func badAddress(text string) error {
 	return cluster.Refuse(cluster.CodeBadRequest, "", "proxy: %q is no address", text)
-}
-
-func unknownRange(r cluster.RangeID) error {
-	return cluster.Refuse(cluster.CodeShardNotFound, "", "proxy: range %s is not routed here", r)
 }

@@ -55,7 +55,8 @@ type RangeRoute struct {
 
 // Hold stops sending commands to a range; they queue up. Generation is the one
 // that the range will have after the hand-over. The hold ends by an Aim, a
-// Release, Routes of that generation or a higher one, or by itself after For.
+// Release, Routes of that generation or a higher one, or by itself after For. A
+// range that is not routed here has nothing to be held.
 type Hold struct {
 	Range      cluster.RangeID `json:"range"`
 	Generation int64           `json:"generation"`
@@ -70,7 +71,8 @@ type Release struct {
 }
 
 // Aim makes Address the master of a range and ends its hold. It does nothing
-// unless Generation is higher than the one known.
+// unless Generation is higher than the one known, nor where the range is not
+// routed: an endpoint may just have left, or not yet have come.
 type Aim struct {
 	Range      cluster.RangeID `json:"range"`
 	Generation int64           `json:"generation"`

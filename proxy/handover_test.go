@@ -304,6 +304,21 @@ func TestStaleOrdersAreIgnored(t *testing.T) {
 	}
 }
 
+// An endpoint that has just left, or not come yet, has nothing to be held or aimed.
+func TestOrdersForRangesOfOthers(t *testing.T) {
+	e := startEngine(t)
+	r := startProxy(t, e)
+	if drained, err := r.client.Hold(r.ctx(), Hold{rangeID(9), 2, time.Second}); err != nil || !drained {
+		t.Errorf("hold: drained %v, %v", drained, err)
+	}
+	if err := r.client.Aim(r.ctx(), Aim{rangeID(9), 2, e.addr}); err != nil {
+		t.Errorf("aim: %v", err)
+	}
+	if err := r.client.Aim(r.ctx(), Aim{rangeID(9), 2, "nowhere"}); err == nil {
+		t.Error("an aim at no address was taken")
+	}
+}
+
 func TestLostShard(t *testing.T) {
 	r := startProxy(t, startEngine(t))
 	r.endpoint().Ranges[0].Address, r.endpoint().Ranges[0].Lost = "", true
