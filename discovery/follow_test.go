@@ -266,6 +266,14 @@ func TestANodeInMaintenanceLeavesAnswersToOthers(t *testing.T) {
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Error(err)
 	}
+	for _, n := range []int{1, 3} {
+		other := h.board.Load().Nodes[n]
+		other.DownSince = time.Now()
+		h.put(other)
+	}
+	if got, err := h.sentinelClient(2, 2).GetMasterAddrByName(t.Context(), "orders").Result(); err != nil || got[0] != address(1) {
+		t.Errorf("node 2, where the others are down: got %v, %v", got, err)
+	}
 }
 
 func TestRunSaysWhyItCanNotListen(t *testing.T) {

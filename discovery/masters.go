@@ -109,13 +109,14 @@ func (s *Server) others(b *cluster.Board) []cluster.Node {
 
 // deferring reports whether this node leaves answers to the others, because it
 // is out of service and may be gone the next moment. A client then chooses
-// another node for good, instead of finding out when it is in a hurry.
+// another node for good, instead of finding out when it is in a hurry. Where all
+// others are out of service or down there is nobody to leave it to.
 func (s *Server) deferring(b *cluster.Board) bool {
 	if s.self(b).Maintenance == nil {
 		return false
 	}
 	for _, n := range s.others(b) {
-		if n.Maintenance == nil {
+		if n.Maintenance == nil && n.DownSince.IsZero() {
 			return true
 		}
 	}
