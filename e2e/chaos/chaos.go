@@ -151,10 +151,7 @@ func (w *world) misfortune(ctx context.Context, c Chaos, r Round, victim int, re
 	if err != nil {
 		return err
 	}
-	leader, err := w.leader(ctx)
-	if err != nil {
-		return err
-	}
+	leader, _ := w.leads(ctx) // what is struck is struck, whoever leads
 	c.say("  node %d is hit; node %d leads", victim, leader)
 	began := time.Now()
 	if err := r.Fault.strike(ctx, w, victim); err != nil {

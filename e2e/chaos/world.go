@@ -75,13 +75,19 @@ func (w *world) actions(ctx context.Context) ([]api.Action, error) {
 	return slices.DeleteFunc(all.Actions, func(a api.Action) bool { return a.Status != "queued" && a.Status != "running" }), err
 }
 
-// leader is the cluster master's node.
-func (w *world) leader(ctx context.Context) (int, error) {
+// leader is the cluster master's node, once there is one: the office may just be
+// on its way.
+func (w *world) leader(ctx context.Context) (n int, err error) {
+	return n, w.await(ctx, "somebody leads the cluster", patience, func(ctx context.Context) (bool, error) {
+		n, err = w.leads(ctx)
+		return n != 0, err
+	})
+}
+
+// leads is the node that leads the cluster now, or 0.
+func (w *world) leads(ctx context.Context) (int, error) {
 	var c api.Cluster
 	err := w.get(ctx, "/v1/cluster", &c)
-	if err == nil && c.Master == 0 {
-		err = errors.New("nobody leads the cluster")
-	}
 	return int(c.Master), err
 }
 
