@@ -29,12 +29,13 @@ func (w *world) writes(ctx context.Context, database string, victim int) error {
 	}
 	client := redis.NewClient(w.once(address))
 	defer func() { _ = client.Close() }()
-	for i := range 32 { // spread over all slots
-		if err := client.Set(ctx, fmt.Sprintf("again:%d", i), i, 0).Err(); err != nil {
-			return err
+	_, err = client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i := range 32 { // spread over all slots
+			p.Set(ctx, fmt.Sprintf("again:%d", i), i, 0)
 		}
-	}
-	return nil
+		return nil
+	})
+	return err
 }
 
 // discovered asks one host after the other where the database is, as clients do:
