@@ -18,16 +18,25 @@ const on = "CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type "
 // hears waits for the next pushes and compares them.
 func (r *rig) hears(c *resp.Conn, want ...string) {
 	r.t.Helper()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
 	for _, w := range want {
-		v, err := c.ReadValue()
-		if err != nil {
-			r.t.Fatalf("%v, want %s", err, w)
-		}
-		if got := render(v); v.Kind != resp.KindPush || got != w {
-			r.t.Errorf("%c %s, want %s", v.Kind, got, w)
+		if got := r.next(c); got != w {
+			r.t.Errorf("%s, want %s", got, w)
 		}
 	}
+}
+
+// next waits for the next push.
+func (r *rig) next(c *resp.Conn) string {
+	r.t.Helper()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	v, err := c.ReadValue()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if v.Kind != resp.KindPush {
+		r.t.Errorf("%c %s is no push", v.Kind, render(v))
+	}
+	return render(v)
 }
 
 func TestNotices(t *testing.T) {
