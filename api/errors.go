@@ -76,6 +76,8 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeNoLeader:              http.StatusServiceUnavailable,
 	cluster.CodeStarting:              http.StatusServiceUnavailable,
 	cluster.CodeNoQuorum:              http.StatusServiceUnavailable,
+	cluster.CodeServingAlone:          http.StatusServiceUnavailable,
+	cluster.CodeServingStopped:        http.StatusServiceUnavailable,
 	cluster.CodeNodeDown:              http.StatusServiceUnavailable,
 	cluster.CodeUnheard:               http.StatusServiceUnavailable,
 	cluster.CodeNodeNotVoter:          http.StatusNotAcceptable,

@@ -136,7 +136,7 @@ func (c CreateDatabase) Apply(b *Board) (Change, error) {
 		if port == 0 {
 			return InstanceID{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", node)
 		}
-		made := Change{Put: []Object{s, Instance{ID: s.Instance, Range: r, Node: node, Port: port}}}
+		made := Change{Put: []Object{s, Instance{ID: s.Instance, Range: r, Node: node, Port: port, Added: b.Revision}}}
 		board = board.With(board.Revision, made)
 		change = change.Merge(made)
 		return s.Instance, nil

@@ -19,6 +19,8 @@ const (
 	CodeForbidden             Code = "forbidden"
 	CodeTooLarge              Code = "body_too_large"
 	CodeNoQuorum              Code = "no_quorum"
+	CodeServingAlone          Code = "serving_without_quorum"
+	CodeServingStopped        Code = "not_serving_without_quorum"
 	CodeNoLeader              Code = "no_cluster_master"
 	CodeStale                 Code = "state_changed"
 	CodeNotBootstrapped       Code = "not_bootstrapped"

@@ -160,7 +160,7 @@ func (c AddInstance) Apply(b *Board) (Change, error) {
 	if port == 0 {
 		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", m.To)
 	}
-	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: m.To, Port: port, Seed: c.Seed}
+	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: m.To, Port: port, Seed: c.Seed, Added: b.Revision}
 	s.NextIncarnation++
 	m.Instance = i.ID
 	return Change{Put: []Object{s, i, a.withMove(m)}}, nil

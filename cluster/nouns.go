@@ -109,6 +109,10 @@ type Node struct {
 	// Limits are what an operator set for copies; see CopyLimits.
 	Limits *CopyLimits `json:"copy_limits,omitempty"`
 
+	// Seen is a revision of the board that the node's host is known to have had; see
+	// [View.Knows].
+	Seen int64 `json:"seen,omitempty"`
+
 	// DownSince is when the leader saw that the node's lease had ended; zero while it stands.
 	DownSince time.Time `json:"down_since,omitzero"`
 
@@ -385,6 +389,8 @@ type Instance struct {
 	Range RangeID    `json:"range"`
 	Node  int        `json:"node"`
 	Port  int        `json:"port"`
+	// Added is the revision of the last board without the instance.
+	Added int64 `json:"added,omitempty"`
 	// Started is committed once the process has been seen serving. From then on
 	// it is never again started as an empty master.
 	Started bool `json:"started"`

@@ -89,7 +89,7 @@ func (c RebuildReplica) Apply(b *Board) (Change, error) {
 	if port == 0 {
 		return Change{}, Refuse(CodePortUnavailable, "move shards to other nodes", "node:%d has no shard port left", c.Node)
 	}
-	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: c.Node, Port: port, CopiedAt: c.At}
+	i := Instance{ID: InstanceID{s.ID, s.NextIncarnation}, Range: s.Range, Node: c.Node, Port: port, CopiedAt: c.At, Added: b.Revision}
 	s.NextIncarnation++
 	return Change{Put: []Object{s, i}, Log: []Entry{{Time: c.At, Type: "shard_rebuild_started", Severity: "WARNING", Node: c.Node,
 		Database: s.Range.Database, Shard: s.ID,

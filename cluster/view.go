@@ -25,6 +25,13 @@ type Report struct {
 	// Engine is the program of which the host starts its next processes.
 	Engine Engine `json:"engine,omitzero"`
 
+	// Bound says that what the host promised on an older board may still hold; see
+	// [View.Knows].
+	Bound bool `json:"bound,omitempty"`
+	// Alone is how it stands with the ranges of this host's endpoints while it has no
+	// lease, or is about to have none.
+	Alone map[RangeID]Alone `json:"alone,omitempty"`
+
 	// Backups are what the host keeps of the cluster's state.
 	Backups StateBackups `json:"backups,omitzero"`
 

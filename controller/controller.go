@@ -438,6 +438,7 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 		func() []cluster.Command { return recovery.Liveness(v) },
 		func() []cluster.Command { return recovery.Vacate(v, uuid.NewString) },
 		func() []cluster.Command { return recovery.Rebuild(v) },
+		func() []cluster.Command { return recovery.Seen(v) },
 	}
 	for _, a := range v.ActionsByAge() {
 		if !a.Status.Ended() {

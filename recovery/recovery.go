@@ -85,9 +85,9 @@ func others(v cluster.View, r cluster.SlotRange) []cluster.Instance {
 	return list
 }
 
-// successor returns the eligible replica with the highest offset, once every
-// live host of a replica has been heard on this board. Of equals it is one that is
-// not leaving, and the one on a node in service.
+// successor returns the eligible replica with the highest offset, of those that
+// the master's host knows of, once every live host of a replica has been heard on
+// this board. Of equals it is one that is not leaving, and the one on a node in service.
 func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 	var best cluster.Instance
 	for _, i := range others(v, r) {
@@ -97,7 +97,7 @@ func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 		if !v.Heard(i.Node) {
 			return cluster.InstanceID{}, false
 		}
-		if Eligible(v, r, i) && (best.ID.IsZero() || better(v, i, best)) {
+		if Eligible(v, r, i) && considered(v, v.Instances[r.Master], i) && (best.ID.IsZero() || better(v, i, best)) {
 			best = i
 		}
 	}
