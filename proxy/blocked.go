@@ -163,7 +163,7 @@ func (b *blocked) mayGo() bool {
 		l.wake(b.notYet)
 		return false
 	}
-	return b.shard.hold == nil && b.shard.address.IsValid() && l.serving()
+	return b.shard.hold == nil && b.shard.address.IsValid() && b.shard.serving()
 }
 
 // watchRoute gives a former master a little time to send the call back.
@@ -190,7 +190,7 @@ func (b *blocked) watchRoute() {
 func (b *blocked) expire() {
 	l := b.session.loop
 	limit, text := l.patience, errReach
-	if b.shard.hold == nil && !l.serving() {
+	if b.shard.hold == nil && !b.shard.serving() {
 		limit, text = l.fencePatience, errContact
 	}
 	if l.now-b.waiting < limit {

@@ -14,7 +14,7 @@ import (
 // over another.
 func TestCallOverALineThatIsBroken(t *testing.T) {
 	s := newSettings(Config{Logger: slog.New(slog.DiscardHandler)})
-	s.until.Store(1 << 62)
+	s.fence.until.Store(1 << 62)
 	l, err := newLoop(s)
 	if err != nil {
 		t.Fatal(err)

@@ -61,6 +61,16 @@ func (c *Client) ServeUntil(ctx context.Context, nanos int64) error {
 	return err
 }
 
+// Extend gives the proxy the right to serve these ranges beside the fence; that of
+// all others ends.
+func (c *Client) Extend(ctx context.Context, list []Extension) error {
+	if list == nil {
+		list = []Extension{}
+	}
+	_, err := c.call(ctx, request{Extend: &list})
+	return err
+}
+
 // Stats asks what the proxy does.
 func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	r, err := c.call(ctx, request{Stats: true})

@@ -124,6 +124,8 @@ func (c *control) answer(q request) response {
 		err = c.aim(*q.Aim)
 	case q.ServeUntil != nil:
 		c.serveUntil(*q.ServeUntil)
+	case q.Extend != nil:
+		c.extend(*q.Extend)
 	case q.Stats:
 		r.Stats = c.stats()
 	}
@@ -246,15 +248,6 @@ func (c *control) release(r Release) {
 			s.endHold(true)
 		}
 	})
-}
-
-// serveUntil moves the fence and wakes the loops, which may have waited for it.
-func (c *control) serveUntil(nanos int64) {
-	was := c.settings.until.Swap(nanos)
-	if now := c.settings.clock(); was > now && nanos > now {
-		return
-	}
-	c.onLoops(func(l *loop) { l.wake(l.now) })
 }
 
 func (c *control) stats() *Stats {

@@ -79,6 +79,14 @@ type Aim struct {
 	Address    string          `json:"address"`
 }
 
+// Extension is the right to serve one range, under one generation, until an instant
+// of CLOCK_BOOTTIME in nanoseconds, whatever the fence says.
+type Extension struct {
+	Range      cluster.RangeID `json:"range"`
+	Generation int64           `json:"generation"`
+	Until      int64           `json:"until"`
+}
+
 // Stats is what the proxy does and has done since it started.
 type Stats struct {
 	PID       int             `json:"pid"`
@@ -116,14 +124,15 @@ func (s Stats) Report() cluster.ProxyReport {
 
 // request is one line to the proxy; exactly one of the fields behind ID is set.
 type request struct {
-	ID         int64    `json:"id"`
-	Routes     *Routes  `json:"routes,omitempty"`
-	Hold       *Hold    `json:"hold,omitempty"`
-	Release    *Release `json:"release,omitempty"`
-	Aim        *Aim     `json:"aim,omitempty"`
-	ServeUntil *int64   `json:"serve_until,omitempty"` // nanoseconds of CLOCK_BOOTTIME
-	Stats      bool     `json:"stats,omitempty"`
-	Quit       bool     `json:"quit,omitempty"`
+	ID         int64        `json:"id"`
+	Routes     *Routes      `json:"routes,omitempty"`
+	Hold       *Hold        `json:"hold,omitempty"`
+	Release    *Release     `json:"release,omitempty"`
+	Aim        *Aim         `json:"aim,omitempty"`
+	ServeUntil *int64       `json:"serve_until,omitempty"` // nanoseconds of CLOCK_BOOTTIME
+	Extend     *[]Extension `json:"extend,omitempty"`
+	Stats      bool         `json:"stats,omitempty"`
+	Quit       bool         `json:"quit,omitempty"`
 }
 
 // response answers the request with its ID.

@@ -65,3 +65,42 @@ func TestFence(t *testing.T) {
 		t.Errorf("in the end the client got %q", got)
 	}
 }
+
+// Behind the fence one range alone may be served, for the generation it was said
+// for; the others wait, and so does it when its time is over.
+func TestExtension(t *testing.T) {
+	r := newRig(t, Config{FencePatience: 200 * time.Millisecond}, startEngine(t), startEngine(t))
+	r.clock.Store(1000)
+	r.serveUntil(2000)
+	r.apply()
+	c := r.dial(2)
+	here, there := "bar", "foo" // in slots of the first and the second range
+	if got := r.say(c, "SET "+here+" 1"); got != "OK" {
+		t.Fatal(got)
+	}
+	r.clock.Store(2500)
+	served := r.endpoint().Ranges[0]
+	r.extend(Extension{Range: served.ID, Generation: served.Generation, Until: 3000})
+	if got := r.say(c, "SET "+here+" 2"); got != "OK" {
+		t.Fatal(got)
+	}
+	if got := r.say(c, "SET "+there+" 2"); got != "-"+errContact {
+		t.Errorf("a range without the right answered %q", got)
+	}
+	r.clock.Store(3000)
+	if got := r.say(c, "SET "+here+" 3"); got != "-"+errContact {
+		t.Errorf("when its right had ended the range answered %q", got)
+	}
+	r.extend(Extension{Range: served.ID, Generation: served.Generation - 1, Until: 4000})
+	if got := r.say(c, "SET "+here+" 4"); got != "-"+errContact {
+		t.Errorf("by the right of another generation the range answered %q", got)
+	}
+	r.extend(Extension{Range: served.ID, Generation: served.Generation, Until: 4000})
+	if got := r.say(c, "GET "+here); got != "2" {
+		t.Errorf("the engine got %q behind the fence", got)
+	}
+	r.extend()
+	if got := r.say(c, "GET "+here); got != "-"+errContact {
+		t.Errorf("when it was taken back the range answered %q", got)
+	}
+}

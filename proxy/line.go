@@ -67,7 +67,7 @@ func (n *line) flush() {
 		// The rest of what was begun must not reach a former master.
 		return
 	}
-	if !n.loop.serving() {
+	if !n.shard.serving() {
 		n.loop.wake(n.loop.now + lastBackoff)
 		return
 	}

@@ -196,7 +196,7 @@ func (k *link) waits() bool {
 	case k.loop.now < k.notYet:
 		k.loop.wake(k.notYet)
 	case k.suspect && k.flight > 0, k.state != unconnected && k.state != linked:
-	case !k.loop.serving():
+	case !k.shard.serving():
 	case k.state == unconnected && k.ear != nil && !k.ear.open() && !k.ear.line.stray():
 	default:
 		return false

@@ -55,7 +55,7 @@ func endOrphaned(ctx context.Context, end func(), lock *os.File, s *settings) {
 		own, err := lock.Stat()
 		there, gone := os.Stat(lock.Name())
 		replaced := errors.Is(gone, os.ErrNotExist) || err == nil && gone == nil && !os.SameFile(own, there)
-		if replaced && s.clock() >= s.until.Load() {
+		if replaced && s.clock() >= s.fence.last() {
 			s.log.Warn("the folder of this proxy is gone: it ends")
 			end()
 			return

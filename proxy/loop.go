@@ -248,9 +248,6 @@ func (l *loop) tick() {
 	l.thin()
 }
 
-// serving reports whether the fence allows to send anything to an engine now.
-func (l *loop) serving() bool { return l.clock() < l.until.Load() }
-
 // add has h told of the descriptor's events.
 func (l *loop) add(fd int, events uint32, h handler) {
 	for fd >= len(l.owners) {

@@ -189,7 +189,7 @@ func (k *link) expire() {
 	switch {
 	case !k.shard.address.IsValid():
 		text = errNoMaster
-	case k.shard.hold == nil && !k.loop.serving():
+	case k.shard.hold == nil && !k.shard.serving():
 		limit, text = k.loop.fencePatience, errContact
 	}
 	for k.first < len(k.calls) {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
@@ -39,13 +38,13 @@ type Config struct {
 	ConfirmFor time.Duration
 }
 
-// settings are what all loops share. Only until changes.
+// settings are what all loops share. Only the fence changes.
 type settings struct {
 	loops     []*loop // all of them
 	log       *slog.Logger
 	clock     func() int64
-	until     atomic.Int64 // the fence: nothing is sent to engines from then on
-	sharing   bool         // several loops listen on one address
+	fence     fence
+	sharing   bool // several loops listen on one address
 	maxOutput int
 	maxQueued int
 	maxInput  int

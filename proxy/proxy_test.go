@@ -127,6 +127,13 @@ func (r *rig) serveUntil(at int64) {
 	}
 }
 
+func (r *rig) extend(list ...Extension) {
+	r.t.Helper()
+	if err := r.client.Extend(r.ctx(), list); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *rig) stats() EndpointStats {
 	r.t.Helper()
 	s, err := r.client.Stats(r.ctx())

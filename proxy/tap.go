@@ -79,7 +79,7 @@ func (t *tap) connect() {
 	switch {
 	case l.now < t.notYet:
 		l.wake(t.notYet)
-	case at.hold != nil || !at.address.IsValid() || !l.serving():
+	case at.hold != nil || !at.address.IsValid() || !at.serving():
 		l.wake(l.now + lastBackoff)
 	default:
 		// Always of version 3: only the first byte of a message differs.
