@@ -74,7 +74,9 @@ type Agent struct {
 	orders orders
 	kick   chan struct{} // has the loop look now
 
-	issued issued
+	issued   issued
+	promises *Promises
+	alone    alone
 
 	departures departures
 	applying   sync.Mutex // held while the proxy gets routes, so that newer ones come later
@@ -96,6 +98,7 @@ func New(cfg Config) *Agent {
 		processes: map[cluster.InstanceID]*process{},
 		orders:    orders{known: map[string]*running{}},
 		kick:      make(chan struct{}, 1),
+		promises:  NewPromises(bootTime()),
 	}
 }
 
@@ -105,6 +108,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.converge(ctx) })
 	group.Go(func() error { return a.feed(ctx) })
+	group.Go(func() error { return a.serveAlone(ctx) })
 	group.Go(func() error { return a.watchDrains(ctx) })
 	err := group.Wait()
 	a.orders.wait.Wait()
@@ -180,6 +184,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 	a.mu.Unlock()
 	return cluster.Report{
 		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID, Incarnation: board.Cluster.Incarnation,
+		Bound: a.promises.Bound(board, bootTime()), Alone: a.Alone(),
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
 		Engine: cluster.Engine{Flavour: program.Flavour, Version: program.Version},
 		Host:   a.host(),

@@ -168,8 +168,12 @@ func outcome(out engine.Outcome) cluster.Outcome {
 // not to be trusted. The leader orders it only when the old generation is closed
 // everywhere. A predecessor that still answers, because only its daemon died, is
 // handed over from like any other: the last writes it acknowledged may not have
-// come here yet, and as long as that is so nobody is promoted.
+// come here yet, and as long as that is so nobody is promoted. So it is while this
+// host has promised to others, who serve without a lease, not to.
 func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to cluster.Instance, nodes []int, aim RangeCall, deadline int64) cluster.Outcome {
+	if a.promises.Forbids(to.Range, to.ID, bootTime()) {
+		return cluster.Outcome{Result: cluster.Unknown, Reason: "this host has promised for a while not to promote it"}
+	}
 	if from.ID == (cluster.InstanceID{}) {
 		return a.promote(ctx, board, from.ID, to, nodes, aim)
 	}

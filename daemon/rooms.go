@@ -134,6 +134,7 @@ func (r *rooms) handle(d *Daemon) {
 		}
 		return r.agent.Handover(ctx, o)
 	})
+	on(r.server, agent.PathPromise, func(_ context.Context, from int, ask agent.Ask) (any, error) { return r.agent.Promise(from, ask), nil })
 	on(r.server, agent.PathSeen, func(ctx context.Context, _ int, _ any) (any, error) {
 		_, err := r.store.Sync(ctx)
 		return nil, err
