@@ -23,11 +23,16 @@ func (w *World) write() {
 	w.confirm()
 	for _, h := range w.sorted() {
 		p := h.proxy
-		if p == nil || !h.on || !w.now.Before(p.serveUntil) || w.now.Before(p.stopped) {
+		if p == nil || !h.on || w.now.Before(p.stopped) {
 			continue
 		}
 		for _, id := range ranges(w.quorum.board) {
-			w.send(h, p, id)
+			if p.serves(w, id) {
+				before := w.ids
+				if w.send(h, p, id); w.ids > before && !w.now.Before(p.serveUntil) {
+					w.alone++
+				}
+			}
 		}
 	}
 }
@@ -37,13 +42,15 @@ func ranges(b *cluster.Board) []cluster.RangeID {
 	for id := range b.Ranges {
 		list = append(list, id)
 	}
-	slices.SortFunc(list, func(x, y cluster.RangeID) int {
-		if x.Database != y.Database {
-			return x.Database - y.Database
-		}
-		return x.Index - y.Index
-	})
+	slices.SortFunc(list, rangesByID)
 	return list
+}
+
+func rangesByID(x, y cluster.RangeID) int {
+	if x.Database != y.Database {
+		return x.Database - y.Database
+	}
+	return x.Index - y.Index
 }
 
 // send tries one write by the proxy. An engine that is no master, or has taken
@@ -77,6 +84,9 @@ func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
 	if p.crown < l.crown {
 		w.fail("two masters of %s acknowledge: %s did after %s", id, p.name(), l.process.name())
 	}
+	if o := w.rival(id, p); o != nil {
+		w.fail("two masters of %s: %s acknowledges and %s has been promoted", id, p.name(), o.name())
+	}
 	if p.crown > l.crown {
 		w.inherits(id, l, p)
 	}
@@ -107,6 +117,19 @@ func (w *World) waits() bool {
 		}
 	}
 	return false
+}
+
+// rival returns a process that was made master after this one and serves clients,
+// be it within anybody's reach or not.
+func (w *World) rival(id cluster.RangeID, p *process) *process {
+	for _, h := range w.sorted() {
+		for _, o := range h.processes() {
+			if o.of == id && o.master && o.serving && o.crown > p.crown {
+				return o
+			}
+		}
+	}
+	return nil
 }
 
 // inherits sees that a new master has every acknowledged write.

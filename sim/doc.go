@@ -6,7 +6,8 @@
 // rooms, the commands of the board, agent.Next, agent.Routes. Simulated are:
 //
 //   - the store: one board, compared by epoch and head revision; leases of 8 s of
-//     which a node trusts 6.5 s; a leader, replaced when it is gone for a while
+//     which a node trusts 6.5 s; a leader, replaced when it is gone for a while; without
+//     a lease a host serves by the agent's own promises
 //   - the network: packets from one host to another are delivered or not, each
 //     direction by itself
 //   - engines: a process is the list of writes it has, with a replication id; what a

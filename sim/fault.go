@@ -41,10 +41,11 @@ func parseFault(words []string) (Fault, error) {
 	return Fault{words[0], node, d}, err
 }
 
-// Kinds are what may go wrong. Only the last six may cost acknowledged writes:
-// they take a serving master away.
+// Kinds are what may go wrong. Only those from masters on may cost acknowledged
+// writes: they take a serving master away. The next host of the last is node 1.
 var Kinds = []string{
 	"daemon",   // the daemon ends, and is started again
+	"desert",   // all other daemons end, and are started again
 	"freeze",   // the daemon stands still, and goes on
 	"proxy",    // the proxy ends
 	"stuck",    // the proxy stands still, and goes on
@@ -59,11 +60,14 @@ var Kinds = []string{
 	"cut",      // packets from and to the host are lost
 	"deaf",     // packets to the host are lost
 	"mute",     // packets from the host are lost
+	"apart",    // packets between the host and all others but the next one are lost
+	"island",   // packets between the host, or the next one, and all others are lost
+	"one-way",  // packets from the next host to the host are lost
 }
 
 // Costly reports whether the fault may cost acknowledged writes.
 func (f Fault) Costly() bool {
-	return slices.Contains([]string{"masters", "power", "reset", "cut", "deaf", "mute"}, f.Kind)
+	return slices.Index(Kinds, f.Kind) >= slices.Index(Kinds, "masters")
 }
 
 // strike lets the fault happen now.
@@ -83,6 +87,13 @@ func (w *World) strike(f Fault) {
 	case "daemon":
 		h.killDaemon()
 		w.after(f.For, h.recover)
+	case "desert":
+		for _, o := range w.sorted() {
+			if o.id != h.id && !o.removed {
+				o.killDaemon()
+				w.after(f.For, o.recover)
+			}
+		}
 	case "freeze":
 		if h.daemon != nil {
 			h.daemon.stopped = until
@@ -127,19 +138,31 @@ func (w *World) strike(f Fault) {
 	}
 }
 
+// cut loses packets between hosts. A serving master that is cut off counts as one
+// that was taken away.
 func (w *World) cut(kind string, h *host, until time.Time) {
+	next := w.hosts[h.id%len(w.hosts)+1]
 	for _, o := range w.sorted() {
-		if o.id == h.id {
-			continue
-		}
-		if kind != "deaf" {
-			w.cuts[[2]int{h.id, o.id}] = until
-		}
-		if kind != "mute" {
-			w.cuts[[2]int{o.id, h.id}] = until
+		switch lone := o.id != h.id && o.id != next.id; {
+		case o.id == h.id:
+		case kind == "one-way" && o == next, kind == "deaf":
+			w.lose(o, h, until)
+		case kind == "mute":
+			w.lose(h, o, until)
+		case kind == "cut", kind != "one-way" && lone:
+			w.lose(h, o, until)
+			w.lose(o, h, until)
+			if kind == "island" {
+				w.lose(next, o, until)
+				w.lose(o, next, until)
+			}
 		}
 	}
-	for _, p := range h.processes() {
+}
+
+func (w *World) lose(from, to *host, until time.Time) {
+	w.cuts[[2]int{from.id, to.id}] = until
+	for _, p := range append(from.processes(), to.processes()...) {
 		if w.serves(p) {
 			w.excuse(p.of)
 		}

@@ -81,6 +81,7 @@ func (d *daemon) carryOut(o cluster.Order, deadline time.Time) cluster.Outcome {
 		return unknown("the board can not be read")
 	}
 	board := w.quorum.board
+	d.board = board // what it synced to, its host knows
 	from, fromOK := board.Instances[o.From]
 	to, toOK := board.Instances[o.To]
 	switch h := board.Ranges[o.Range].Handover; {
@@ -168,6 +169,9 @@ func (x *executor) await(s engine.Source, within time.Duration) *process {
 
 // takeOver is Agent.takeOver.
 func (x *executor) takeOver(r cluster.SlotRange) cluster.Outcome {
+	if x.d.promises.Forbids(x.o.Range, x.o.To, x.nanos()) {
+		return unknown("it was promised not to promote it")
+	}
 	if s := x.await(x.from, predecessorAnswer); s != nil && s.master {
 		if out := x.run(); out.Result == cluster.Moved || !x.d.lives() {
 			return out

@@ -45,6 +45,7 @@ type daemon struct {
 	taken      int64     // the board at which it took its lease: before it has seen that, it may not serve
 	serveUntil time.Time // its own reckoning of its lease
 	fed        time.Time // what the proxy was told
+	promises   *agent.Promises
 	silent     time.Time // since when the proxy does not answer
 	sequence   int64
 	boot       string
@@ -61,7 +62,7 @@ func (h *host) startDaemon() {
 	ctx, die := context.WithCancel(context.Background())
 	d := &daemon{
 		w: w, node: h.id, started: w.now, ctx: ctx, die: die, board: &cluster.Board{}, boot: w.now.String(),
-		orders: map[string]*order{}, held: map[cluster.InstanceID]bool{},
+		orders: map[string]*order{}, held: map[cluster.InstanceID]bool{}, promises: agent.NewPromises(w.nanos()),
 	}
 	d.controller = controller.New(controller.Config{
 		Node: h.id, Store: d, Executor: d, Members: d, HandOn: d.handOn, Logger: w.log, Clock: d,
@@ -125,9 +126,11 @@ func (d *daemon) turn() {
 		}
 	}
 	d.feed(h)
+	d.serveAlone(h)
 	d.sequence++
 	r := cluster.Report{
 		Node: d.node, Sequence: d.sequence, Revision: board.Revision, BootID: d.boot, Proxy: state,
+		Bound:     d.promises.Bound(board, w.nanos()),
 		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node),
 	}
 	for _, i := range board.InstancesOn(d.node) {

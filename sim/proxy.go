@@ -17,7 +17,8 @@ type door struct {
 	held       map[cluster.RangeID]hold
 	endpoints  map[cluster.EndpointID]*cluster.EndpointState
 	serveUntil time.Time
-	stopped    time.Time // it stands still until then
+	extended   map[cluster.RangeID]proxy.Extension // beside it, without a lease
+	stopped    time.Time                           // it stands still until then
 
 	unconfirmed []unconfirmed
 }

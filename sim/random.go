@@ -3,8 +3,12 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
+
+// long are the kinds that last longer: so long that copies are rebuilt meanwhile.
+var long = []string{"desert", "apart", "island", "lag"}
 
 // Random is the history of a seed: a cluster of any shape, an operator who asks for
 // anything, and whatever goes wrong meanwhile.
@@ -63,6 +67,9 @@ func Random(seed uint64) Script {
 			}
 			if f.For = usual(f.Kind); f.For > 0 {
 				f.For = time.Duration(1+r.IntN(40)) * time.Second
+				if slices.Contains(long, f.Kind) {
+					f.For *= 4
+				}
 			}
 			s = append(s, pick("now "+f.String(), fmt.Sprintf("at %d %s", 1+r.IntN(60), f), fmt.Sprintf("at %d %s", 1+r.IntN(60), f)))
 		}

@@ -32,6 +32,7 @@ type Script []string
 type Outcome struct {
 	Boundaries int // after the databases were ready
 	Lost       int // acknowledged writes that killed masters took with them
+	Alone      int // acknowledged writes by proxies without a lease
 	Stale      int // promotions of copies that did not follow any more
 	Ends       []string
 	Places     string
@@ -59,7 +60,7 @@ func Run(s Script) (o Outcome) {
 			r.stop()
 		}
 		o.Boundaries, o.Lost, o.Stale, o.Simulated = w.boundaries-p.from, w.lost, w.stale, w.now.Sub(began)
-		o.Gap = w.gap()
+		o.Gap, o.Alone = w.gap(), w.alone
 		o.Ends, o.Places, o.Trace = p.ends(), w.places(), w.trace
 	}()
 	for n, line := range s {

@@ -42,6 +42,7 @@ type World struct {
 	checked    time.Time
 	trace      []string
 	lost       int // acknowledged writes that a killed master took with it
+	alone      int // acknowledged writes by proxies without a lease
 	stale      int // promotions of copies that did not follow any more
 }
 
