@@ -56,6 +56,16 @@ func (v View) Knows(node int, i Instance) bool {
 // refuses, as its host's daemon does.
 func (v View) Ended(i Instance) bool { return v.refuses(i.Node, i.Port) }
 
+// Considered reports whether nobody goes on with the master without a lease unless
+// the replica's host has promised not to promote it. Who wants to go on asks the
+// master's host and every host with a copy on its board, and the master's host
+// agrees only if its own board shows the same copies. So it is enough that this one
+// knows of the replica; or that the process is seen to be gone, or an operator said
+// that its host is lost.
+func (v View) Considered(master, replica Instance) bool {
+	return master.ID.IsZero() || v.Knows(master.Node, replica) || v.Ended(master) || v.Nodes[master.Node].Absence == Lost
+}
+
 // NoteSeen records which boards hosts are known to have had, so that the next
 // leader knows it too.
 type NoteSeen struct{ Seen map[int]int64 } // revision by node

@@ -216,15 +216,6 @@ func (r *rooms) discover(ctx context.Context) error {
 	}
 }
 
-// current returns the board while this host's lease stands. Without one the
-// board may be old, and clients would be sent to where nobody serves.
-func (r *rooms) current() *cluster.Board {
-	if store.BootTime() > r.store.ServeUntil() {
-		return nil
-	}
-	return r.store.Board()
-}
-
 // leader returns where the leader's daemon listens for the others.
 func (r *rooms) leader() (string, error) {
 	if lost := r.noQuorum.Load(); lost != nil {

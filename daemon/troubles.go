@@ -40,7 +40,7 @@ func (r *rooms) troubles(now time.Time) []*cluster.Error {
 		add(diskTrouble(folder, free, err))
 	}
 	add(filesTrouble())
-	return list
+	return append(list, aloneTroubles(r.store.Board(), r.agent.Alone())...)
 }
 
 func diskTrouble(folder string, free int64, err error) *cluster.Error {

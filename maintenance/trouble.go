@@ -30,6 +30,9 @@ func ShardTrouble(v cluster.View, s cluster.Shard) string {
 	case master:
 		return ""
 	}
+	if m := v.Instances[r.Master]; !v.Alive[m.Node] && !v.Considered(m, i) {
+		return fmt.Sprintf("it does not take over: node:%d, with its master, may serve on without knowing of it; start the daemon of node:%d", m.Node, m.Node)
+	}
 	why := unsynced(v, i)
 	if why != "" && i.Behind != 0 {
 		why += "; it may not take over until it has caught up"

@@ -18,7 +18,7 @@ func Barrier(v cluster.View, h *cluster.Handover, since int64) (closed bool, wai
 	if h == nil || !h.Unplanned {
 		return true, nil
 	}
-	if from := v.Instances[h.From]; !considered(v, from, v.Instances[h.To]) {
+	if from := v.Instances[h.From]; !v.Considered(from, v.Instances[h.To]) {
 		waiting = append(waiting, from.Node)
 	}
 	for _, n := range cluster.Sorted(v.Nodes) {

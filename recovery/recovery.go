@@ -97,7 +97,7 @@ func successor(v cluster.View, r cluster.SlotRange) (cluster.InstanceID, bool) {
 		if !v.Heard(i.Node) {
 			return cluster.InstanceID{}, false
 		}
-		if Eligible(v, r, i) && considered(v, v.Instances[r.Master], i) && (best.ID.IsZero() || better(v, i, best)) {
+		if Eligible(v, r, i) && v.Considered(v.Instances[r.Master], i) && (best.ID.IsZero() || better(v, i, best)) {
 			best = i
 		}
 	}
