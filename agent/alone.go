@@ -19,6 +19,9 @@ const (
 	// two may fail, and an election may take its time.
 	aloneBefore = 3 * time.Second
 	aloneAnswer = 700 * time.Millisecond
+	// firstLease is how long a daemon may take to its first lease before it says that
+	// it serves nothing.
+	firstLease = 10 * time.Second
 )
 
 // alone is what this host serves without a lease. It belongs to its loop, but for
@@ -38,6 +41,7 @@ type shownAlone struct {
 // serveAlone keeps the proxy serving what is safe to serve while this host has no
 // lease: what everybody who has a copy has promised not to take over.
 func (a *Agent) serveAlone(ctx context.Context) error {
+	began := bootTime()
 	tick := time.NewTicker(aloneEvery)
 	defer tick.Stop()
 	for {
@@ -50,8 +54,11 @@ func (a *Agent) serveAlone(ctx context.Context) error {
 		switch {
 		case until-bootTime() > aloneBefore.Nanoseconds():
 			a.endAlone(ctx)
-		case until == 0 || a.routesApplied() < a.cfg.Board.Board().Revision:
-			// Its board may be old, or its proxy does not know it: what it has ends by itself.
+		case until == 0 && bootTime()-began < firstLease.Nanoseconds():
+		case until == 0:
+			a.show(startedAlone(a.cfg.Board.Board(), a.cfg.Node))
+		case a.routesApplied() < a.cfg.Board.Board().Revision:
+			// The proxy does not know the board yet: what it has ends by itself.
 		default:
 			a.askAll(ctx)
 		}
@@ -61,6 +68,7 @@ func (a *Agent) serveAlone(ctx context.Context) error {
 // endAlone takes back what the lease covers again.
 func (a *Agent) endAlone(ctx context.Context) {
 	if a.alone.rights == nil {
+		a.show(nil)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, aloneEvery)
@@ -103,6 +111,22 @@ func (a *Agent) askAll(ctx context.Context) {
 		return
 	}
 	a.show(shown)
+}
+
+// startedAlone says why a daemon serves nothing that has had no lease since it
+// started: its board may be old.
+func startedAlone(b *cluster.Board, node int) map[cluster.RangeID]shownAlone {
+	shown := map[cluster.RangeID]shownAlone{}
+	claims := Claims(b, node)
+	for r, why := range claims.Barred {
+		shown[r] = shownAlone{why: why}
+	}
+	for r := range claims.Stands {
+		d := b.Databases[r.Database]
+		shown[r] = shownAlone{why: cluster.Refuse(cluster.CodeServingStopped, "bring the quorum back",
+			"db:%d (%s) is not served: the daemon was started without a quorum", d.ID, d.Name)}
+	}
+	return shown
 }
 
 // Claimed is what a host would serve without a lease: the ranges, as they stand on

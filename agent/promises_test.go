@@ -136,3 +136,12 @@ func TestClaims(t *testing.T) {
 		t.Errorf("with min_replicas: %+v", c)
 	}
 }
+
+// A daemon that never had a lease says of all its endpoints serve that it does not.
+func TestStartedAlone(t *testing.T) {
+	b := shore(t)
+	shown := startedAlone(b, 1)
+	if why := shown[slots].why; len(shown) != 1 || cluster.CodeOf(why) != cluster.CodeServingStopped || !strings.Contains(why.Message, "started without a quorum") {
+		t.Errorf("%+v", shown)
+	}
+}

@@ -51,6 +51,7 @@ func Cluster() *Daemon {
 
 func node(id int, name string) cluster.Node {
 	return cluster.Node{
+		Seen:     1 << 40, // what is added, every host knows, also when it is down
 		Identity: name, Address: fmt.Sprintf("127.0.0.%d", id), Hostname: name, Cores: 2, TotalMemory: nodeTotalMemory,
 		Version: "0.1.0", MaxShards: 100, MaxListeners: 100,
 	}
