@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/haulout/haulout/api"
+	"github.com/haulout/haulout/e2e/lan"
+)
+
+// The host of a master is cut off from the cluster master, but not from its replica's
+// host. It goes on beyond its lease, as that one promises, until the replica takes
+// over: every number that a counter gives, it gives once.
+func TestMasterCutOffFromTheQuorumAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a whole cluster")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	network, err := lan.New(Nodes)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(network.Close)
+	c := &Cluster{Hosts: &Hosts{Binary: build(t), Folder: shortTempDir(t), Network: lan.Network, LAN: network}, Out: io.Discard}
+	t.Cleanup(func() {
+		for n := 1; n <= Nodes && t.Failed(); n++ {
+			t.Logf("the end of the log of node %d\n%s", n, c.LogTail(n, 30))
+		}
+		if err := c.Down(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.Form(ctx); err != nil {
+		t.Fatal(err)
+	}
+	name, home, away, leader, port := c.pairBesideTheLeader(ctx, t)
+	network.Set(lan.Weather{Cut: true}, lan.Between([]int{home}, []int{leader})...)
+	began := time.Now()
+	seen, last := map[int64]bool{}, map[int]time.Duration{}
+	for moved := false; !moved || time.Since(began) < 20*time.Second; {
+		for _, host := range []int{home, away} {
+			got, err := c.count(ctx, host, port)
+			if err != nil {
+				continue
+			}
+			if seen[got] {
+				t.Fatalf("%d was given twice, after %s by node %d", got, time.Since(began), host)
+			}
+			seen[got], last[host] = true, time.Since(began)
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the replica did not take over; last writes: %v", last)
+		}
+		moved = c.home(ctx, t, name) == away
+	}
+	t.Logf("%d numbers, the last by the old master's host, node %d, after %s", len(seen), home, last[home])
+	network.Heal()
+	err = await(ctx, "both hosts count on", readyDeadline, func(ctx context.Context) (bool, error) {
+		for _, host := range []int{home, away} {
+			got, err := c.count(ctx, host, port)
+			if err != nil {
+				return false, nil
+			}
+			if seen[got] {
+				return false, fmt.Errorf("%d was given twice", got)
+			}
+			seen[got] = true
+		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pairBesideTheLeader makes a database whose two copies are not on the cluster
+// master's host.
+func (c *Cluster) pairBesideTheLeader(ctx context.Context, t *testing.T) (name string, home, away, leader, port int) {
+	t.Helper()
+	var state api.Cluster
+	if err := c.REST.Get(ctx, "/v1/cluster", &state); err != nil {
+		t.Fatal(err)
+	}
+	leader = int(state.Master)
+	rest, err := c.RESTOf(leader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.REST = rest
+	for i := range 6 {
+		d := api.CreateDatabase{Name: fmt.Sprint("pair", i), Replication: true, MemorySize: 64 << 20, ShardsCount: 1, ProxyPolicy: "all-nodes"}
+		made, err := c.CreateDatabase(ctx, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shards []api.Shard
+		if err := c.REST.Get(ctx, "/v1/shards", &shards); err != nil {
+			t.Fatal(err)
+		}
+		shards = slices.DeleteFunc(shards, func(s api.Shard) bool { return s.Database != made.UID })
+		home = c.home(ctx, t, d.Name)
+		for _, s := range shards {
+			if int(s.Node) != home {
+				away = int(s.Node)
+			}
+		}
+		if home != leader && away != leader {
+			return d.Name, home, away, leader, made.Port
+		}
+	}
+	t.Fatalf("every database has a copy on node %d", leader)
+	return "", 0, 0, 0, 0
+}
+
+// count counts one further by the endpoint of a host, trying nothing twice.
+func (c *Cluster) count(ctx context.Context, host, port int) (int64, error) {
+	client := redis.NewClient(&redis.Options{
+		Addr: fmt.Sprintf("%s:%d", c.Address(host), port), MaxRetries: -1, Dialer: c.dial(), ReadTimeout: 10 * time.Second,
+	})
+	defer func() { _ = client.Close() }()
+	return client.Incr(ctx, "counter").Result()
+}
