@@ -76,7 +76,7 @@ func (s *shard) succeed(address netip.AddrPort, lost bool) {
 	if s.confirm == nil {
 		return
 	}
-	handed := s.address.IsValid() && address.IsValid() && !lost && s.loop.serving()
+	handed := s.address.IsValid() && address.IsValid() && !lost && s.loop.leased()
 	if !handed {
 		s.history++
 	}
@@ -184,7 +184,7 @@ func (f *confirmer) advance() {
 	f.expire()
 	l := f.shard.loop
 	switch {
-	case f.asking || f.idle() && !f.warm || !f.shard.address.IsValid() || !l.serving():
+	case f.asking || f.idle() && !f.warm || !f.shard.address.IsValid() || !l.leased():
 	case l.now < f.notYet:
 		l.wake(f.notYet)
 	case f.line == nil:
@@ -261,7 +261,7 @@ func (f *confirmer) meet(stamp uint16) {
 func (f *confirmer) answered(reply []byte) {
 	f.asking, f.backoff = false, 0
 	have, _ := strconv.Atoi(string(reply[1 : len(reply)-2]))
-	if have >= f.replicas && f.shard.loop.serving() {
+	if have >= f.replicas && f.shard.loop.leased() {
 		f.release(f.asked)
 	}
 	f.asked = 0

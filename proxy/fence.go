@@ -25,12 +25,15 @@ func (f *fence) last() int64 {
 	return last
 }
 
+// leased reports whether the host has its lease. What clients keep in caches of their
+// own is good for no longer: without one, everything they read is told to be too old.
+func (l *loop) leased() bool { return l.clock() < l.fence.until.Load() }
+
 // serving reports whether the fence allows to send anything to the shard's engine
 // now. An extension is for the master that its asker had in mind, not for one that
 // the proxy was aimed at since.
 func (s *shard) serving() bool {
-	now := s.loop.clock()
-	if now < s.loop.fence.until.Load() {
+	if s.loop.leased() {
 		return true
 	}
 	list := s.loop.fence.extended.Load()
@@ -38,7 +41,7 @@ func (s *shard) serving() bool {
 		return false
 	}
 	e := (*list)[s.id]
-	return now < e.Until && e.Generation == s.generation
+	return s.loop.clock() < e.Until && e.Generation == s.generation
 }
 
 // serveUntil moves the fence and wakes the loops, which may have waited for it.

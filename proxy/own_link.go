@@ -23,7 +23,7 @@ func (k *link) served(marks callMark) {
 	if t == nil {
 		return
 	}
-	if t.filled = true; marks&uncached != 0 || !k.loop.serving() {
+	if t.filled = true; marks&uncached != 0 || !k.loop.leased() {
 		t.flush()
 	}
 }

@@ -67,7 +67,7 @@ func (t *tracking) advance() {
 		}
 	}
 	l := s.loop
-	if left := l.until.Load() - l.clock(); left > 0 {
+	if left := l.fence.until.Load() - l.clock(); left > 0 {
 		t.filled = t.filled || t.bcast
 		l.wake(l.now + left)
 	} else if t.filled {

@@ -90,7 +90,7 @@ func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
 	if p.crown > l.crown {
 		w.inherits(id, l, p)
 	}
-	l.crown, l.process, l.excused = p.crown, p, l.excused || w.isolated(p.node) && w.minReplicas(id) == 0
+	l.crown, l.process, l.excused = p.crown, p, l.excused || w.cutOff(p.node) && w.minReplicas(id) == 0
 	l.insert(write)
 	l.served++
 	if !l.last.IsZero() {

@@ -169,14 +169,14 @@ func (w *World) lose(from, to *host, until time.Time) {
 	}
 }
 
-// isolated reports whether packets from or to every other host are lost now.
-func (w *World) isolated(node int) bool {
-	for other := range w.hosts {
-		if other != node && !w.now.Before(w.cuts[[2]int{node, other}]) && !w.now.Before(w.cuts[[2]int{other, node}]) {
-			return false
+// cutOff reports whether packets between the host and any other one are lost now.
+func (w *World) cutOff(node int) bool {
+	for pair, until := range w.cuts {
+		if w.now.Before(until) && (pair[0] == node || pair[1] == node) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // recover brings back what runs on the host, but for its engines.
