@@ -40,7 +40,16 @@ func TestMasterCutOffFromTheQuorumAlone(t *testing.T) {
 	if err := c.Form(ctx); err != nil {
 		t.Fatal(err)
 	}
+	formed := time.Now()
 	name, home, away, leader, port := c.pairBesideTheLeader(ctx, t)
+	// For that long a daemon is bound by what one before it may have promised, and is
+	// not known to know its copies.
+	err = await(ctx, "the daemons have been there for longer than a promise", readyDeadline, func(context.Context) (bool, error) {
+		return time.Since(formed) > 5*time.Second, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	network.Set(lan.Weather{Cut: true}, lan.Between([]int{home}, []int{leader})...)
 	began := time.Now()
 	seen, last := map[int64]bool{}, map[int]time.Duration{}
