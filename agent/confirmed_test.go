@@ -44,6 +44,7 @@ func TestNothingIsPromotedThatLacksWhatAnotherCopyHas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	h.eventually("nothing that a daemon before this one may have promised holds any more", func(r cluster.Report) bool { return !r.Bound })
 	kill(t, seen.Instances[one.ID].PID)
 	order := func(name string, to cluster.InstanceID, generation int64) cluster.Outcome {
 		t.Helper()
