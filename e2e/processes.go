@@ -148,7 +148,8 @@ func endAll(find func() ([]Process, error)) error {
 // Connections returns how many TCP connections are established at the address
 // and port, from the point of view of the one who listens there.
 func Connections(address string, port int) (int, error) {
-	table, err := os.ReadFile("/proc/net/tcp")
+	// Not /proc/net: that is the first thread's, which hosts in namespaces may have taken along.
+	table, err := os.ReadFile("/proc/thread-self/net/tcp")
 	if err != nil {
 		return 0, err
 	}

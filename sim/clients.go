@@ -76,23 +76,32 @@ func (w *World) send(h *host, p *door, id cluster.RangeID) {
 // acknowledged holds an acknowledgement against all earlier ones: nobody that was
 // replaced acknowledges any more, and who replaced it has everything.
 func (w *World) acknowledged(id cluster.RangeID, p *process, write int) {
-	l := w.ledgers[id]
-	if l == nil {
-		l = &ledger{}
-		w.ledgers[id] = l
-	}
+	l := w.ledger(id)
 	if p.crown < l.crown {
 		w.fail("two masters of %s acknowledge: %s did after %s", id, p.name(), l.process.name())
 	}
 	if o := w.rival(id, p); o != nil {
 		w.fail("two masters of %s: %s acknowledges and %s has been promoted", id, p.name(), o.name())
 	}
+	w.record(id, l, p, write)
+}
+
+func (w *World) ledger(id cluster.RangeID) *ledger {
+	l := w.ledgers[id]
+	if l == nil {
+		l = &ledger{}
+		w.ledgers[id] = l
+	}
+	return l
+}
+
+// record notes that a write of a master was acknowledged.
+func (w *World) record(id cluster.RangeID, l *ledger, p *process, write int) {
 	if p.crown > l.crown {
 		w.inherits(id, l, p)
 	}
 	l.crown, l.process, l.excused = p.crown, p, l.excused || w.cutOff(p.node) && w.minReplicas(id) == 0
 	l.insert(write)
-	l.served++
 	if !l.last.IsZero() {
 		l.gap = max(l.gap, w.now.Sub(l.last))
 	}

@@ -80,12 +80,16 @@ func (p *door) rerouted(id cluster.RangeID, from, to string, lost bool) {
 // inherited acknowledges a write because its master was handed over: whoever is
 // master by now has it.
 func (w *World) inherited(u unconfirmed) {
-	l := w.ledgers[u.id]
+	l := w.ledger(u.id)
+	next := w.rival(u.id, u.by)
+	if next == nil && u.crown < l.crown {
+		next = l.process
+	}
 	switch {
-	case l == nil || u.crown >= l.crown:
-		w.acknowledged(u.id, u.by, u.write)
-	case !has(l.process, u.write):
-		w.fail("a write of %s is answered because %s was handed over, and %s does not have it", u.id, u.by.name(), l.process.name())
+	case next != nil && !has(next, u.write):
+		w.fail("a write of %s is answered because %s was handed over, and %s does not have it", u.id, u.by.name(), next.name())
+	case u.crown >= l.crown:
+		w.record(u.id, l, u.by, u.write)
 	default:
 		l.insert(u.write)
 	}
