@@ -5,6 +5,7 @@ type drain struct {
 	active bool
 	capAt  int64 // when the rest is cut; 0: never
 	closed int
+	last   int64 // when one was closed
 	cut    int
 }
 
@@ -16,6 +17,9 @@ const (
 	// A client that works reads its reply, and with the next command the end of the
 	// connection, much sooner; one that rests has read it long ago.
 	readsWithin = int64(50e6)
+	// Until then a client that asked discovery before the move has taken in the old
+	// answer. If that came behind a new one, it would go back with what is in flight.
+	arrivesWithin = int64(40e6)
 )
 
 // followDrain begins or ends draining as the route says.
@@ -48,6 +52,7 @@ func (e *endpoint) tickDrain() {
 		}
 		if !s.stays() && s.resting() {
 			e.drain.closed++
+			e.drain.last = e.loop.now
 			s.leave()
 			left--
 		}

@@ -108,4 +108,7 @@ func TestDrainWaitsUntilRepliesAreRead(t *testing.T) {
 	at(1005, 0)
 	s.heard, s.fd = 1000*ms, -1 // it has closed
 	at(1005, 0)
+	e.drain = drain{active: true, closed: 2, last: 1004 * ms} // what discovery said before is on its way
+	at(1005, 1)
+	at(1045, 0)
 }

@@ -189,12 +189,16 @@ func (e *endpoint) waiting() (n int) {
 
 // reading counts the clients that were sent away with a reply that they may not
 // have read yet: who hears of the new address before it has may throw the reply
-// away with the connection, and send the command again.
+// away with the connection, and send the command again. One stands for all until
+// old answers of discovery have arrived.
 func (e *endpoint) reading() (n int) {
 	for _, s := range e.loop.lingering {
 		if left := s.lingerTo - lingerLimit; s.endpoint == e && s.fd >= 0 && left-s.heard < readsWithin && e.loop.now < left+readsWithin {
 			n++
 		}
+	}
+	if n == 0 && e.drain.active && e.drain.closed > 0 && e.loop.now < e.drain.last+arrivesWithin {
+		n = 1
 	}
 	return n
 }
