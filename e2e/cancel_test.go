@@ -48,15 +48,7 @@ func TestCancelledUnderLoad(t *testing.T) {
 			t.Error(d)
 		}
 	}
-	clients.Stop()
-	if err := clients.Verify(ctx); err != nil {
-		t.Fatal(err)
-	}
-	f, _ := clients.Figures()
-	t.Logf("clients: %s", summary(f))
-	if f.Acknowledged == 0 || f.Lost > 0 || f.Errors > 0 || f.Duplicated > 0 {
-		t.Errorf("%d of %d acknowledged writes are lost, %d doubled, %d errors", f.Lost, f.Acknowledged, f.Duplicated, f.Errors)
-	}
+	noticedNothing(ctx, t, clients)
 }
 
 // cancelAfter begins to take the node out, thinks better of it so long after that,

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/haulout/haulout/e2e/load"
 )
 
 // Whichever daemon dies while a node goes out or comes back - the leader's, the
@@ -31,13 +33,7 @@ func TestDaemonsDieMeanwhile(t *testing.T) {
 			killMeanwhile(ctx, t, c, (victim+i)%Nodes+1, node, word)
 		}
 	}
-	clients.Stop()
-	if err := clients.Verify(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if f, _ := clients.Figures(); f.Acknowledged == 0 || f.Errors+f.Lost+f.Duplicated > 0 {
-		t.Errorf("clients: %s", summary(f))
-	}
+	noticedNothing(ctx, t, clients)
 	var after Placement
 	if err := await(ctx, "the placement is answered", readyDeadline, func(ctx context.Context) (bool, error) {
 		after, err = c.Placement(ctx)
@@ -48,6 +44,22 @@ func TestDaemonsDieMeanwhile(t *testing.T) {
 	if d := before.Differences(after); len(d) > 0 {
 		t.Errorf("not as it was:\n%s", strings.Join(d, "\n"))
 	}
+}
+
+// noticedNothing ends the clients and sees that they lost and doubled nothing and
+// met no error.
+func noticedNothing(ctx context.Context, t *testing.T, clients *Clients) load.Figures {
+	t.Helper()
+	clients.Stop()
+	if err := clients.Verify(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := clients.Figures()
+	t.Logf("clients: %s", summary(f))
+	if f.Acknowledged == 0 || f.Lost > 0 || f.Errors > 0 || f.Duplicated > 0 {
+		t.Errorf("%d of %d acknowledged writes are lost, %d doubled, %d errors", f.Lost, f.Acknowledged, f.Duplicated, f.Errors)
+	}
+	return f
 }
 
 // underLoad returns a cluster on addresses of its own with clients that write.
