@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/haulout/haulout/proxy"
@@ -45,6 +46,9 @@ func proxyCommand(args []string) int {
 		return usage(errors.New("usage: haulout proxy --socket PATH; the daemon starts it by itself"))
 	}
 	cfg.Socket = *socket
+	// Commands are passed on without garbage, so what idle connections take counts
+	// for more than how often the collector runs.
+	debug.SetGCPercent(25)
 	return untilSignal(profiled(*profile, func(ctx context.Context) error { return proxy.Run(ctx, cfg) }))
 }
 

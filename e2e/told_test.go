@@ -12,6 +12,10 @@ import (
 	"github.com/haulout/haulout/api"
 )
 
+// mostCrossed is how many operations the library may spoil by itself while it hands
+// some forty connections over twice; one in several runs was seen.
+const mostCrossed = 2
+
 // raced says that the race detector is on.
 var raced bool
 
@@ -46,8 +50,8 @@ func TestToldClientsFollow(t *testing.T) {
 			t.Errorf("%s: %d connections before, %d after", word, before.Connections, after.Connections)
 		}
 	}
-	if f := noticedNothing(ctx, t, clients); f.Retries > 0 {
-		t.Errorf("%d retries", f.Retries)
+	if f := noticedNothing(ctx, t, clients); f.Retries > 0 || f.Crossed > mostCrossed {
+		t.Errorf("%d retries, %d operations crossed in the library", f.Retries, f.Crossed)
 	}
 }
 

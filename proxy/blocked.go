@@ -81,7 +81,7 @@ func (b *blocked) askFirst(c *command) {
 // own returns what the client has for calls over a line of its own.
 func (s *session) own() *blocked {
 	if s.blocked == nil {
-		s.blocked = &blocked{session: s}
+		s.more().blocked = &blocked{session: s}
 		s.loop.waiting[s.blocked] = struct{}{}
 	}
 	return s.blocked

@@ -34,7 +34,8 @@ func TestCallOverALineThatIsBroken(t *testing.T) {
 	e := &endpoint{loop: l, fd: -1, shards: []*shard{at}, sessions: map[*session]struct{}{}}
 	c := l.open(client[0], e)
 	b := &blocked{session: c}
-	c.blocked, b.line = b, &line{loop: l, shard: at, version: c.version, user: b, fd: engine[0], state: linked, target: at.address}
+	c.more().blocked = b
+	b.line = &line{loop: l, shard: at, version: c.version, user: b, fd: engine[0], state: linked, target: at.address}
 	l.add(engine[0], unix.EPOLLIN, b.line)
 	c.block(commands["wait"], []byte("*3\r\n$4\r\nWAIT\r\n$1\r\n0\r\n$1\r\n0\r\n"), [][]byte{[]byte("WAIT"), []byte("0"), []byte("0")})
 	if !b.active || b.sent || b.line != nil {

@@ -196,7 +196,7 @@ func (e *endpoint) enter(fd int, b *bridge, d *door) bool {
 	if l.ended || l.endpoints[e.route.ID] != e || e.fd < 0 || e.door != d && !e.door.welcomes(b) {
 		return false
 	}
-	l.open(fd, e).bridge = b
+	l.open(fd, e).more().bridge = b
 	return true
 }
 

@@ -73,8 +73,8 @@ func (s *session) addresses() (peer, own string) {
 	if s.bridge != nil {
 		return s.bridge.raw.RemoteAddr().String(), s.bridge.raw.LocalAddr().String()
 	}
-	p, _ := unix.Getpeername(s.fd)
-	o, _ := unix.Getsockname(s.fd)
+	p, _ := unix.Getpeername(int(s.fd))
+	o, _ := unix.Getsockname(int(s.fd))
 	return addressText(p), addressText(o)
 }
 

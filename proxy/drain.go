@@ -66,7 +66,7 @@ func (e *endpoint) tickDrain() {
 // waits for it.
 func (s *session) stays() bool {
 	greeting := s.last == nil || s.last.own != nil
-	return s.loop.now < s.notices.stayUntil && (s.notices.on || greeting)
+	return s.loop.now < s.stayUntil && (s.notices.on || greeting)
 }
 
 func (e *endpoint) cutAll() {

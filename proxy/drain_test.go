@@ -93,8 +93,8 @@ func TestDrainTellsWhoWasTold(t *testing.T) {
 func TestDrainWaitsUntilRepliesAreRead(t *testing.T) {
 	const ms = int64(1e6)
 	e := &endpoint{loop: &loop{}}
-	s := &session{endpoint: e, fd: 7, heard: 1000 * ms, lingerTo: 1004*ms + lingerLimit}
-	e.loop.lingering = []*session{s, {endpoint: &endpoint{}, fd: 8, heard: s.heard, lingerTo: s.lingerTo}}
+	s := &session{endpoint: e, fd: 7, heard: 1000 * ms, extra: &extra{lingerTo: 1004*ms + lingerLimit}}
+	e.loop.lingering = []*session{s, {endpoint: &endpoint{}, fd: 8, heard: s.heard, extra: s.extra}}
 	at := func(now int64, want int) {
 		t.Helper()
 		if e.loop.now = now * ms; e.reading() != want {

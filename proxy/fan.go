@@ -36,7 +36,7 @@ func (s *session) fanOut(c *command, raw []byte, args [][]byte) {
 		return
 	}
 	f := &fan{session: s, turn: s.turn(), missing: len(shards), replies: make([][]byte, len(shards)), join: fans[c.name]}
-	s.fan = f
+	s.more().fan = f
 	for i, at := range shards {
 		b := &blocked{session: s}
 		b.begin(at, f.turn, slices.Clone(raw), c.marks())
@@ -53,8 +53,11 @@ func (s *session) fanOut(c *command, raw []byte, args [][]byte) {
 // writtenTo are the shards that the client has written to, or all of them.
 func (s *session) writtenTo() []*shard {
 	var list []*shard
+	if s.wrote == nil {
+		return s.endpoint.shards
+	}
 	for _, at := range s.endpoint.shards {
-		if slices.Contains(s.wrote, at) {
+		if slices.Contains(*s.wrote, at) {
 			list = append(list, at)
 		}
 	}
@@ -66,8 +69,13 @@ func (s *session) writtenTo() []*shard {
 
 // writes notes that the client writes to a shard. Where there is only one nobody asks.
 func (s *session) writes(at *shard) {
-	if len(s.endpoint.shards) > 1 && !slices.Contains(s.wrote, at) {
-		s.wrote = append(s.wrote, at)
+	if len(s.endpoint.shards) < 2 {
+		return
+	}
+	if s.wrote == nil {
+		s.wrote = &[]*shard{at}
+	} else if !slices.Contains(*s.wrote, at) {
+		*s.wrote = append(*s.wrote, at)
 	}
 }
 
@@ -92,7 +100,7 @@ func (f *fan) take(part int, reply []byte) {
 		return
 	}
 	s := f.session
-	s.fan = nil
+	s.more().fan = nil
 	f.close()
 	s.answer(f.turn, f.join(f.replies))
 	s.unpause(pauseBlocked)

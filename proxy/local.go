@@ -158,7 +158,9 @@ func (s *session) rename(name []byte) bool {
 			return false
 		}
 	}
-	s.name = string(name)
+	if string(name) != s.name {
+		s.more().name = string(name)
+	}
 	return true
 }
 
@@ -239,7 +241,7 @@ func (s *session) hello(_ []byte, args [][]byte) {
 	default:
 		s.version = version
 		if version < 3 {
-			s.notices = notices{}
+			s.notices, s.stayUntil = notices{}, 0
 		}
 		if s.tracking != nil {
 			s.tracking.advance()
@@ -286,7 +288,8 @@ func (s *session) introduce() {
 // reset makes the session what it was when it was opened.
 func (s *session) reset([]byte, [][]byte) {
 	s.closeLines()
-	s.transaction, s.version, s.name, s.silent, s.notices = nil, 2, "", nil, notices{}
+	s.forget()
+	s.version, s.notices, s.stayUntil = 2, notices{}, 0
 	s.known = s.endpoint.route.Password == ""
 	s.framer.Stranger = !s.known
 	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "RESET"))

@@ -26,7 +26,7 @@ type loop struct {
 	now     int64 // nanoseconds since started, once a turn
 	wakeAt  int64 // when to tick next
 
-	owners []owner // by file descriptor
+	owners []*[ownersPage]owner // by file descriptor, a page at a time: growing leaves no garbage
 	stamp  int32
 	events []unix.EpollEvent
 
@@ -49,6 +49,8 @@ type loop struct {
 	holds      []*hold
 	queued     int // bytes of commands not yet answered
 }
+
+const ownersPage = 256
 
 // owner is who gets the events of a file descriptor. The stamp tells the
 // events of a closed descriptor from those of the next one with its number.
@@ -129,7 +131,7 @@ func (l *loop) run() {
 		l.now = int64(time.Since(l.started))
 		for i := range max(n, 0) {
 			e := &l.events[i]
-			if o := l.owners[e.Fd]; o.handler != nil && o.stamp == e.Pad {
+			if o := l.owner(int(e.Fd)); o.handler != nil && o.stamp == e.Pad {
 				o.ready(e.Events)
 			}
 		}
@@ -250,19 +252,21 @@ func (l *loop) tick() {
 
 // add has h told of the descriptor's events.
 func (l *loop) add(fd int, events uint32, h handler) {
-	for fd >= len(l.owners) {
-		l.owners = append(l.owners, make([]owner, max(64, len(l.owners)))...)
+	for fd/ownersPage >= len(l.owners) {
+		l.owners = append(l.owners, new([ownersPage]owner))
 	}
 	l.stamp++
-	l.owners[fd] = owner{h, l.stamp}
+	*l.owner(fd) = owner{h, l.stamp}
 	l.control(unix.EPOLL_CTL_ADD, fd, events)
 }
+
+func (l *loop) owner(fd int) *owner { return &l.owners[fd/ownersPage][fd%ownersPage] }
 
 // watch changes which events h is told of.
 func (l *loop) watch(fd int, events uint32) { l.control(unix.EPOLL_CTL_MOD, fd, events) }
 
 func (l *loop) control(op, fd int, events uint32) {
-	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owners[fd].stamp}
+	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owner(fd).stamp}
 	if err := unix.EpollCtl(l.epoll, op, fd, &e); err != nil {
 		l.log.Error("event loop: watch a descriptor", "error", err)
 	}
@@ -270,7 +274,7 @@ func (l *loop) control(op, fd int, events uint32) {
 
 // drop closes a descriptor.
 func (l *loop) drop(fd int) {
-	l.owners[fd] = owner{}
+	*l.owner(fd) = owner{}
 	unix.Close(fd)
 }
 

@@ -27,9 +27,8 @@ const askingTime = int64(time.Second)
 
 // notices is what a session asked to be told.
 type notices struct {
-	on        bool
-	address   addressType
-	stayUntil int64 // although the endpoint drains
+	on      bool
+	address addressType
 }
 
 // addressType is how a client wants to be told where to go.
@@ -101,7 +100,7 @@ func (s *session) tellShards(what string, number int64, begins bool, shards []in
 }
 
 func (s *session) tellMoving(n news) {
-	s.notices.stayUntil = s.loop.now + int64(MovingGrace)
+	s.stayUntil = s.loop.now + int64(MovingGrace)
 	b := resp.AppendInt(resp.AppendBulkString(resp.AppendPushHeader(nil, s.version, 4), "MOVING"), n.revision)
 	b = resp.AppendInt(b, int64(MovingGrace/time.Second))
 	switch s.notices.address {
@@ -143,7 +142,7 @@ func (s *session) maintNotifications(_ []byte, args [][]byte) {
 	case asked.on && s.version < 3:
 		s.refuse(errNoticesRESP2)
 	default:
-		s.notices = asked
+		s.notices, s.stayUntil = asked, 0
 		s.ok()
 		if asked.on {
 			s.tellNews(news{}, s.endpoint.news)

@@ -110,7 +110,7 @@ func TestWhoStaysThoughTheEndpointDrains(t *testing.T) {
 		"was told, and works":            {"set", true, now + 1, true},
 		"was told, and has not followed": {"set", true, now, false},
 	} {
-		s := &session{loop: &loop{now: now}, notices: notices{on: c.told, stayUntil: c.until}}
+		s := &session{loop: &loop{now: now}, notices: notices{on: c.told}, stayUntil: c.until}
 		if c.last != "" {
 			s.last = find(c.last)
 		}

@@ -2,9 +2,8 @@ package proxy
 
 // pushes are messages to a client that wait for replies in front of them.
 type pushes struct {
-	list     []push
-	bytes    int
-	keptBack uint32 // the last turn of which a reply, or a part of one, has come and not gone out
+	list  []push
+	bytes int
 }
 
 // push is a message that goes out once the turn is over.
@@ -29,14 +28,14 @@ func (s *session) pushBehind(message []byte) {
 		return
 	}
 	if s.keepsSome() {
-		s.pushLater(s.pushes.keptBack, message)
+		s.pushLater(s.keptBack, message)
 		return
 	}
 	s.push(message)
 }
 
 func (s *session) pushLater(behind uint32, message []byte) {
-	p := &s.pushes
+	p := &s.more().pushes
 	p.list = append(p.list, push{behind, append([]byte(nil), message...)})
 	if p.bytes += len(message); p.bytes > s.loop.maxOutput {
 		s.endpoint.counts.SlowReaders++
@@ -47,13 +46,13 @@ func (s *session) pushLater(behind uint32, message []byte) {
 // keepsBack notes that a reply to the turn, or a part of it, is here and can not
 // go out yet.
 func (s *session) keepsBack(turn uint32) {
-	if !s.keepsSome() || int32(turn-s.pushes.keptBack) > 0 {
-		s.pushes.keptBack = turn
+	if !s.keepsSome() || int32(turn-s.keptBack) > 0 {
+		s.keptBack = turn
 	}
 }
 
 // keepsSome reports whether anything is kept back.
-func (s *session) keepsSome() bool { return s.pushes.keptBack-s.head < s.tail-s.head }
+func (s *session) keepsSome() bool { return s.keptBack-s.head < s.tail-s.head }
 
 // moveOn ends a turn, and lets out what has waited for that.
 func (s *session) moveOn() {
@@ -62,7 +61,7 @@ func (s *session) moveOn() {
 		return
 	}
 	list := s.pushes.list
-	s.pushes.list, s.pushes.bytes = nil, 0
+	s.more().pushes = pushes{}
 	for _, p := range list {
 		if int32(p.behind-s.head) < 0 {
 			s.write(p.text)

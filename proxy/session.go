@@ -9,52 +9,43 @@ import (
 
 // session is one client's connection. Each command it sends gets a number, its
 // turn; replies go out in that order.
+//
+// There are tens of thousands that idle, so a test holds it to its size.
 type session struct {
 	loop     *loop
 	endpoint *endpoint
-	fd       int
-	bridge   *bridge // of a client that speaks TLS
 	id       int64
-
-	version int // of the protocol
-	name    string
-	known   bool // has shown the password
-	notices notices
+	version  int // of the protocol
 
 	framer resp.CommandFramer
 	in     []byte // input not yet handled
 
-	head, tail uint32   // turn of the next reply, and of the next command
-	early      [][]byte // replies that came before their turn, by turn modulo its length
-	earlyCount int
-	streaming  bool // a reply has begun to go out and has not ended
-
+	early   *early // replies that came before their turn; nil: none yet
 	out     []byte
 	written int
-	newest  int  // bytes of the reply written last, as far as it has come
-	full    bool // the socket takes no more for now
+	newest  int // bytes of the reply written last, as far as it has come
 
-	paused   pause
-	interest uint32
-	dirty    bool
-	queued   bool // in loop.runnable
-	gone     bool // closed
-	leaving  bool // to be closed when everything is answered and sent
-	hungUp   bool // the client has ended its side in the midst of a call
-	lingerTo int64
+	born, heard int64     // when it came, and when it last sent a command
+	last        *command  // that it sent
+	wrote       *[]*shard // if there are several
+	stayUntil   int64     // although the endpoint drains
+	*extra
 
-	born, heard int64    // when it came, and when it last sent a command
-	last        *command // that it sent
-	silent      []silence
+	head, tail uint32 // turn of the next reply, and of the next command
+	keptBack   uint32 // the last turn of which a reply, or a part of one, has come and not gone out
+	interest   uint32
+	fd         int32
 
-	transaction *transaction
-	blocked     *blocked
-	fan         *fan
-	wrote       []*shard // if there are several
-	watching    *blocked // what is watched, and the line for it
-	subscriber  *subscriber
-	tracking    *tracking // of a client that keeps a cache of its own
-	pushes      pushes
+	paused    pause
+	notices   notices
+	known     bool // has shown the password
+	streaming bool // a reply has begun to go out and has not ended
+	full      bool // the socket takes no more for now
+	dirty     bool
+	queued    bool // in loop.runnable
+	gone      bool // closed
+	leaving   bool // to be closed when everything is answered and sent
+	hungUp    bool // the client has ended its side in the midst of a call
 }
 
 // pause is why a session's input is not read.
@@ -78,11 +69,11 @@ var sessionIDs atomic.Int64
 // open takes in a new client.
 func (l *loop) open(fd int, e *endpoint) *session {
 	s := &session{
-		loop: l, endpoint: e, fd: fd, id: sessionIDs.Add(1), version: 2,
+		loop: l, endpoint: e, fd: int32(fd), id: sessionIDs.Add(1), version: 2, extra: noExtra,
 		known: e.route.Password == "", interest: unix.EPOLLIN, born: l.now, heard: l.now,
 	}
 	if e.route.Notices {
-		s.notices.stayUntil = l.now + askingTime
+		s.stayUntil = l.now + askingTime
 	}
 	s.framer.Stranger = !s.known
 	e.sessions[s] = struct{}{}
@@ -121,7 +112,7 @@ func (s *session) ready(events uint32) {
 }
 
 func (s *session) read() {
-	n, err := receive(s.fd, s.loop.buf)
+	n, err := receive(int(s.fd), s.loop.buf)
 	switch {
 	case n > 0 && len(s.in) == 0:
 		s.keep(s.consume(s.loop.buf[:n]))
@@ -261,20 +252,8 @@ func (s *session) answer(turn uint32, reply []byte) {
 // next moves on to the turns that have been answered already.
 func (s *session) next() {
 	s.moveOn()
-	for s.earlyCount > 0 {
-		place := &s.early[int(s.head)&(len(s.early)-1)]
-		if *place == nil {
-			break
-		}
-		s.newest = len(*place)
-		s.write(*place)
-		s.loop.give(*place)
-		*place = nil
-		s.earlyCount--
-		s.moveOn()
-	}
-	if s.earlyCount == 0 && len(s.early) > keepEarly {
-		s.early = nil
+	if s.early != nil {
+		s.sayEarly()
 	}
 	if s.leaving {
 		s.touch() // the last reply may have been one that nobody wants
@@ -310,25 +289,35 @@ func (s *session) relax() {
 }
 
 func (s *session) answerEarly(turn uint32, reply []byte) {
-	if need := int(s.tail - s.head); need > len(s.early) {
-		s.growEarly(need)
+	if s.early == nil {
+		s.early = &early{}
 	}
-	s.early[int(turn)&(len(s.early)-1)] = append(s.loop.take(len(reply)), reply...)
-	s.earlyCount++
+	if need := int(s.tail - s.head); need > len(s.early.replies) {
+		s.early.grow(s.head, need)
+	}
+	*s.early.at(turn) = append(s.loop.take(len(reply)), reply...)
+	s.early.count++
 	s.keepsBack(turn)
 }
 
-func (s *session) growEarly(need int) {
-	size := 8
-	for size < need {
-		size *= 2
+// sayEarly gives the replies whose turn has come meanwhile.
+func (s *session) sayEarly() {
+	e := s.early
+	for e.count > 0 && !s.gone {
+		place := e.at(s.head)
+		if *place == nil {
+			return
+		}
+		s.newest = len(*place)
+		s.write(*place)
+		s.loop.give(*place)
+		*place = nil
+		e.count--
+		s.moveOn()
 	}
-	wider := make([][]byte, size)
-	for i := range len(s.early) {
-		turn := int(s.head) + i
-		wider[turn&(size-1)] = s.early[turn&(len(s.early)-1)]
+	if len(e.replies) > keepEarly {
+		s.early = nil
 	}
-	s.early = wider
 }
 
 // write appends to the output.
@@ -351,7 +340,7 @@ func (s *session) flush() {
 		return
 	}
 	if len(s.out) > s.written && !s.full {
-		n, err := transmit(s.fd, s.out[s.written:])
+		n, err := transmit(int(s.fd), s.out[s.written:])
 		if err != nil && !later(err) {
 			s.close()
 			return
@@ -414,7 +403,7 @@ func (s *session) attend() {
 	}
 	if want != s.interest {
 		s.interest = want
-		s.loop.watch(s.fd, want)
+		s.loop.watch(int(s.fd), want)
 	}
 }
 
@@ -428,7 +417,7 @@ func (s *session) quit() {
 // than a connection closed between two commands.
 func (s *session) resting() bool {
 	return s.head == s.tail && len(s.in) == 0 && len(s.out) == 0 && s.transaction == nil && !s.watches() && s.paused == 0 &&
-		(s.subscriber == nil || s.subscriber.idle()) && (s.bridge == nil || s.bridge.quiet()) && unread(s.fd) == 0
+		(s.subscriber == nil || s.subscriber.idle()) && (s.bridge == nil || s.bridge.quiet()) && unread(int(s.fd)) == 0
 }
 
 // waits reports whether the client is in a call that may take as long as it
@@ -441,16 +430,16 @@ func (s *session) waits() bool {
 // if it sends something itself meanwhile.
 func (s *session) leave() {
 	s.detach()
-	unix.Shutdown(s.fd, unix.SHUT_WR)
-	s.lingerTo = s.loop.now + lingerLimit
+	unix.Shutdown(int(s.fd), unix.SHUT_WR)
+	s.more().lingerTo = s.loop.now + lingerLimit
 	s.loop.lingering = append(s.loop.lingering, s)
-	s.loop.watch(s.fd, unix.EPOLLIN)
+	s.loop.watch(int(s.fd), unix.EPOLLIN)
 	s.loop.wake(s.lingerTo)
 }
 
 // linger throws away what the client still sends until it closes.
 func (s *session) linger() {
-	n, err := receive(s.fd, s.loop.buf)
+	n, err := receive(int(s.fd), s.loop.buf)
 	if n == 0 || n < 0 && !later(err) {
 		s.release()
 	}
@@ -486,7 +475,8 @@ func (s *session) detach() {
 	s.gone = true
 	delete(s.endpoint.sessions, s)
 	s.closeLines()
-	s.transaction, s.early, s.out, s.in = nil, nil, nil, nil
+	s.forget()
+	s.early, s.out, s.in = nil, nil, nil
 }
 
 // closeLines closes what the session has of its own at the engines.
@@ -506,12 +496,14 @@ func (s *session) closeLines() {
 	if s.tracking != nil {
 		s.tracking.end()
 	}
-	s.blocked, s.fan, s.watching, s.subscriber = nil, nil, nil, nil
+	if s.extra != noExtra {
+		s.blocked, s.fan, s.watching, s.subscriber = nil, nil, nil, nil
+	}
 }
 
 func (s *session) release() {
 	if s.fd >= 0 {
-		s.loop.drop(s.fd)
+		s.loop.drop(int(s.fd))
 		s.fd = -1
 		if s.bridge != nil {
 			s.bridge.end()

@@ -22,11 +22,11 @@ func (s *session) replies(_ []byte, args [][]byte) {
 		return
 	case equalFold(args[2], "OFF"):
 		if last == nil {
-			s.silent = append(s.silent, silence{from: turn, open: true})
+			s.more().silent = append(s.silent, silence{from: turn, open: true})
 		}
 	case equalFold(args[2], "SKIP"):
 		if last == nil {
-			s.silent = append(s.silent, silence{from: turn, to: turn + 2})
+			s.more().silent = append(s.silent, silence{from: turn, to: turn + 2})
 		}
 	default:
 		s.refuse("ERR syntax error")
@@ -38,7 +38,7 @@ func (s *session) replies(_ []byte, args [][]byte) {
 // mutes reports whether the reply of the turn is not wanted.
 func (s *session) mutes(turn uint32) bool {
 	for len(s.silent) > 0 && !s.silent[0].open && int32(s.silent[0].to-s.head) <= 0 {
-		s.silent = s.silent[1:]
+		s.more().silent = s.silent[1:]
 	}
 	for _, q := range s.silent {
 		if int32(turn-q.from) >= 0 && (q.open || int32(turn-q.to) < 0) {

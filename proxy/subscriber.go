@@ -51,7 +51,7 @@ func (s *session) subscribe(_ []byte, args [][]byte) {
 	b := s.subscriber
 	if b == nil {
 		b = &subscriber{session: s, topics: map[topic]struct{}{}}
-		s.subscriber = b
+		s.more().subscriber = b
 		s.loop.waiting[b] = struct{}{}
 	}
 	b.order = b.read(args)

@@ -43,7 +43,7 @@ func (s *session) track(_ []byte, args [][]byte) {
 		return
 	}
 	if s.tracking == nil {
-		s.tracking = &tracking{session: s}
+		s.more().tracking = &tracking{session: s}
 		s.loop.waiting[s.tracking] = struct{}{}
 	}
 	t := s.tracking
@@ -317,5 +317,5 @@ func (t *tracking) end() {
 	}
 	t.on, t.links = false, nil
 	delete(t.session.loop.waiting, t)
-	t.session.tracking = nil
+	t.session.more().tracking = nil
 }

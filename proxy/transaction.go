@@ -20,7 +20,7 @@ const (
 const errExecAborted = "EXECABORT Transaction discarded because of previous errors."
 
 func (s *session) multi([]byte, [][]byte) {
-	s.transaction = &transaction{raw: resp.AppendCommand(nil, "MULTI")}
+	s.more().transaction = &transaction{raw: resp.AppendCommand(nil, "MULTI")}
 	if s.watches() {
 		s.transaction.shard = s.watching.shard
 	}
@@ -57,7 +57,7 @@ func (s *session) transact(c *command, raw []byte, args [][]byte) bool {
 	case "exec":
 		s.exec()
 	case "discard":
-		s.transaction = nil
+		s.more().transaction = nil
 		s.unwatch()
 		s.ok()
 	case "multi":
@@ -108,7 +108,7 @@ func (s *session) enlist(c *command, raw []byte, args [][]byte) {
 
 func (s *session) exec() {
 	t := s.transaction
-	s.transaction = nil
+	s.more().transaction = nil
 	if t.shard == nil && len(s.endpoint.shards) > 0 {
 		t.shard = s.endpoint.shards[0]
 	}

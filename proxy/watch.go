@@ -36,7 +36,7 @@ func (s *session) watchKeys(raw []byte, args [][]byte) {
 	}
 	if b == nil {
 		b = &blocked{session: s, watch: &watch{}}
-		s.watching = b
+		s.more().watching = b
 		s.loop.waiting[b] = struct{}{}
 	}
 	w := b.watch

@@ -20,11 +20,11 @@ type CommandFramer struct {
 	// Stranger narrows the limits to those for clients not logged in.
 	Stranger bool
 
-	pos     int  // everything before it has been understood
-	left    int  // arguments still to come
-	body    int  // length of the bulk string at pos; -1: its head comes first
 	headed  bool // the head of the array has been read
 	resumed bool
+	left    int32 // arguments still to come, MaxArgs at most
+	body    int32 // length of the bulk string at pos, MaxBulk at most; -1: its head comes first
+	pos     int   // everything before it has been understood
 }
 
 // Next looks for the end of the command that begins at buf[0]. It returns the
@@ -63,7 +63,7 @@ func (f *CommandFramer) array(buf []byte, args [][]byte) (bool, [][]byte, error)
 		if n > MaxArgs || f.Stranger && n > maxArgsStranger {
 			return false, args, f.tooMany(n)
 		}
-		f.headed, f.left, f.pos, f.body = true, max(n, 0), end, -1
+		f.headed, f.left, f.pos, f.body = true, int32(max(n, 0)), end, -1
 	}
 	for f.left > 0 {
 		arg, err := f.bulk(buf)
@@ -96,9 +96,9 @@ func (f *CommandFramer) bulk(buf []byte) ([]byte, error) {
 		if f.Stranger && n > maxBulkStranger {
 			return nil, ErrStrangerBulk
 		}
-		f.pos, f.body = end, n
+		f.pos, f.body = end, int32(n)
 	}
-	end := f.pos + f.body
+	end := f.pos + int(f.body)
 	if len(buf) < end+2 {
 		return nil, nil
 	}

@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,7 @@ type Writer struct {
 	times   histogram
 	acked   atomic.Int64
 	errors  atomic.Int64
+	crossed atomic.Int64
 	ops     *operations
 
 	mu      sync.Mutex
@@ -49,6 +52,10 @@ type Figures struct {
 	Lost         int64 // acknowledged, and not there
 	Duplicated   int64 // carried out more often than asked for
 	Errors       int64 // operations that returned an error; whether those were carried out is not known
+	// Crossed is how many more were spoiled by the library itself: while go-redis 9.23
+	// hands a connection over, it calls it idle between the commands of its greeting
+	// (SingleConnPool.Put), so another user may write at the same time.
+	Crossed int64
 	// Retries is how often the library sent or tried to send an operation once
 	// more, by itself: attempts minus operations, as it reports them.
 	Retries int64
@@ -84,7 +91,7 @@ func (w *Writer) Figures() Figures {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f := Figures{
-		Acknowledged: w.acked.Load(), Errors: w.errors.Load(),
+		Acknowledged: w.acked.Load(), Errors: w.errors.Load(), Crossed: w.crossed.Load(),
 		Retries: w.ops.retries.Load(), Dials: w.ops.dials.Load(),
 		Longest: w.longest, P99: w.times.quantile(0.99), Failure: w.failure,
 	}
@@ -107,7 +114,7 @@ func (f Figures) Plus(o Figures) Figures {
 	}
 	return Figures{
 		Acknowledged: f.Acknowledged + o.Acknowledged, Lost: f.Lost + o.Lost, Duplicated: f.Duplicated + o.Duplicated,
-		Errors: f.Errors + o.Errors, Retries: f.Retries + o.Retries, Dials: f.Dials + o.Dials,
+		Errors: f.Errors + o.Errors, Crossed: f.Crossed + o.Crossed, Retries: f.Retries + o.Retries, Dials: f.Dials + o.Dials,
 		Longest: longest, P99: max(f.P99, o.P99), Failure: failure,
 	}
 }
@@ -118,9 +125,12 @@ func (w *Writer) measure(command string, op func(ctx context.Context) error) err
 	err := op(w.ops.context(context.Background()))
 	took := time.Since(begin)
 	w.times.add(took)
-	if err == nil {
+	switch {
+	case err == nil:
 		w.acked.Add(1)
-	} else {
+	case errors.Is(err, io.ErrShortWrite):
+		w.crossed.Add(1)
+	default:
 		w.errors.Add(1)
 	}
 	w.mu.Lock()

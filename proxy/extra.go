@@ -1,0 +1,50 @@
+package proxy
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// extra is what few sessions have, apart so that the many cost little. It is read
+// by its fields' names and written by way of [session.more].
+type extra struct {
+	bridge      *bridge // of a client that speaks TLS
+	name        string
+	silent      []silence
+	transaction *transaction
+	blocked     *blocked
+	fan         *fan
+	watching    *blocked // what is watched, and the line for it
+	subscriber  *subscriber
+	tracking    *tracking // of a client that keeps a cache of its own
+	pushes      pushes
+	lingerTo    int64
+}
+
+// noExtra is that of all sessions which have nothing of it. It lies in memory that
+// nobody can write: what was written there would be every client's.
+var noExtra = sealed()
+
+func sealed() *extra {
+	page, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(extra{})), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return &extra{}
+	}
+	return (*extra)(unsafe.Pointer(unsafe.SliceData(page)))
+}
+
+// more returns the session's own extra.
+func (s *session) more() *extra {
+	if s.extra == noExtra {
+		s.extra = &extra{}
+	}
+	return s.extra
+}
+
+// forget makes the session one without a name that has begun nothing.
+func (s *session) forget() {
+	if s.extra != noExtra {
+		s.name, s.silent, s.transaction = "", nil, nil
+	}
+}
