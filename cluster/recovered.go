@@ -87,7 +87,7 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 	for _, e := range b.Endpoints {
 		if len(e.Opening)+len(e.Draining) > 0 {
 			e.Opening, e.Draining, e.Since = nil, nil, time.Time{}
-			change.Put = append(change.Put, e)
+			change.Put = append(change.Put, e.announced(c.At)) // nobody who drains would do it any more
 		}
 	}
 	for _, a := range b.ActionsByAge() {

@@ -66,3 +66,25 @@ func TestNoNodeStaysClosedByAnActionOfAFormerLife(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// A re-binding that the former life had begun ends with it: nobody drains any more, so
+// nobody would tell the subscribers of discovery where the endpoint is.
+func TestEndpointThatWasOnItsWayIsAnnounced(t *testing.T) {
+	id := cluster.EndpointID{Database: 1, Index: 1}
+	for name, e := range map[string]cluster.Endpoint{
+		"switched":           {ID: id, Nodes: []int{2}, Draining: []int{1}, Announced: 1, Since: at},
+		"switched and told":  {ID: id, Nodes: []int{2}, Draining: []int{1}, Announced: 2, Since: at},
+		"about to switch":    {ID: id, Nodes: []int{1}, Opening: []int{2}, Announced: 1, Since: at},
+		"of several, leaves": {ID: id, Nodes: []int{2, 3}, Draining: []int{1}, Announced: 1, Since: at},
+	} {
+		b := recoverPart(t, lived().With(2, cluster.Change{Put: []cluster.Object{e}}), 2, 0)
+		switch got := b.Endpoints[id]; {
+		case len(got.Opening)+len(got.Draining) > 0 || !got.Since.IsZero():
+			t.Errorf("%s: it is still on its way: %+v", name, got)
+		case got.Announced != got.Nodes[0]:
+			t.Errorf("%s: it is on node:%d, and node:%d is announced", name, got.Nodes[0], got.Announced)
+		case e.Announced != got.Announced && got.Told != at:
+			t.Errorf("%s: it is not known since when subscribers are told: %s", name, got.Told)
+		}
+	}
+}
