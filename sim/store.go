@@ -92,7 +92,7 @@ func (w *World) elect() {
 		}
 		q.leader, q.wanted, q.leaderSeen = n, 0, w.now
 		q.epoch++
-		for id, until := range q.leases { // a new leader of the store grants every lease anew
+		for id, until := range q.leases { // who has not told it by then has passed its deadline
 			if until.After(w.now) {
 				q.leases[id] = w.now.Add(leaseTTL)
 			}

@@ -20,7 +20,7 @@ type edit struct {
 
 func newEdit(from *state, texts map[cluster.Key]json.RawMessage) *edit {
 	e := &edit{state: *from, texts: map[cluster.Key]json.RawMessage{}, objects: map[cluster.Key]cluster.Object{}}
-	e.alive = map[int]bool{}
+	e.alive = map[int]int64{}
 	maps.Copy(e.alive, from.alive)
 	maps.Copy(e.texts, texts)
 	e.head = from.board.Revision
@@ -47,7 +47,7 @@ func (e *edit) put(c *codec, kv *mvccpb.KeyValue) error {
 		return nil
 	}
 	if node, ok := parseAliveKey(path); ok {
-		e.alive[node] = true
+		e.alive[node] = parseAlive(kv.Value)
 		return nil
 	}
 	key, ok := parseObjectKey(path)

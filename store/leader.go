@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -115,14 +116,12 @@ func (s *Store) term(ctx context.Context, m *member, f func(context.Context, int
 	}
 	s.log.Info("cluster master", "node", s.cfg.NodeID, "epoch", epoch)
 	ctx, cancel := context.WithCancelCause(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		cancel(s.loseOffice(ctx, m, epoch))
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { cancel(s.loseOffice(ctx, m, epoch)) })
+	beside.Go(func() { s.countOut(ctx, m, epoch) })
 	err = f(ctx, epoch)
 	cancel(nil)
-	<-watched
+	beside.Wait()
 	return errors.Join(err, context.Cause(ctx))
 }
 
@@ -211,8 +210,9 @@ func (s *Store) TransferLeadership(ctx context.Context, toNode int) error {
 // successor returns the etcd id of the member to follow.
 func (s *Store) successor(m *member, toNode int) (uint64, error) {
 	now := s.mirror.state()
+	alive := s.alive(now)
 	for _, n := range cluster.Sorted(now.board.Nodes) {
-		fits := n.ID == toNode || (toNode == 0 && now.alive[n.ID])
+		fits := n.ID == toNode || (toNode == 0 && alive[n.ID])
 		if fits && n.Membership == cluster.Voter && n.MemberID != m.id() && n.MemberID != 0 {
 			return n.MemberID, nil
 		}

@@ -21,15 +21,21 @@ const (
 // sent, at the leader when it arrives. Compare it immediately before each act.
 func (s *Store) ServeUntil() int64 { return s.serveUntil.Load() }
 
+// hold is what the node has in the store.
+type hold struct {
+	lease  clientv3.LeaseID
+	office int64 // epoch that the node's key says
+}
+
 // keepLease holds the node's lease until ctx ends.
 func (s *Store) keepLease(ctx context.Context, l *link) error {
 	if s.cfg.NodeID == 0 {
 		return nil
 	}
 	for ctx.Err() == nil {
-		id, err := s.takeLease(ctx, l)
+		h, err := s.takeLease(ctx, l)
 		if err == nil {
-			err = s.renewLease(ctx, l, id)
+			err = s.renewLease(ctx, l, h)
 		}
 		if ctx.Err() == nil {
 			s.log.Warn("node lease lost", "node", s.cfg.NodeID, "error", err)
@@ -42,27 +48,32 @@ func (s *Store) keepLease(ctx context.Context, l *link) error {
 // takeLease makes a new lease and hangs the node's key on it. The right to
 // serve comes only when the mirror has seen that key: by then it has seen
 // everything that was decided while the node counted as gone.
-func (s *Store) takeLease(ctx context.Context, l *link) (clientv3.LeaseID, error) {
+func (s *Store) takeLease(ctx context.Context, l *link) (hold, error) {
 	sent := BootTime()
 	var lease *clientv3.LeaseGrantResponse
+	var h hold
 	var revision int64
 	err := l.each(ctx, 1, 2*renewTime, func(ctx context.Context, c *clientv3.Client) (err error) {
 		if lease, err = c.Grant(ctx, int64(s.ttl/time.Second)); err != nil {
 			return err
 		}
-		revision, err = s.putAlive(ctx, c, lease.ID)
+		h.lease = lease.ID
+		if h.office, err = officeNow(ctx, c); err != nil {
+			return err
+		}
+		revision, err = s.putAlive(ctx, c, h)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("take a lease: %w", err)
+		return h, fmt.Errorf("take a lease: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, s.ttl)
 	defer cancel()
 	if _, err := s.mirror.await(limited, revision); err != nil {
-		return 0, fmt.Errorf("see the own lease: %w", err)
+		return h, fmt.Errorf("see the own lease: %w", err)
 	}
 	s.extend(sent, lease.TTL)
-	return lease.ID, nil
+	return h, nil
 }
 
 // ForgetOthers takes the leases of all other nodes for ended: they are of a
@@ -91,8 +102,8 @@ func (s *Store) ForgetOthers(ctx context.Context, epoch int64) error {
 	return nil
 }
 
-func (s *Store) putAlive(ctx context.Context, c *clientv3.Client, id clientv3.LeaseID) (int64, error) {
-	answer, err := c.Put(ctx, aliveKey(s.cfg.NodeID), s.cfg.Address, clientv3.WithLease(id))
+func (s *Store) putAlive(ctx context.Context, c *clientv3.Client, h hold) (int64, error) {
+	answer, err := c.Put(ctx, aliveKey(s.cfg.NodeID), aliveValue(s.cfg.Address, h.office), clientv3.WithLease(h.lease))
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +112,7 @@ func (s *Store) putAlive(ctx context.Context, c *clientv3.Client, id clientv3.Le
 
 // renewLease renews once a second until the lease is no more or somebody has
 // deleted the node's key.
-func (s *Store) renewLease(ctx context.Context, l *link, id clientv3.LeaseID) error {
+func (s *Store) renewLease(ctx context.Context, l *link, h hold) error {
 	tick := time.NewTicker(renewTime) // an attempt that used up its time is followed by the next at once
 	defer tick.Stop()
 	for {
@@ -110,24 +121,59 @@ func (s *Store) renewLease(ctx context.Context, l *link, id clientv3.LeaseID) er
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if !s.mirror.state().alive[s.cfg.NodeID] {
+		if _, there := s.mirror.state().alive[s.cfg.NodeID]; !there {
 			return errors.New("the node's key is gone")
 		}
-		sent := BootTime()
-		attempt, cancel := context.WithTimeout(ctx, renewTime)
-		ttl, err := l.renew(attempt, id)
-		cancel()
-		switch {
-		case errors.Is(err, errLeaseGone):
+		if err := s.renew(ctx, l, &h); errors.Is(err, errLeaseGone) {
 			return err
-		case err == nil:
-			s.extend(sent, ttl)
 		}
 	}
+}
+
+// renew is one renewal. First the quorum is asked who is in office, and whoever is new
+// there is told of this node: a renewal counts only from before that was asked. So none
+// counts that was sent after an office began whose holder has not been told; see
+// [Store.countOut].
+func (s *Store) renew(ctx context.Context, l *link, h *hold) error {
+	sent := BootTime()
+	c := l.client()
+	limited, cancel := context.WithTimeout(ctx, renewTime)
+	defer cancel()
+	epoch, err := officeNow(limited, c)
+	if err != nil {
+		l.failed(c)
+		return err
+	}
+	if epoch != 0 && epoch != h.office {
+		if err := s.tell(ctx, c, hold{h.lease, epoch}); err != nil {
+			return err
+		}
+		h.office = epoch
+	}
+	limited, cancel = context.WithTimeout(ctx, renewTime)
+	defer cancel()
+	ttl, err := l.renew(limited, c, h.lease)
+	if err == nil {
+		s.extend(sent, ttl)
+	}
+	return err
+}
+
+// tell writes the node's key anew and waits until the mirror has seen it: the new
+// holder of the office may have taken the node for gone before.
+func (s *Store) tell(ctx context.Context, c *clientv3.Client, h hold) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*renewTime)
+	defer cancel()
+	revision, err := s.putAlive(ctx, c, h)
+	if err == nil {
+		_, err = s.mirror.await(ctx, revision)
+	}
+	return err
 }
 
 // extend moves the deadline by a renewal sent at that time. The time to live is
 // the one granted, which may be longer than the one asked for.
 func (s *Store) extend(sent, ttl int64) {
+	s.granted.Store(ttl)
 	s.serveUntil.Store(sent + ttl*int64(time.Second) - int64(leaseMargin))
 }

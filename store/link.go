@@ -156,9 +156,9 @@ func (l *link) each(ctx context.Context, tries int, attempt time.Duration, f fun
 	return err
 }
 
-// renew prolongs a lease and returns the time to live granted, in seconds.
-// errLeaseGone means that the lease is no more.
-func (l *link) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) {
+// renew prolongs a lease by the client and returns the time to live granted, in
+// seconds. errLeaseGone means that the lease is no more.
+func (l *link) renew(ctx context.Context, c *clientv3.Client, id clientv3.LeaseID) (int64, error) {
 	if l.member != nil {
 		ttl, err := l.member.renew(ctx, id)
 		if errors.Is(err, lease.ErrLeaseNotFound) {
@@ -166,7 +166,6 @@ func (l *link) renew(ctx context.Context, id clientv3.LeaseID) (int64, error) {
 		}
 		return ttl, err
 	}
-	c := l.client()
 	answer, err := c.KeepAliveOnce(ctx, id)
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return 0, errLeaseGone

@@ -28,7 +28,7 @@ type state struct {
 	revision int64 // of the store; everything up to it is in here
 	board    *cluster.Board
 	leader   leader
-	alive    map[int]bool
+	alive    map[int]int64 // epoch of the office under which each node last renewed; 0: not said
 }
 
 // mirror follows everything but the log. One watch carries it all, so that
@@ -50,7 +50,7 @@ func newMirror(c *codec, log *slog.Logger) *mirror {
 	return &mirror{
 		codec:       c,
 		log:         log,
-		now:         &state{board: emptyBoard(), alive: map[int]bool{}},
+		now:         &state{board: emptyBoard(), alive: map[int]int64{}},
 		changed:     make(chan struct{}),
 		subscribers: map[chan *cluster.Board]bool{},
 		loaded:      make(chan struct{}),

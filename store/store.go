@@ -28,6 +28,8 @@ type Store struct {
 	spaceEvery time.Duration // between looks at what the data takes
 
 	serveUntil atomic.Int64
+	granted    atomic.Int64           // seconds, of this node's lease
+	tenure     atomic.Pointer[tenure] // the last of this node that is as old as a lease
 
 	mu      sync.Mutex
 	link    *link         // nil before Run has started it and after it ended
@@ -118,13 +120,7 @@ func (s *Store) Board() *cluster.Board { return s.mirror.state().board }
 func (s *Store) Subscribe(ctx context.Context) <-chan *cluster.Board { return s.mirror.subscribe(ctx) }
 
 // Alive returns the nodes whose lease stands, by the mirror.
-func (s *Store) Alive() map[int]bool {
-	alive := map[int]bool{}
-	for node := range s.mirror.state().alive {
-		alive[node] = true
-	}
-	return alive
-}
+func (s *Store) Alive() map[int]bool { return s.alive(s.mirror.state()) }
 
 // Endpoints returns the client URLs that a client uses now, to be kept for its
 // next start; none for a member.
