@@ -102,10 +102,15 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 	}
 	switch {
 	case h.Unplanned && targetGone(v, h):
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended"})
+		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended, or does not answer"})
 		return
-	case !h.Unplanned && o.silent && !v.Alive[v.Instances[h.To].Node]:
+	case !h.Unplanned && o.silent && (!v.Alive[v.Instances[h.To].Node] || recovery.Hung(v, h.To)):
 		t.deserted(v, r, o)
+		return
+	case !h.Unplanned && !o.ended.IsZero() && recovery.Hung(v, h.From):
+		t.replaced(v, r, o)
+		return
+	case o.mute(t.now()) && t.unreached(v, r, o):
 		return
 	}
 	executor := v.Instances[h.Executor()].Node
@@ -155,10 +160,10 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, ans
 }
 
 // targetGone reports whether the process that was to become master was seen gone
-// on this very board.
+// on this very board, or has not answered for as long as recovery waits for a master.
 func targetGone(v cluster.View, h cluster.Handover) bool {
 	to, seen := v.Observed(h.To)
-	return v.Heard(v.Instances[h.To].Node) && (!seen || to.State == cluster.Absent)
+	return v.Heard(v.Instances[h.To].Node) && (!seen || to.State == cluster.Absent) || recovery.Hung(v, h.To)
 }
 
 func (t *term) close(cmd cluster.CloseHandover) { t.finish(cmd.Range, cmd) }

@@ -7,8 +7,8 @@ import (
 	"github.com/haulout/haulout/recovery"
 )
 
-// deserted decides about a planned hand-over whose target's host is gone and whose
-// target did not answer the executor either. The executor has ended, and is given
+// deserted decides about a planned hand-over whose target's host is gone, or whose
+// target has not answered its own host for long, and did not answer the executor either. The executor has ended, and is given
 // nothing more: what it had sent to the target may still be carried out there, but it
 // aims no proxy any more. A source that still serves was never replaced. Otherwise the
 // target may have been promoted and proxies aimed at it: then nobody serves before they
@@ -22,7 +22,10 @@ func (t *term) deserted(v cluster.View, r cluster.SlotRange, o *order) {
 	if !v.Heard(node) {
 		return
 	}
-	gone := "its host is gone"
+	gone, where := "its host is gone", fmt.Sprintf("the host of its new place, node:%d, is gone", v.Instances[h.To].Node)
+	if v.Alive[v.Instances[h.To].Node] {
+		gone, where = "its process does not answer", fmt.Sprintf("redis:%d in its new place does not answer", h.To.Shard)
+	}
 	switch {
 	case !seen || from.State == cluster.Absent:
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: gone})
@@ -36,7 +39,7 @@ func (t *term) deserted(v cluster.View, r cluster.SlotRange, o *order) {
 	default:
 		t.finish(r.ID, cluster.TakeOver{
 			At: v.Now, Range: r.ID, ID: h.ID, NewID: h.ID + "-back", To: h.From,
-			Reason: fmt.Sprintf("the host of its new place, node:%d, is gone", v.Instances[h.To].Node),
+			Reason: where,
 		})
 	}
 }

@@ -52,18 +52,18 @@ func masterGone(v cluster.View, r cluster.SlotRange) bool {
 	case v.Gone(i):
 		return true
 	}
-	return absent(v, i) || hung(v, i)
+	return absent(v, i) || Hung(v, i.ID)
 }
 
 // hungAfter is how long a process may not answer its own host before another
 // takes its place. It is longer than any command a tenant should send.
 const hungAfter = 30 * time.Second
 
-// hung reports whether the process is there and has not answered for long. If it
+// Hung reports whether the process is there and has not answered for long. If it
 // wakes up no proxy sends to it any more, and its agent makes it a replica.
-func hung(v cluster.View, i cluster.Instance) bool {
-	o, _ := v.Observed(i.ID)
-	return v.Heard(i.Node) && o.State == cluster.Unresponsive && o.SilentFor >= hungAfter
+func Hung(v cluster.View, id cluster.InstanceID) bool {
+	o, _ := v.Observed(id)
+	return v.Heard(v.Instances[id].Node) && o.State == cluster.Unresponsive && o.SilentFor >= hungAfter
 }
 
 func absent(v cluster.View, i cluster.Instance) bool {

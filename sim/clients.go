@@ -61,7 +61,7 @@ func (w *World) send(h *host, p *door, id cluster.RangeID) {
 		return
 	}
 	to := w.listening(route.Address)
-	if to == nil || to.of != id || !w.reaches(h.id, to.node) || !to.master || !to.serving || w.now.Before(to.pause) {
+	if to == nil || to.of != id || !w.reaches(h.id, to.node) || !to.master || !to.serving || w.still(to) || w.now.Before(to.pause) {
 		return
 	}
 	write := w.next()

@@ -35,7 +35,7 @@ func (w *World) confirm() {
 		may := w.now.Before(p.serveUntil)
 		p.unconfirmed = slices.DeleteFunc(p.unconfirmed, func(u unconfirmed) bool {
 			to := w.listening(p.routes[u.id].Address)
-			if may && to == u.by && to.master && to.crown == u.crown && w.reaches(h.id, to.node) && w.replicasWith(u) >= w.minReplicas(u.id) {
+			if may && to == u.by && to.master && !w.still(to) && to.crown == u.crown && w.reaches(h.id, to.node) && w.replicasWith(u) >= w.minReplicas(u.id) {
 				w.acknowledged(u.id, to, u.write)
 				return true
 			}
@@ -49,7 +49,7 @@ func (w *World) confirm() {
 func (w *World) replicasWith(u unconfirmed) (n int) {
 	for _, h := range w.sorted() {
 		for _, r := range h.processes() {
-			if h.on && !r.master && r.linked && r.source == u.by.at() && w.reaches(h.id, u.by.node) && has(r, u.write) {
+			if h.on && !r.master && !w.still(r) && r.linked && r.source == u.by.at() && w.reaches(h.id, u.by.node) && has(r, u.write) {
 				n++
 			}
 		}

@@ -33,6 +33,34 @@ type process struct {
 	copied  bool
 	synced  int64
 	total   int64
+
+	stopped time.Time // it stands still until then
+	silent  time.Time // since then
+	late    []func()  // what it was sent meanwhile
+}
+
+// still reports whether the process stands still.
+func (w *World) still(p *process) bool { return w.now.Before(p.stopped) }
+
+// stop lets the process stand still until then. What it has been sent is in its hands.
+func (w *World) stop(p *process, until time.Time) {
+	if !w.still(p) {
+		p.silent = w.now
+	}
+	p.stopped = until
+	w.after(until.Sub(w.now), func() { w.goOn(p) })
+}
+
+// goOn lets a process that stands still no more do what it was sent.
+func (w *World) goOn(p *process) {
+	if w.still(p) || w.hosts[p.node].engines[p.id] != p {
+		return
+	}
+	late := p.late
+	p.late = nil
+	for _, do := range late {
+		do()
+	}
 }
 
 func (p *process) name() string { return fmt.Sprintf("redis:%s on node:%d", p.id, p.node) }
@@ -58,6 +86,9 @@ func (w *World) at(s engine.Source) *process {
 
 // observe is what an agent sees of the process.
 func (w *World) observe(p *process) *engine.Observation {
+	if w.still(p) {
+		return &engine.Observation{State: engine.Unresponsive}
+	}
 	role := engine.Slave
 	if p.master {
 		role = engine.Master
@@ -114,6 +145,9 @@ func (w *World) replicate(d time.Duration) {
 
 func (w *World) take(p *process, d time.Duration) {
 	s := w.at(p.source)
+	if w.still(p) || s != nil && w.still(s) {
+		return // the connection stays
+	}
 	if s == nil || s == p || !w.reaches(p.node, s.node) || w.now.Before(w.stalled[p.id]) || !s.master && !s.copied {
 		if p.linked || p.syncing {
 			p.linked, p.fed, p.syncing = false, false, false
@@ -163,7 +197,7 @@ func (w *World) feeds(p *process) []string {
 	var list []string
 	for _, h := range w.sorted() {
 		for _, r := range h.processes() {
-			if !r.master && r.linked && r.fed && r.source == p.at() {
+			if !r.master && !w.still(r) && r.linked && r.fed && r.source == p.at() {
 				list = append(list, r.at().String())
 			}
 		}
@@ -174,6 +208,9 @@ func (w *World) feeds(p *process) []string {
 
 // observed is the process as a report tells it.
 func (w *World) observed(p *process) cluster.Observed {
+	if w.still(p) {
+		return cluster.Observed{State: cluster.Unresponsive, SilentFor: w.now.Sub(p.silent)}
+	}
 	o := cluster.Observed{
 		State: cluster.Up, Role: cluster.Slave, ReplicationID: p.replid, ReplicationID2: p.replid2, Offset: int64(len(p.data)),
 		Linked: p.linked, Syncing: p.syncing, SyncedBytes: p.synced, SyncTotal: p.total, EverLinked: p.copied,

@@ -50,11 +50,13 @@ var Kinds = []string{
 	"proxy",    // the proxy ends
 	"stuck",    // the proxy stands still, and goes on
 	"replicas", // the engines that serve nobody end
+	"doze",     // the engines that serve nobody stand still, and go on
 	"muffle",   // reports are lost
 	"lag",      // the node's copy of the board stays behind
 	"slow",     // copies to the node make no progress
 	"stall",    // replicas on the node get nothing
 	"masters",  // the engines that serve end
+	"hang",     // the engines that serve stand still, and go on
 	"power",    // the machine is off, and comes back
 	"reset",    // every process ends and the machine runs on: its ports refuse
 	"cut",      // packets from and to the host are lost
@@ -108,6 +110,15 @@ func (w *World) strike(f Fault) {
 		for _, p := range h.processes() {
 			if (f.Kind == "masters") == w.serves(p) {
 				h.kill(p)
+			}
+		}
+	case "doze", "hang":
+		for _, p := range h.processes() {
+			if serves := w.serves(p); (f.Kind == "hang") == serves {
+				if serves {
+					w.excuse(p.of)
+				}
+				w.stop(p, until)
 			}
 		}
 	case "power", "reset":
@@ -239,6 +250,10 @@ func (w *World) heal() {
 		}
 		if h.proxy != nil {
 			h.proxy.stopped = time.Time{}
+		}
+		for _, p := range h.processes() {
+			p.stopped = time.Time{}
+			w.goOn(p)
 		}
 	}
 	w.lively = w.now

@@ -130,10 +130,17 @@ func (x *executor) allowed() bool { return x.now.Before(x.deadline) }
 
 // reach returns the engine that listens there, if it answers this host.
 func (x *executor) reach(s engine.Source) *process {
-	if p := x.at(s); p != nil && x.reaches(x.d.node, p.node) {
+	if p := x.at(s); p != nil && !x.still(p) && x.reaches(x.d.node, p.node) {
 		return p
 	}
 	return nil
+}
+
+// late sends something to an engine that stands still: it does it when it goes on.
+func (x *executor) late(s engine.Source, do func(p *process)) {
+	if p := x.at(s); p != nil && x.still(p) && x.reaches(x.d.node, p.node) {
+		p.late = append(p.late, func() { do(p) })
+	}
 }
 
 func (x *executor) proxies(do func(p *door) bool) {
@@ -290,11 +297,12 @@ func (x *executor) steps() cluster.Outcome {
 	for _, step := range []struct {
 		name string
 		do   func(s *process) bool
+		late func(s *process)
 	}{
-		{"pause", func(s *process) bool { s.pause, x.final = x.now.Add(3*time.Second), len(s.data); return true }},
-		{"catchup", func(*process) bool { return x.arrived() }},
-		{"fence", func(s *process) bool { s.serving, x.final = false, len(s.data); return true }},
-		{"reach", func(*process) bool { return x.arrived() }},
+		{"pause", func(s *process) bool { s.pause, x.final = x.now.Add(3*time.Second), len(s.data); return true }, func(s *process) { s.pause = x.now.Add(3 * time.Second) }},
+		{"catchup", func(*process) bool { return x.arrived() }, nil},
+		{"fence", func(s *process) bool { s.serving, x.final = false, len(s.data); return true }, func(s *process) { s.serving = false }},
+		{"reach", func(*process) bool { return x.arrived() }, nil},
 	} {
 		if !x.begin(step.name) {
 			return unknown("dead")
@@ -303,6 +311,9 @@ func (x *executor) steps() cluster.Outcome {
 			return unknown("late")
 		}
 		s := x.reach(x.from)
+		if s == nil && step.late != nil {
+			x.late(x.from, step.late)
+		}
 		if s == nil || !step.do(s) {
 			return x.back(step.name + " failed")
 		}
@@ -317,6 +328,8 @@ func (x *executor) steps() cluster.Outcome {
 	if s := x.reach(x.from); s != nil { // one that does not answer is fenced and follows later
 		s.follow(x.to)
 		x.final = max(x.final, len(s.data))
+	} else {
+		x.late(x.from, func(s *process) { s.follow(x.to) })
 	}
 	return x.settle()
 }
@@ -354,6 +367,7 @@ func (x *executor) promote() cluster.Outcome {
 	t := x.reach(x.to)
 	if t == nil {
 		x.promoted = true
+		x.late(x.to, x.World.promote)
 		return x.back("the target does not answer")
 	}
 	if t.master {

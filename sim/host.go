@@ -211,7 +211,7 @@ func (d *daemon) act(h *host, board *cluster.Board, id cluster.InstanceID, s age
 		w.admit(fresh)
 	case agent.StartCopy:
 		from := w.at(s.Source)
-		if from == nil || !w.reaches(d.node, from.node) || !from.master && !from.copied {
+		if from == nil || w.still(from) || !w.reaches(d.node, from.node) || !from.master && !from.copied {
 			return "its source has nothing to copy yet"
 		}
 		delete(h.files, id)
@@ -239,6 +239,8 @@ func (h *host) listens(port int) bool {
 func (w *World) serveAfterLoss(p *process, r cluster.SlotRange) bool {
 	known := func(id string) bool { return id != "" && (id == r.LastReplID || id == r.PrevReplID) }
 	switch {
+	case w.still(p):
+		return false
 	case p.master && p.serving:
 		return true
 	case !p.master && (p.syncing || !p.copied), !known(p.replid) && !known(p.replid2):

@@ -7,13 +7,18 @@ import (
 	"time"
 )
 
+// still are the kinds by which engines stand still.
+var still = []string{"doze", "hang"}
+
 // long are the kinds that last longer: so long that copies are rebuilt meanwhile.
 var long = []string{"desert", "apart", "island", "lag"}
 
 // Random is the history of a seed: a cluster of any shape, an operator who asks for
 // anything, and whatever goes wrong meanwhile.
 func Random(seed uint64) Script {
-	r, kept := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)) // two, so that old seeds stay what they are
+	// Several, so that old seeds stay what they are.
+	r, kept, stills := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)), rand.New(rand.NewPCG(seed, 3))
+	kinds := slices.DeleteFunc(slices.Clone(Kinds), func(k string) bool { return slices.Contains(still, k) })
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	nodes := 3 + r.IntN(3)
 	s := Script{fmt.Sprintf("nodes %d", nodes)}
@@ -58,9 +63,12 @@ func Random(seed uint64) Script {
 		case 5:
 			s = append(s, fmt.Sprintf("wait %ds", 1+r.IntN(30)))
 		default:
-			f := Fault{Kind: Kinds[r.IntN(len(Kinds))], Node: r.IntN(nodes + 1)}
+			f := Fault{Kind: kinds[r.IntN(len(kinds))], Node: r.IntN(nodes + 1)}
 			for calm && f.Costly() {
-				f.Kind = Kinds[r.IntN(len(Kinds))]
+				f.Kind = kinds[r.IntN(len(kinds))]
+			}
+			if k := still[stills.IntN(len(still))]; stills.IntN(8) == 0 && !(calm && Fault{Kind: k}.Costly()) {
+				f.Kind = k
 			}
 			if r.IntN(4) == 0 {
 				f.Node = 0

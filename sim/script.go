@@ -35,6 +35,7 @@ type Outcome struct {
 	Alone      int // acknowledged writes by proxies without a lease
 	Stale      int // promotions of copies that did not follow any more
 	Ends       []string
+	Took       time.Duration // by the action that took longest
 	Places     string
 	Simulated  time.Duration
 	Gap        time.Duration // the longest that a range with a replica took no writes
@@ -61,7 +62,7 @@ func Run(s Script) (o Outcome) {
 		}
 		o.Boundaries, o.Lost, o.Stale, o.Simulated = w.boundaries-p.from, w.lost, w.stale, w.now.Sub(began)
 		o.Gap, o.Alone = w.gap(), w.alone
-		o.Ends, o.Places, o.Trace = p.ends(), w.places(), w.trace
+		o.Ends, o.Took, o.Places, o.Trace = p.ends(), w.took(), w.places(), w.trace
 	}()
 	for n, line := range s {
 		words := strings.Fields(line)
@@ -298,6 +299,14 @@ func (p *player) ends() []string {
 		list = append(list, end)
 	}
 	return list
+}
+
+// took is how long the action was at work that was longest.
+func (w *World) took() (longest time.Duration) {
+	for _, a := range w.quorum.board.Actions {
+		longest = max(longest, a.Ended.Sub(a.Created))
+	}
+	return longest
 }
 
 // places is where everything is, without what a move leaves different for good.

@@ -85,7 +85,7 @@ func (s Script) With(boundary int, f Fault) Script {
 // for what stands still or is cut off.
 func usual(kind string) time.Duration {
 	switch kind {
-	case "freeze", "cut", "deaf", "mute", "stuck", "one-way":
+	case "freeze", "cut", "deaf", "mute", "stuck", "one-way", "doze", "hang":
 		return 12 * time.Second
 	case "daemon":
 		return 3 * time.Second

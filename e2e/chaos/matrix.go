@@ -5,40 +5,46 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/haulout/haulout/e2e"
 	"github.com/haulout/haulout/e2e/lan"
 )
 
-// Matrix kills at the boundaries between the steps of maintenance: after each
-// entry that an action leaves in the activity log, one of the processes that
-// take part in it. Where the boundaries are is learnt from runs in which nothing
-// is killed. Whatever is killed, the action has to end as if nothing had been.
+// Matrix strikes at the boundaries between the steps of maintenance: after each
+// entry that an action leaves in the activity log, and in the midst of what follows
+// it, each of the processes that take part is killed, and stopped for longer than a
+// lease. Where the boundaries are is learnt from runs in which nothing is struck.
+// Whatever is struck, the action has to end as if nothing had been; where a host was
+// believed gone or a copy was not there, it may end by name and be asked for again.
 type Matrix struct {
 	Binary string // the haulout binary; an absolute path
 	Folder string // for the hosts' files; removed in the end
 	Out    io.Writer
 	Seed   uint64        // of the order of the cells
-	Sample time.Duration // 0: all cells; otherwise as many as there is time for, at least one
+	Sample time.Duration // 0: all cells; otherwise as many as there is time for, at least two outings
+	Part   int           // of Parts, from 0: a part of all cells; Parts 0 is one part
+	Parts  int
 }
 
 // MatrixResult is what it ends with: one line of JSON.
 type MatrixResult struct {
 	Seed       uint64           `json:"seed"`
 	Boundaries map[string]int   `json:"boundaries"` // by phase
-	Cells      int              `json:"cells"`
-	Killed     int              `json:"killed"` // cells whose boundary was reached
+	Cells      int              `json:"cells"`      // that were to be struck
+	Killed     int              `json:"killed"`
+	Frozen     int              `json:"frozen"`
+	Absent     int              `json:"absent"`   // there was no such process at the boundary
+	Missed     int              `json:"missed"`   // the boundary was not seen, at no try
+	Repeated   int              `json:"repeated"` // phases that ended by name and were asked for again
 	Failures   []string         `json:"failures"`
 	Result     `json:"clients"` // what clients saw
 }
 
 // Good reports whether every cell ended as it should.
 func (r MatrixResult) Good() bool {
-	return r.Killed > 0 && len(r.Failures) == 0 && r.Result.Good()
+	return r.Killed+r.Frozen > 0 && len(r.Failures) == 0 && r.Result.Good()
 }
 
 // The phases of maintenance.
@@ -48,12 +54,8 @@ const (
 	phaseCancel = "cancel"
 )
 
-// bystander is who may be killed without anything being lost.
-type bystander struct {
-	name string
-	host func(ctx context.Context, w *world) (int, error)
-	kind process
-}
+// The ways there and back.
+var ways = [][]string{{phaseOn, phaseOff}, {phaseCancel}}
 
 // The node that goes out and comes back, and the node that takes most of it.
 const (
@@ -61,29 +63,8 @@ const (
 	target  = 3
 )
 
-var bystanders = []bystander{
-	{"the cluster master's daemon", func(ctx context.Context, w *world) (int, error) { return w.leader(ctx) }, daemon},
-	{"the node's daemon", hostNumber(drained), daemon},
-	{"a target's daemon", hostNumber(target), daemon},
-	{"the node's proxy", hostNumber(drained), proxy},
-	{"a target's proxy", hostNumber(target), proxy},
-}
-
-func hostNumber(n int) func(context.Context, *world) (int, error) {
-	return func(context.Context, *world) (int, error) { return n, nil }
-}
-
-// cell is one boundary and one victim.
-type cell struct {
-	phase    string
-	boundary int    // it strikes when the phase has left so many entries
-	entry    string // the last of them in the run without a kill
-	victim   bystander
-}
-
-func (c cell) String() string {
-	return fmt.Sprintf("%s, after entry %d (%s), %s", c.phase, c.boundary, c.entry, c.victim.name)
-}
+// enoughFailures end a run, and so does one after which the cluster does not come to rest.
+const enoughFailures = 10
 
 // Run goes through the cells.
 func (m Matrix) Run(ctx context.Context) (result MatrixResult, err error) {
@@ -103,78 +84,35 @@ func (m Matrix) Run(ctx context.Context) (result MatrixResult, err error) {
 		return result, err
 	}
 	c := Chaos{Out: m.Out}
-	cells, err := m.discover(ctx, w, &result)
+	p, err := m.discover(ctx, w, &result)
 	if err != nil {
-		return result, fmt.Errorf("%s\nwith nothing killed: %w", w.trace(), err)
+		return result, fmt.Errorf("%s\nwith nothing struck: %w", w.trace(), err)
 	}
-	cycles := m.cycles(cells)
-	c.say("%d cells in %d cycles: %v", len(cells), len(cycles), result.Boundaries)
+	result.Cells = len(p.cells)
+	c.say("%d cells: %v", result.Cells, result.Boundaries)
 	began := time.Now()
-	for _, cycle := range cycles {
-		if m.Sample > 0 && result.Cells > 0 && time.Since(began) > m.Sample {
-			break
-		}
+	for len(p.cells) > 0 && (m.Sample == 0 || result.Rounds < 2 || time.Since(began) < m.Sample) {
+		r := p.next(m.Sample > 0 && result.Rounds%2 == 1)
 		result.Rounds++
-		c.say("%d: %v", result.Rounds, cycle)
-		if err := w.cycle(ctx, c, cycle, &result); err != nil {
-			result.Failures = append(result.Failures, fmt.Sprintf("%v: %v", cycle, err))
-			return result, fmt.Errorf("%s\n%v: %w", w.trace(), cycle, err)
+		c.say("%d, %d cells left: %v", result.Rounds, len(p.cells), r)
+		began := time.Now()
+		if err := w.outing(ctx, c, r, &result); err != nil {
+			result.Failures = append(result.Failures, fmt.Sprintf("%v: %v", r, err))
+			c.say("%s%s\n%v: %v", w.trace(), w.activity(began), r, err)
+			if err := errors.Join(w.tidy(ctx), w.converged(ctx)); err != nil || len(result.Failures) == enoughFailures {
+				return result, errors.Join(fmt.Errorf("%d cells have failed", len(result.Failures)), err)
+			}
 		}
+		p.settle(r, &result)
 	}
 	return result, nil
 }
 
-// cycle is a way there and back, by phase, with a kill in one or both.
-type cycle map[string]cell
-
-func (c cycle) phases() []string {
-	if _, cancels := c[phaseCancel]; cancels {
-		return []string{phaseCancel}
-	}
-	return []string{phaseOn, phaseOff}
-}
-
-func (c cycle) String() string {
-	var all []string
-	for _, phase := range c.phases() {
-		if cell, ok := c[phase]; ok {
-			all = append(all, cell.String())
-		}
-	}
-	return strings.Join(all, "; ")
-}
-
-// cycles puts each way out together with a way back, by the seed.
-func (m Matrix) cycles(cells []cell) []cycle {
-	dice := rand.New(rand.NewPCG(m.Seed, 0))
-	dice.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
-	var list []cycle
-	used := map[string]int{} // how many of the cycles there and back have a cell of the phase
-	for _, cell := range cells {
-		if cell.phase == phaseCancel {
-			list = append(list, cycle{phaseCancel: cell})
-		}
-	}
-	first := len(list)
-	for _, cell := range cells {
-		if cell.phase == phaseCancel {
-			continue
-		}
-		at := first + used[cell.phase]
-		if used[cell.phase]++; at == len(list) {
-			list = append(list, cycle{})
-		}
-		list[at][cell.phase] = cell
-	}
-	dice.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	return list
-}
-
-// discover runs each phase with nothing killed.
-func (m Matrix) discover(ctx context.Context, w *world, result *MatrixResult) ([]cell, error) {
-	var cells []cell
-	for _, cycle := range [][]string{{phaseOn, phaseOff}, {phaseCancel}} {
-		for _, phase := range cycle {
+// discover runs each phase with nothing struck.
+func (m Matrix) discover(ctx context.Context, w *world, result *MatrixResult) (*pool, error) {
+	p := newPool(m)
+	for _, way := range ways {
+		for _, phase := range way {
 			j := w.journal()
 			if err := w.phase(ctx, j, phase); err != nil {
 				return nil, fmt.Errorf("%s: %w", phase, err)
@@ -185,97 +123,22 @@ func (m Matrix) discover(ctx context.Context, w *world, result *MatrixResult) ([
 			}
 			result.Boundaries[phase] = len(entries)
 			for i, entry := range entries {
-				for _, b := range bystanders {
-					cells = append(cells, cell{phase, i + 1, entry, b})
-				}
+				p.add(phase, i+1, entry)
 			}
 		}
 		if err := w.converged(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return cells, nil
+	p.shuffle(m)
+	return p, nil
 }
 
-// cycle carries a whole cycle out, under load.
-func (w *world) cycle(ctx context.Context, c Chaos, cycle cycle, result *MatrixResult) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	before, err := w.placement(ctx)
-	if err != nil {
-		return err
+// list is several things in one line.
+func list[T fmt.Stringer](all []T) string {
+	var texts []string
+	for _, one := range all {
+		texts = append(texts, one.String())
 	}
-	work := w.work(ctx, result.Rounds, all)
-	defer work.stop()
-	for _, phase := range cycle.phases() {
-		cell, ok := cycle[phase]
-		if !ok {
-			err = w.phase(ctx, w.journal(), phase)
-		} else {
-			var killed bool
-			if killed, err = w.killIn(ctx, cell); killed {
-				result.Killed++
-			} else {
-				c.say("  the boundary of %s was not reached", phase)
-			}
-			result.Cells++
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", phase, err)
-		}
-	}
-	if err := w.converged(ctx); err != nil {
-		return err
-	}
-	after, err := w.placement(ctx)
-	if d := before.Differences(after); err == nil && len(d) > 0 {
-		err = fmt.Errorf("not as it was: %v", d)
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(work.judge(ctx, c, planned, &result.Result), w.anchorsHold(ctx))
-}
-
-// placement waits until somebody tells where everything is.
-func (w *world) placement(ctx context.Context) (p e2e.Placement, err error) {
-	w.Cluster.REST = w.rest[w.operator]
-	return p, w.await(ctx, "the placement is told", patience, func(ctx context.Context) (bool, error) {
-		p, err = w.Placement(ctx)
-		return err == nil, err
-	})
-}
-
-// killIn carries the cell's phase out and kills its victim at the boundary.
-func (w *world) killIn(ctx context.Context, cell cell) (killed bool, err error) {
-	victim, err := cell.victim.host(ctx, w)
-	if err != nil {
-		return false, err
-	}
-	w.operator = operatorFor(victim)
-	j := w.journal()
-	ended := make(chan error, 1)
-	go func() { ended <- w.phase(ctx, j, cell.phase) }()
-	for !killed && len(ended) == 0 {
-		entries, err := j.entries(ctx)
-		if err == nil && len(entries) >= cell.boundary {
-			killed = true
-			err = w.killAndStart(ctx, victim, cell.victim.kind)
-		} else {
-			err = sleep(ctx, 5*time.Millisecond)
-		}
-		if err != nil {
-			return killed, errors.Join(err, <-ended)
-		}
-	}
-	return killed, <-ended
-}
-
-// killAndStart kills the process. A daemon has to be started by somebody; a
-// proxy by its daemon.
-func (w *world) killAndStart(ctx context.Context, n int, kind process) error {
-	if err := send(kind, syscall.SIGKILL)(ctx, w, n); err != nil || kind == proxy {
-		return err
-	}
-	return w.Start(ctx, n)
+	return strings.Join(texts, "; ")
 }
