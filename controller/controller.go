@@ -378,6 +378,7 @@ func (t *term) turn() error {
 		t.settleMembers(v)
 		t.removeNodes(v)
 		t.stepDown(v)
+		t.makeWay(v)
 		done, err := t.step(v)
 		if err != nil || done {
 			return err
@@ -410,10 +411,18 @@ func (t *term) stepDown(v cluster.View) {
 		leave := a.Name == cluster.RemoveNode && a.Marked || a.Options.DemoteNode
 		return leave && !a.Status.Ended() && a.Node == t.cfg.Node
 	}
-	if t.leaves || !slices.ContainsFunc(v.ActionsByAge(), asked) {
+	if slices.ContainsFunc(v.ActionsByAge(), asked) {
+		t.leave("this node goes out of service")
+	}
+}
+
+// leave hands the office to any other node.
+func (t *term) leave(why string) {
+	if t.leaves {
 		return
 	}
 	t.leaves = true
+	t.cfg.Logger.Info("the office is handed on", "why", why)
 	t.beside(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, commitFor)
 		defer cancel()

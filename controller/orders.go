@@ -35,6 +35,7 @@ type order struct {
 	inFlight bool      // an executor has it
 	silent   bool      // the last executor got no answer from the target
 	sent     time.Time // last
+	asked    time.Time // first, without an answer since
 	ended    time.Time // when the last executor told that it had ended; zero while one may be at work
 }
 
@@ -119,6 +120,9 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 		return
 	}
 	o.inFlight, o.sent, o.silent = true, t.now(), false
+	if o.asked.IsZero() {
+		o.asked = o.sent
+	}
 	msg := cluster.Order{
 		ID: h.ID, Epoch: t.epoch, Range: r.ID, From: h.From, To: h.To,
 		Generation: h.Generation, Unplanned: h.Unplanned, TTL: ttl,
@@ -142,7 +146,7 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, ans
 		if o := t.orders[id]; o != nil {
 			o.inFlight, o.silent = false, outcome.TargetSilent
 			if answered {
-				o.ended = t.now()
+				o.ended, o.asked = t.now(), time.Time{}
 			}
 		}
 		t.cfg.Logger.Info("hand-over", append([]any{"range", r}, outcome.Told()...)...)
