@@ -64,9 +64,9 @@ chaos: build ## operators at work and things going wrong, for MINUTES=5; SEED=n 
 	@go build -o bin/demo ./e2e/demo && exec bin/demo chaos $(or $(MINUTES),5) $(or $(SEED),$(shell date +%s)) $(or $(FROM),0) "$(ONLY)"
 
 .PHONY: crashmatrix
-crashmatrix: build ## a kill at each boundary between the steps of maintenance (root)
+crashmatrix: build ## each process killed, and frozen, at each boundary between the steps of maintenance; hours; PART=0/4 (root)
 	@scripts/setup
-	@go build -o bin/demo ./e2e/demo && exec bin/demo matrix
+	@go build -o bin/demo ./e2e/demo && exec bin/demo matrix 0 $(or $(SEED),$(shell date +%s)) $(PART)
 
 .PHONY: help
 help: ## this list
