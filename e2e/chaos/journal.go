@@ -64,10 +64,18 @@ func (w *world) phase(ctx context.Context, j *journal, phase string) error {
 	if err := w.heard(ctx, phase); err != nil {
 		return err
 	}
-	if err := j.begin(ctx); err != nil {
+	if err := w.begun(ctx, j); err != nil {
 		return err
 	}
 	return w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", phase)
+}
+
+// begun lets the journal begin as soon as somebody tells what is there.
+func (w *world) begun(ctx context.Context, j *journal) error {
+	return w.await(ctx, "the activity is told", patience, func(ctx context.Context) (bool, error) {
+		err := j.begin(ctx)
+		return err == nil, err
+	})
 }
 
 // heard waits until the phase would be begun: a leader that is new, after a kill
@@ -88,7 +96,7 @@ func (w *world) phaseOfCancel(ctx context.Context, j *journal) error {
 	go func() { ended <- w.typed(ctx, "node", fmt.Sprint(drained), "maintenance_mode", "on") }()
 	task, err := w.begunAction(ctx)
 	if err == nil {
-		err = j.begin(ctx)
+		err = w.begun(ctx, j)
 	}
 	if err == nil {
 		err = w.typed(ctx, "cluster", "cancel_action", task)
