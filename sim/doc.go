@@ -11,7 +11,8 @@
 //   - the network: packets from one host to another are delivered or not, each
 //     direction by itself
 //   - engines: a process is the list of writes it has, with a replication id; what a
-//     replica has not copied yet is missing; a transaction is carried out at once
+//     replica has not copied yet is missing; a transaction is carried out at once, by one
+//     that stands still when it goes on
 //   - the executor of hand-overs: the steps of engine.Handover in their order, each
 //     beginning with the same look; each is a moment at which it may die or stand still
 //   - proxies: routes by generation, a right to serve that ends, holds, drains,
