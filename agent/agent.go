@@ -83,6 +83,8 @@ type Agent struct {
 
 	silentSince    time.Time           // when the living proxy stopped to answer; the loop's
 	fedCertificate cluster.Certificate // with the last routes; the loop's
+	// former are the files set aside, by name, as they were measured; the loop's.
+	former map[string]cluster.FormerFiles
 
 	mu        sync.Mutex // guards everything that follows
 	processes map[cluster.InstanceID]*process
@@ -184,10 +186,10 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 	a.mu.Unlock()
 	return cluster.Report{
 		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID, Incarnation: board.Cluster.Incarnation,
-		Bound: a.promises.Bound(board, bootTime()), Alone: a.Alone(),
+		Bound: a.promises.Bound(board, bootTime()), Alone: a.Alone(), AloneCounts: a.aloneCounts(),
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
 		Engine: cluster.Engine{Flavour: program.Flavour, Version: program.Version},
-		Host:   a.host(),
+		Host:   a.host(), FormerFiles: a.convergeFormer(board),
 	}
 }
 

@@ -274,7 +274,20 @@ func TestFilesOfAFormerLifeAreSetAside(t *testing.T) {
 	if !exists(filepath.Join(aside, "left")) {
 		t.Fatal("the files are gone")
 	}
+	h.eventually("what is set aside is told", func(r cluster.Report) bool {
+		return len(r.FormerFiles) == 1 && r.FormerFiles[0].Name == "2.1.before-life-2" && r.FormerFiles[0].Instance == two.ID && r.FormerFiles[0].Bytes > 0
+	})
+	n := h.Board().Nodes[1]
+	n.Deleting = []string{"2.1.before-life-2", "2.1"}
+	h.commit(t, raw{cluster.Change{Put: []cluster.Object{n}}})
+	h.eventually("what was to be deleted is gone", func(r cluster.Report) bool { return len(r.FormerFiles) == 0 })
+	if exists(filepath.Join(aside, "left")) || !exists(filepath.Join(h.dir, "shards", "2.1")) {
+		t.Error("not what was named was deleted, or more")
+	}
 	crash() // what it held was copied in this life
+	if exists(filepath.Join(aside, "left")) {
+		t.Error("files of this life were set aside")
+	}
 	if found, err := filepath.Glob(filepath.Join(h.dir, "shards", "*.before-life-*")); err != nil || len(found) != 1 {
 		t.Errorf("%v %v", found, err)
 	}

@@ -29,8 +29,9 @@ const (
 type alone struct {
 	rights map[cluster.RangeID]proxy.Extension
 
-	mu    sync.Mutex
-	shown map[cluster.RangeID]shownAlone
+	mu     sync.Mutex
+	shown  map[cluster.RangeID]shownAlone
+	counts cluster.AloneCounts
 }
 
 type shownAlone struct {
@@ -86,9 +87,11 @@ func (a *Agent) askAll(ctx context.Context) {
 	claims := Claims(board, a.cfg.Node)
 	if a.alone.rights == nil {
 		a.alone.rights = map[cluster.RangeID]proxy.Extension{}
+		a.countAlone(cluster.AloneCounts{Times: 1})
 		a.cfg.Logger.Warn("this host's lease is not renewed: others are asked what it may serve without one", "ranges", len(claims.Stands))
 	}
 	refused := a.collect(ctx, claims)
+	a.countAlone(cluster.AloneCounts{Served: int64(len(claims.Stands) - len(refused)), Refused: int64(len(refused) + len(claims.Barred))})
 	shown := map[cluster.RangeID]shownAlone{}
 	for r, why := range claims.Barred {
 		delete(a.alone.rights, r)
@@ -222,6 +225,19 @@ func (a *Agent) show(shown map[cluster.RangeID]shownAlone) {
 	a.alone.mu.Lock()
 	defer a.alone.mu.Unlock()
 	a.alone.shown = shown
+}
+
+func (a *Agent) countAlone(more cluster.AloneCounts) {
+	a.alone.mu.Lock()
+	defer a.alone.mu.Unlock()
+	c := &a.alone.counts
+	c.Times, c.Served, c.Refused = c.Times+more.Times, c.Served+more.Served, c.Refused+more.Refused
+}
+
+func (a *Agent) aloneCounts() cluster.AloneCounts {
+	a.alone.mu.Lock()
+	defer a.alone.mu.Unlock()
+	return a.alone.counts
 }
 
 // Alone returns what this host's endpoints serve, and do not serve, without a lease;

@@ -323,9 +323,9 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 // the saved state may not know that it is the last copy of something.
 func (a *Agent) clear(b *cluster.Board, p *process) error {
 	if !b.Cluster.Recovered.IsZero() {
-		aside := fmt.Sprintf("%s.before-life-%d", p.dir, b.Cluster.Incarnation)
+		aside := fmt.Sprintf("%s%s%d", p.dir, beforeLife, b.Cluster.Incarnation)
 		if exists(p.dir) && !exists(aside) {
-			a.cfg.Logger.Warn("files of the cluster's former life are set aside: delete them when all data is known to be there", "instance", p.id, "folder", aside)
+			a.cfg.Logger.Warn("files of the cluster's former life are set aside: haulout status former_files lists them, for you to delete when all data is known to be there", "instance", p.id, "folder", aside)
 		}
 		if err := engine.SetAside(p.dir, aside); err != nil {
 			return err

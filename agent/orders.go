@@ -160,7 +160,7 @@ func (a *Agent) carryOut(ctx context.Context, o cluster.Order, deadline int64) c
 func outcome(out engine.Outcome) cluster.Outcome {
 	return cluster.Outcome{
 		Result: cluster.Result(out.Result), ReplID: out.ReplID, Offset: out.FinalOffset, Reason: out.Reason, Pause: out.Pause,
-		TargetSilent: out.TargetSilent,
+		TargetSilent: out.TargetSilent, Whole: out.Result == engine.Moved,
 	}
 }
 

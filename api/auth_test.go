@@ -187,7 +187,7 @@ func TestReadsWithoutLeader(t *testing.T) {
 	if err != nil || state.Name != "haulout.local" || state.Master != 0 {
 		t.Errorf("%+v, %v", state, err)
 	}
-	if _, err := c.Log(ctx, api.LogQuery{}); cluster.CodeOf(err) != cluster.CodeNoLeader {
+	if _, err := c.Log(ctx, api.LogQuery{}); err != nil {
 		t.Errorf("the log: %v", err)
 	}
 }

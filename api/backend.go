@@ -27,9 +27,6 @@ type Leader interface {
 	// ChangeMaster hands the lead of the cluster to the node, and returns when it
 	// has left this one. Done if the node leads already; see cluster.View.MayLead.
 	ChangeMaster(ctx context.Context, node int, by string) error
-	// Log returns lines of the activity between from and to (zero: open), after
-	// offset of them, at most limit (0: all), newest first if desc.
-	Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error)
 }
 
 // Node is what the handlers ask of the local daemon. All methods are safe for
@@ -62,6 +59,10 @@ type Node interface {
 	// Server.Forwarded, the identity with it. It returns a CodeNoLeader error, and
 	// has written nothing, if there is none, or none that answers.
 	ForwardToLeader(w http.ResponseWriter, r *http.Request, id Identity) error
+	// Log returns lines of the activity between from and to (zero: open), after offset
+	// of them, at most limit (0: all), newest first if desc. It needs no quorum: what
+	// this daemon knows is answered.
+	Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error)
 	// Board is the local view, possibly old: it serves logins, and reads while
 	// there is no leader.
 	Board() cluster.View

@@ -402,34 +402,6 @@ func (c *Client) ChangeUser(ctx context.Context, uid int, change ChangeUser) (Us
 	return out, c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/users/%d", uid), change, &out)
 }
 
-// LogQuery selects lines of the activity. Zero values select all, oldest first.
-type LogQuery struct {
-	From, To      time.Time
-	Limit, Offset int
-	NewestFirst   bool
-}
-
-// Log returns lines of the activity.
-func (c *Client) Log(ctx context.Context, q LogQuery) ([]Event, error) {
-	v := url.Values{}
-	if !q.From.IsZero() {
-		v.Set("stime", q.From.UTC().Format(time.RFC3339Nano))
-	}
-	if !q.To.IsZero() {
-		v.Set("etime", q.To.UTC().Format(time.RFC3339Nano))
-	}
-	if q.Limit > 0 {
-		v.Set("limit", fmt.Sprint(q.Limit))
-	}
-	if q.Offset > 0 {
-		v.Set("offset", fmt.Sprint(q.Offset))
-	}
-	if q.NewestFirst {
-		v.Set("order", "desc")
-	}
-	return get[[]Event](ctx, c, "/v1/logs?"+v.Encode())
-}
-
 // Fingerprint asks the daemon at host:port for the hash of its cluster's CA
 // certificate. Nothing vouches for the answer: a person compares it.
 func Fingerprint(ctx context.Context, address string) (string, error) {

@@ -88,32 +88,6 @@ func (c *call) joiner() (Sponsor, error) {
 	return Sponsor{Name: id.Name}, nil
 }
 
-func getLogs(c *call) (any, error) {
-	q := &query{r: c.Request}
-	from, to := q.time("stime"), q.time("etime")
-	limit, offset := q.number("limit"), q.number("offset")
-	desc := q.word("order", "asc", "desc") == "desc"
-	if len(q.faults) > 0 {
-		return nil, q.faults
-	}
-	entries, err := c.leader.Log(c.Context(), from, to, limit, offset, desc)
-	if err != nil {
-		return nil, err
-	}
-	list := []Event{}
-	for _, e := range entries {
-		list = append(list, event(e))
-	}
-	return list, nil
-}
-
-func event(e cluster.Entry) Event {
-	return Event{
-		Time: e.Time, Type: e.Type, Severity: e.Severity, Node: NumberID(e.Node), Database: TextID(e.Database), Shard: TextID(e.Shard),
-		TaskID: e.Action, Originator: e.By, Cause: e.Cause, Reason: e.Reason, Description: e.Text,
-	}
-}
-
 // query takes the parameters of a request and collects their faults.
 type query struct {
 	r      *http.Request

@@ -96,6 +96,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeShardLost:             http.StatusConflict,
 	cluster.CodeShardNotFound:         http.StatusNotFound,
 	cluster.CodeSnapshotNotFound:      http.StatusNotFound,
+	cluster.CodeFormerFilesNotFound:   http.StatusNotFound,
 	cluster.CodeSnapshotProtected:     http.StatusForbidden,
 	cluster.CodeSnapshotUnusable:      http.StatusNotAcceptable,
 	cluster.CodeStale:                 http.StatusConflict,

@@ -135,7 +135,7 @@ func nodeStatus(v cluster.View, n cluster.Node) NodeStatus {
 		}
 	}
 	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
-		o.FreeRAM = report.FreeMemory
+		o.FreeRAM, o.Bound, o.WithoutQuorum = report.FreeMemory, report.Bound, report.AloneCounts
 		for _, e := range report.Proxy.Endpoints {
 			if e.Listening {
 				o.EndpointsListening++

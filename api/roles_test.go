@@ -96,6 +96,9 @@ var rights = map[string]string{
 	"POST /v1/shards/actions/failover":        builders,
 	"POST /v1/shards/{uid}/actions/migrate":   builders,
 	"POST /v1/shards/actions/migrate":         builders,
+
+	"GET /v1/nodes/{uid}/former_files":           allRoles,
+	"DELETE /v1/nodes/{uid}/former_files/{name}": adminOnly,
 }
 
 // Every route, asked by every role and by nobody.

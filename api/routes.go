@@ -50,7 +50,8 @@ func routes() []route {
 		{"PUT /v1/cluster/update_cert", "replace the certificate that endpoints show, or take it back", administer, atLeader, putCertificate, UpdateCertificate{}, Certificates{}, nil},
 		{"POST /v1/cluster/actions/change_master", "hand the lead of the cluster to a node", administer, atLeader, postChangeMaster, ChangeMaster{}, nil, nil},
 		{"POST /v1/cluster/tokens", "make a token that lets one host join, or as many as its uses", administer, atLeader, postToken, CreateToken{}, Token{}, nil},
-		{"GET /v1/logs", "the activity", seeLogs, atLeader, getLogs, nil, []Event{}, []string{"stime", "etime", "order", "limit", "offset"}},
+		{"GET /v1/logs", "the activity; type is a part of one, severity the least", seeLogs, reading, getLogs, nil, []Event{},
+			[]string{"stime", "etime", "order", "limit", "offset", "node_uid", "bdb_uid", "shard_uid", "task_id", "type", "severity"}},
 		{"GET /v4/cluster/health", "what is well and what is not; issues_only leaves the rest out", see, atLeader, getClusterHealth, nil, ClusterHealth{}, []string{"issues_only"}},
 		{"GET /v4/db/{uid}/health", "the health of a database", see, atLeader, getDatabaseHealth, nil, DatabaseHealth{}, []string{"issues_only"}},
 		{"GET /v4/bdb/{uid}/health", "the same", see, atLeader, getDatabaseHealth, nil, DatabaseHealth{}, []string{"issues_only"}},
@@ -79,6 +80,8 @@ func routes() []route {
 		{"GET /v1/nodes/{uid}/snapshots", "the snapshots of a node", see, reading, getSnapshots, nil, []SnapshotItem{}, nil},
 		{"POST /v1/nodes/{uid}/snapshots", "write down what stands on a node", administer, atLeader, postSnapshot, SnapshotRequest{}, SnapshotItem{}, nil},
 		{"DELETE /v1/nodes/{uid}/snapshots/{name}", "delete a snapshot that was made by hand", administer, atLeader, deleteSnapshot, nil, SnapshotItem{}, nil},
+		{"GET /v1/nodes/{uid}/former_files", "what a node has set aside since the cluster was recovered", see, reading, getFormerFiles, nil, []FormerFiles{}, nil},
+		{"DELETE /v1/nodes/{uid}/former_files/{name}", "delete files that a node has set aside", administer, atLeader, deleteFormerFiles, nil, FormerFiles{}, nil},
 		{"GET /v1/nodes/{uid}/maintenance/verify", "whether a node may be shut down", see, atLeader, getVerify, nil, Verdict{}, nil},
 		{"GET /v1/nodes/{uid}/explain", "why a node carries what it does, and what it waits for", see, atLeader, explainNode, nil, Explanation{}, nil},
 

@@ -132,8 +132,13 @@ type NodeStatus struct {
 	EndpointsListening   int                  `json:"endpoints_listening"`
 	EndpointsConnections int                  `json:"endpoints_connections"` // of clients
 	ClientCounts         cluster.ClientCounts `json:"client_counts"`         // of all endpoints there, since the proxy started
-	ShutdownBlockers     []string             `json:"shutdown_blockers"`     // empty: the node may be shut down
-	LastSeen             time.Time            `json:"last_seen,omitzero"`    // of a node that is down
+	// Bound: what the host promised to others on an older board, or its daemon may have
+	// promised before it was started anew, still holds. So long it does not count as one
+	// that knows of new copies.
+	Bound            bool                `json:"bound_by_promises"`
+	WithoutQuorum    cluster.AloneCounts `json:"without_quorum"`     // how often it asked what it may serve so, since its daemon started
+	ShutdownBlockers []string            `json:"shutdown_blockers"`  // empty: the node may be shut down
+	LastSeen         time.Time           `json:"last_seen,omitzero"` // of a node that is down
 }
 
 // Verdict says whether a node may be shut down without harm.

@@ -14,6 +14,9 @@ func commands() []command {
 		{pattern: "status databases [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the databases", run: statusDatabases},
 		{pattern: "status endpoints [node <node>] [db <db>] [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the endpoints", run: statusEndpoints},
 		{pattern: "status shards [node <node>] [db <db>] [extra " + extras + "] [sort <COLUMN>...] [issues_only]", help: "Show the shards", run: statusShards},
+		{pattern: "status activity [node <node>] [db <db>] [shard <shard>] [task <task>] [type <text>] [severity debug|info|warning|error|critical]" +
+			" [since <duration>] [limit <count>]", help: "Show what happened, the newest last: why a master changed, who asked for what", run: statusActivity},
+		{pattern: "status former_files [node <node>]", help: "Show what nodes have set aside since the cluster was recovered", run: statusFormerFiles},
 		{pattern: "status modules [db <db>...] [extra all|compatible_redis_version|min_redis_version|module_id]", help: "Show the modules, of which there are none", run: statusModules},
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
@@ -31,6 +34,8 @@ func commands() []command {
 		{pattern: "node <node> snapshot delete <name>", help: "Delete a snapshot that was made by hand", run: snapshotDelete},
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList},
 		{pattern: "node <node> snapshot restore <name> [async]", help: "Bring back what a snapshot saw on a node in service", run: snapshotRestore},
+
+		{pattern: "node <node> former_files delete <name>", help: "Delete files of a former life that a node has set aside", run: formerFilesDelete},
 
 		{pattern: "node <node> vacate [max_concurrent_actions <count>] [cause hardware|host_lost|patching|announced|other] [reason <text>] [dry_run] [async]",
 			help: "Move everything off a node; if it is down, make it anew elsewhere", run: nodeVacate},

@@ -13,13 +13,13 @@ func TestCandidates(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
 	for line, want := range map[string]string{
 		"sta":                                   "status",
-		"status ":                               "databases db endpoints extra issues_only modules node nodes shards",
+		"status ":                               "activity databases db endpoints extra former_files issues_only modules node nodes shards",
 		"status no":                             "node nodes",
 		"status node ":                          "1 2 3",
 		"status nodes extra ":                   "all frag maintenance nodestats rack_id redis_version shardstats state_machine traffic_manually_disabled watchdog",
 		"status nodes extra all ":               "issues_only sort",
 		"node ":                                 "1 2 3",
-		"node 2 ":                               "enslave maintenance_mode remove snapshot vacate",
+		"node 2 ":                               "enslave former_files maintenance_mode remove snapshot vacate",
 		"node 2 maintenance_mode o":             "off on",
 		"node 2 maintenance_mode on ev":         "evict_active_active_replica evict_dbs evict_ha_replica",
 		"node 2 maintenance_mode on evict_dbs ": "cache carts sessions",

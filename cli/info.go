@@ -45,7 +45,8 @@ type proxy struct {
 	Listening   int          `json:"endpoints_listening"`
 	Connections int          `json:"endpoints_connections"` // of clients
 
-	Counts cluster.ClientCounts `json:"client_counts"`
+	Counts        cluster.ClientCounts `json:"client_counts"`
+	WithoutQuorum cluster.AloneCounts  `json:"without_quorum"`
 }
 
 // met says in words which limits of a proxy clients have met, and how often.
@@ -84,7 +85,7 @@ func infoProxies(s *session, w words) error {
 	all, list := w.text("node|all") == "all", []proxy{}
 	for _, n := range nodes {
 		if st := statuses[int(n.UID)]; all || int(n.UID) == w.number("node|all") {
-			list = append(list, proxy{n.UID, st.NodeStatus, st.EndpointCount, st.EndpointsListening, st.EndpointsConnections, st.ClientCounts})
+			list = append(list, proxy{n.UID, st.NodeStatus, st.EndpointCount, st.EndpointsListening, st.EndpointsConnections, st.ClientCounts, st.WithoutQuorum})
 		}
 	}
 	if len(list) == 0 {
@@ -101,6 +102,9 @@ func infoProxies(s *session, w words) error {
 		s.say("    client connections: %d", p.Connections)
 		for _, line := range met(p.Counts) {
 			s.say("    %s", line)
+		}
+		if alone := p.WithoutQuorum; alone.Times > 0 {
+			s.say("    times without a lease: %d; ranges left to it, at each look: %d, not: %d", alone.Times, alone.Served, alone.Refused)
 		}
 	}
 	return nil

@@ -18,6 +18,14 @@ type Alone struct {
 	Why *Error `json:"why,omitempty"`
 }
 
+// AloneCounts says how often a host had to ask what it may serve without a lease, since
+// its daemon started.
+type AloneCounts struct {
+	Times   int64 `json:"times"`   // that a lease ended, or was about to
+	Served  int64 `json:"served"`  // ranges that everybody promised to leave it, counted at each asking: twice a second
+	Refused int64 `json:"refused"` // those that somebody did not, or that may not be served whatever anybody says
+}
+
 // MayServeAlone says why the range can not be served without a lease whatever
 // other hosts say; nil: they are to be asked.
 func (b *Board) MayServeAlone(r SlotRange) *Error {

@@ -92,6 +92,7 @@ const (
 	CodeDamagedBackup         Code = "damaged_backup"
 	CodeQuorumStands          Code = "quorum_stands"
 	CodeRecovering            Code = "cluster_recovering"
+	CodeFormerFilesNotFound   Code = "former_files_not_found"
 )
 
 // Error is the one error type that reaches people. Message says what and

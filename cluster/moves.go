@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -235,6 +236,7 @@ type OpenHandover struct {
 	ID        string
 	To        InstanceID
 	Unplanned bool
+	Reason    string // of an unplanned one: what became of the master
 	Action    string // with Move: the move it belongs to, if any
 	Move      int
 }
@@ -251,7 +253,7 @@ func (c OpenHandover) Apply(b *Board) (Change, error) {
 	}
 	r.Handover = &Handover{
 		ID: c.ID, From: r.Master, To: c.To, Generation: r.Generation + 1,
-		Unplanned: c.Unplanned, Opened: c.At, Action: c.Action,
+		Unplanned: c.Unplanned, Opened: c.At, Action: c.Action, Reason: c.Reason,
 	}
 	change := Change{Put: []Object{r}}
 	if c.Action != "" {
@@ -263,8 +265,9 @@ func (c OpenHandover) Apply(b *Board) (Change, error) {
 		change.Put = append(change.Put, a.withMove(m))
 	}
 	if c.Unplanned {
-		change.Log = []Entry{{Time: c.At, Type: "shard_failover_started", Severity: "WARNING", Database: r.ID.Database, Shard: c.To.Shard,
-			Text: fmt.Sprintf("slots %s of db:%d lost their master: redis:%d takes over", r.SlotsText(), r.ID.Database, c.To.Shard)}}
+		change.Log = []Entry{{Time: c.At, Type: "shard_failover_started", Severity: "WARNING", Node: to.Node, Database: r.ID.Database, Shard: c.To.Shard,
+			Reason: c.Reason,
+			Text:   fmt.Sprintf("slots %s of db:%d lost their master: redis:%d takes over", r.SlotsText(), r.ID.Database, c.To.Shard)}}
 	}
 	return change, nil
 }
@@ -278,6 +281,10 @@ type CloseHandover struct {
 	Moved  bool
 	ReplID string // of the new master
 	Reason string // why it was not moved
+	// For the activity: how long the executor held writes up, and what the new master
+	// lacks of what the old one had, in words.
+	Pause time.Duration
+	Loss  string
 }
 
 // Apply implements Command.
@@ -299,7 +306,7 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 		r.PrevReplID, r.LastReplID = r.LastReplID, c.ReplID
 	}
 	change := Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_failover_completed", Severity: "INFO",
-		Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action,
+		Node: b.Instances[h.To].Node, Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action, By: b.Actions[h.Action].By, Reason: h.told(c),
 		Text: fmt.Sprintf("redis:%d is master of slots %s of db:%d", h.To.Shard, r.SlotsText(), r.ID.Database)}}}
 	to := b.Instances[h.To]
 	to.Started, to.Seed, to.Leaving, to.Owes = true, InstanceID{}, false, 0
@@ -311,6 +318,21 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 		b.dismiss(&change, old)
 	}
 	return change, nil
+}
+
+// told says for the activity why the master changed, how long it took and what was lost.
+func (h Handover) told(c CloseHandover) string {
+	why := fmt.Sprintf("after redis:%d", h.From.Shard)
+	if h.Reason != "" {
+		why += ": " + h.Reason
+	}
+	took := fmt.Sprintf("writes were held for %s", c.Pause.Round(time.Millisecond))
+	if h.Unplanned {
+		took = fmt.Sprintf("it took %s from then on", max(0, c.At.Sub(h.Opened)).Round(time.Millisecond))
+	} else if c.Pause == 0 {
+		took = ""
+	}
+	return strings.Join(slices.DeleteFunc([]string{why, took, c.Loss}, func(s string) bool { return s == "" }), "; ")
 }
 
 // LoseRange records that no eligible copy of a range is left: its slots answer

@@ -127,6 +127,8 @@ type Node struct {
 	Vacating string `json:"vacating,omitempty"`
 	// Absence is set while a node of a recovered cluster has not come back.
 	Absence Absence `json:"absence,omitempty"`
+	// Deleting are the names of the files of former lives that the host is to delete.
+	Deleting []string `json:"deleting,omitempty"`
 
 	// Maintenance is set while the node is out of service.
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
@@ -308,6 +310,7 @@ type Handover struct {
 	Unplanned bool      `json:"unplanned,omitempty"`
 	Opened    time.Time `json:"opened"`
 	Action    string    `json:"action,omitempty"` // the action it belongs to
+	Reason    string    `json:"reason,omitempty"` // of an unplanned one: what became of From
 }
 
 // Executor is the side on whose node the hand-over is carried out.

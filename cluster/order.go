@@ -39,6 +39,8 @@ type Outcome struct {
 	// TargetSilent: when the executor looked, the instance that was to become
 	// master did not answer it.
 	TargetSilent bool `json:"target_silent,omitempty"`
+	// Whole: the old master answered, and the new one has all that it had.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Told is the outcome for a log, as keys and values.

@@ -35,7 +35,7 @@ func (c TakeOver) Apply(b *Board) (Change, error) {
 	r.Generation = h.Generation + 1 // above what proxies may have been aimed by
 	r.Handover = &Handover{
 		ID: c.NewID, From: from, To: c.To, Generation: r.Generation + 1,
-		Unplanned: true, Opened: c.At, Action: h.Action,
+		Unplanned: true, Opened: c.At, Action: h.Action, Reason: c.Reason,
 	}
 	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_failover_started", Severity: "WARNING",
 		Database: r.ID.Database, Shard: c.To.Shard, Action: h.Action,

@@ -32,8 +32,13 @@ type Report struct {
 	// lease, or is about to have none.
 	Alone map[RangeID]Alone `json:"alone,omitempty"`
 
+	AloneCounts AloneCounts `json:"alone_counts,omitzero"`
+
 	// Backups are what the host keeps of the cluster's state.
 	Backups StateBackups `json:"backups,omitzero"`
+
+	// FormerFiles are what the host has set aside since the cluster was recovered.
+	FormerFiles []FormerFiles `json:"former_files,omitempty"`
 
 	// Clock is what the host's clock shows.
 	Clock time.Time `json:"clock,omitzero"`

@@ -36,8 +36,6 @@ type Store interface {
 	Leader() (node int, epoch int64, ok bool)
 	// TrimLog deletes the oldest activity entries beyond those that are kept.
 	TrimLog(ctx context.Context, epoch int64) error
-	// Log returns activity entries.
-	Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error)
 }
 
 // Executor sends orders to agents.
@@ -90,6 +88,7 @@ type Controller struct {
 	reports map[int]cluster.Report
 	heardAt map[int]time.Time
 	away    map[int]cluster.Report // by node without a lease: the last before that was seen
+	marks   map[cluster.InstanceID]mark
 	leading bool
 	led     time.Time           // when it began
 	seen    map[int64]time.Time // of this term; see cluster.View
@@ -109,6 +108,7 @@ func New(cfg Config) *Controller {
 		reports: map[int]cluster.Report{},
 		heardAt: map[int]time.Time{},
 		away:    map[int]cluster.Report{},
+		marks:   map[cluster.InstanceID]mark{},
 	}
 }
 
@@ -119,6 +119,7 @@ func (c *Controller) Report(r cluster.Report) {
 	if !known || old.BootID != r.BootID || r.Sequence > old.Sequence {
 		c.reports[r.Node] = r
 		c.heardAt[r.Node] = c.now()
+		c.remember(r)
 	}
 	c.mu.Unlock()
 	c.wake()
@@ -266,11 +267,6 @@ func (c *Controller) ChangeMaster(ctx context.Context, node int, by string) erro
 		return err
 	}
 	return c.cfg.HandOn(ctx, node)
-}
-
-// Log returns activity entries; see [Store].
-func (c *Controller) Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error) {
-	return c.cfg.Store.Log(ctx, from, to, limit, offset, desc)
 }
 
 // Lead leads the control plane under the epoch until ctx ends.
@@ -448,6 +444,7 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 		func() []cluster.Command { return recovery.Vacate(v, uuid.NewString) },
 		func() []cluster.Command { return recovery.Rebuild(v) },
 		func() []cluster.Command { return recovery.Seen(v) },
+		func() []cluster.Command { return recovery.Deleted(v) },
 	}
 	for _, a := range v.ActionsByAge() {
 		if !a.Status.Ended() {

@@ -25,6 +25,7 @@ type quorum struct {
 	epoch int64
 	alive map[int]bool
 	subs  []chan *cluster.Board
+	log   []cluster.Entry
 }
 
 func (q *quorum) Board() *cluster.Board {
@@ -47,7 +48,7 @@ func (q *quorum) Commit(_ context.Context, epoch int64, basis *cluster.Board, c 
 	if epoch != q.epoch || basis.Revision != q.board.Revision {
 		return nil, cluster.Refuse(cluster.CodeStale, "", "stale")
 	}
-	q.board = q.board.With(q.board.Revision+1, c)
+	q.board, q.log = q.board.With(q.board.Revision+1, c), append(q.log, c.Log...)
 	for _, s := range q.subs {
 		select {
 		case s <- q.board:
@@ -61,10 +62,6 @@ func (q *quorum) Alive() map[int]bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return maps.Clone(q.alive)
-}
-
-func (q *quorum) Log(context.Context, time.Time, time.Time, int, int, bool) ([]cluster.Entry, error) {
-	return nil, nil
 }
 
 func (q *quorum) Leader() (int, int64, bool)           { return 3, q.epoch, true }

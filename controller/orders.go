@@ -150,12 +150,13 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, ans
 			}
 		}
 		t.cfg.Logger.Info("hand-over", append([]any{"range", r}, outcome.Told()...)...)
-		if h := v.Ranges[r].Handover; outcome.Result == cluster.Unknown || h == nil || h.ID != id {
+		h := v.Ranges[r].Handover
+		if outcome.Result == cluster.Unknown || h == nil || h.ID != id {
 			return nothing{}, nil
 		}
 		return cluster.CloseHandover{
 			At: v.Now, Range: r, ID: id, Moved: outcome.Result == cluster.Moved,
-			ReplID: outcome.ReplID, Reason: outcome.Reason,
+			ReplID: outcome.ReplID, Reason: outcome.Reason, Pause: outcome.Pause, Loss: t.loss(v, *h, outcome),
 		}, nil
 	})
 	if err != nil && t.ctx.Err() == nil {

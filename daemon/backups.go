@@ -57,6 +57,15 @@ func (r *rooms) backupReport() cluster.StateBackups {
 	return report
 }
 
+// Log implements api.Node.
+func (d *Daemon) Log(ctx context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error) {
+	r := d.inCluster()
+	if r == nil {
+		return nil, cluster.Refuse(cluster.CodeNotBootstrapped, "haulout cluster create, or haulout cluster join", "this host belongs to no cluster")
+	}
+	return r.store.Log(ctx, from, to, limit, offset, desc)
+}
+
 // SaveState implements api.Node.
 func (d *Daemon) SaveState(context.Context) (api.StateBackup, error) {
 	r := d.inCluster()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -40,12 +41,13 @@ func TestMasterCutOffFromTheQuorumAlone(t *testing.T) {
 	if err := c.Form(ctx); err != nil {
 		t.Fatal(err)
 	}
-	formed := time.Now()
 	name, home, away, leader, port := c.pairBesideTheLeader(ctx, t)
-	// For that long a daemon is bound by what one before it may have promised, and is
-	// not known to know its copies.
-	err = await(ctx, "the daemons have been there for longer than a promise", readyDeadline, func(context.Context) (bool, error) {
-		return time.Since(formed) > 5*time.Second, nil
+	// While a daemon is bound by what one before it may have promised, it is not known
+	// to know its copies.
+	err = await(ctx, "no host is bound by a promise", readyDeadline, func(ctx context.Context) (bool, error) {
+		var nodes map[api.TextID]api.NodeStatus
+		err := c.REST.Get(ctx, "/v1/nodes/status", &nodes)
+		return !slices.ContainsFunc(slices.Collect(maps.Values(nodes)), func(n api.NodeStatus) bool { return n.Bound }), err
 	})
 	if err != nil {
 		t.Fatal(err)

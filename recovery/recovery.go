@@ -21,17 +21,17 @@ func Next(v cluster.View, ids func() string) []cluster.Command {
 			continue
 		}
 		gone, why := masterGone(v, r), ""
-		if gone {
+		if gone != "" {
 			why = withheld(v, r)
 		}
 		if why != r.Withheld {
 			commands = append(commands, cluster.NoteWithheld{At: v.Now, Range: r.ID, Reason: why})
 		}
-		if !gone || why != "" {
+		if gone == "" || why != "" {
 			continue
 		}
 		if to, ok := successor(v, r); ok {
-			commands = append(commands, cluster.OpenHandover{At: v.Now, ID: ids(), To: to, Unplanned: true})
+			commands = append(commands, cluster.OpenHandover{At: v.Now, ID: ids(), To: to, Unplanned: true, Reason: gone})
 		} else if why := lost(v, r); why != "" && !r.Lost {
 			commands = append(commands, cluster.LoseRange{At: v.Now, Range: r.ID, Reason: why})
 		}
@@ -39,20 +39,26 @@ func Next(v cluster.View, ids func() string) []cluster.Command {
 	return commands
 }
 
-// masterGone reports whether nobody serves the range and nobody will by
-// itself: its master once served, and it is gone with its host, or it was seen gone
-// by a report made on this very board.
-func masterGone(v cluster.View, r cluster.SlotRange) bool {
+// masterGone says why nobody serves the range and nobody will by itself, or "": its
+// master once served, and it is gone with its host, or it was seen gone by a report
+// made on this very board.
+func masterGone(v cluster.View, r cluster.SlotRange) string {
 	i, ok := v.Instances[r.Master]
 	switch {
 	case !ok:
-		return true
+		return "it is not on the board"
 	case !i.Started:
-		return false
+		return ""
+	case !v.Alive[i.Node]:
+		return fmt.Sprintf("the lease of node:%d has ended", i.Node)
 	case v.Gone(i):
-		return true
+		return fmt.Sprintf("node:%d refuses connections, at its port too", i.Node)
+	case absent(v, i):
+		return "its process has ended"
+	case Hung(v, i.ID):
+		return fmt.Sprintf("its process has not answered for %s", hungAfter)
 	}
-	return absent(v, i) || Hung(v, i.ID)
+	return ""
 }
 
 // hungAfter is how long a process may not answer its own host before another

@@ -150,11 +150,6 @@ func (d *daemon) Leader() (int, int64, bool) { return d.w.quorum.leader, d.w.quo
 // TrimLog implements controller.Store.
 func (d *daemon) TrimLog(context.Context, int64) error { return nil }
 
-// Log implements controller.Store.
-func (d *daemon) Log(context.Context, time.Time, time.Time, int, int, bool) ([]cluster.Entry, error) {
-	return nil, nil
-}
-
 // Members implements controller.Membership.
 func (d *daemon) Members(context.Context) ([]controller.Member, error) { return nil, nil }
 

@@ -42,6 +42,8 @@ type Daemon struct {
 	Joined  api.JoinCluster
 	// Troubles are what nodes report of themselves.
 	Troubles map[int][]*cluster.Error
+	// Former is what nodes have set aside.
+	Former map[int][]cluster.FormerFiles
 	// Admitted is what AdmitJoiner was last asked, and by whose right.
 	Admitted   string
 	AdmittedBy api.Sponsor
@@ -135,7 +137,7 @@ func (d *Daemon) View() cluster.View {
 				continue
 			}
 			r := report(d.board, n)
-			r.Troubles = d.Troubles[id]
+			r.Troubles, r.FormerFiles = d.Troubles[id], d.Former[id]
 			v.Reports[id] = r
 			v.HeardAt[id] = d.now
 		}
@@ -156,7 +158,7 @@ func report(b *cluster.Board, n cluster.Node) cluster.Report {
 		master := b.Instances[b.Ranges[i.Range].Master]
 		o.Source = fmt.Sprintf("%s:%d", b.Nodes[master.Node].Address, master.Port)
 		if master.ID == i.ID {
-			o.Role, o.Linked, o.Source = cluster.Master, false, ""
+			o.Role, o.Serving, o.Linked, o.Source = cluster.Master, true, false, ""
 		}
 		r.Instances[i.ID] = o
 	}
@@ -262,7 +264,7 @@ func (d *Daemon) ChangeMaster(_ context.Context, node int, _ string) error {
 	return nil
 }
 
-// Log implements api.Leader.
+// Log implements api.Node.
 func (d *Daemon) Log(_ context.Context, from, to time.Time, limit, offset int, desc bool) ([]cluster.Entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
