@@ -55,6 +55,20 @@ func emptyOut(dir string) error {
 	return os.Mkdir(dir, 0o700)
 }
 
+// kept measures the append-only files of an instance.
+func kept(dir string) (k cluster.Kept) {
+	files, _ := filepath.Glob(filepath.Join(dir, "appendonlydir", "*")) // the pattern is good unless the folder's name is odd
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil && info.Mode().IsRegular() {
+			k.Bytes += info.Size()
+			if info.ModTime().After(k.Written) {
+				k.Written = info.ModTime().UTC()
+			}
+		}
+	}
+	return k
+}
+
 // formerFiles measures a folder. What can not be read counts as nothing.
 func formerFiles(dir string) cluster.FormerFiles {
 	f := cluster.FormerFiles{Name: filepath.Base(dir)}

@@ -349,7 +349,7 @@ func (a *Agent) spec(b *cluster.Board, p *process) engine.Spec {
 // observed turns what was seen into a report's words.
 func (p *process) observed(o *engine.Observation) cluster.Observed {
 	if o == nil {
-		return cluster.Observed{State: cluster.Absent, Reason: p.failure}
+		return cluster.Observed{State: cluster.Absent, Reason: p.failure, Kept: kept(p.dir)}
 	}
 	seen := cluster.Observed{
 		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID, Engine: cluster.Engine{Flavour: o.Flavour, Version: o.Version},

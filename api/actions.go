@@ -181,7 +181,9 @@ func (c *call) takeDatabases(o *object, name string) []int {
 		switch {
 		case err != nil:
 			o.refuse(err)
-		case !slices.Contains(ids, id):
+		case slices.Contains(ids, id):
+			o.refuse(badRequest("give it once", "db:%d stands twice in %s", id, name))
+		default:
 			ids = append(ids, id)
 		}
 	}

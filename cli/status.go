@@ -81,7 +81,7 @@ func (s *session) showAll(w words, p picture, tables ...table) error {
 // tellUnsettled says what is decided no more, or not yet, since the cluster was
 // recovered, and why.
 func (p picture) tellUnsettled(s *session) {
-	told := map[string]bool{}
+	told, doubt := map[string]bool{}, false
 	for _, shard := range p.Shards {
 		line := fmt.Sprintf("db:%d slots %s: %s", shard.Database, shard.Slots, shard.Unsettled)
 		if shard.Unsettled == "" || told[line] {
@@ -92,6 +92,10 @@ func (p picture) tellUnsettled(s *session) {
 		}
 		told[line] = true
 		s.say("%s", line)
+		doubt = doubt || shard.Lost
+	}
+	if doubt {
+		s.say("Where it is in doubt, say who is master: %s cluster recover masters <shard>...", s.program)
 	}
 }
 

@@ -15,7 +15,7 @@ func (v View) MayLead(node int) error {
 	case n.Membership != Voter:
 		return Refuse(CodeNodeNotVoter, "name a node that votes", "node:%d does not vote: it can not be the cluster master", node)
 	case n.Maintenance != nil:
-		return Refuse(CodeNodeClosed, fmt.Sprintf("name another node, or bring it back first: node %d maintenance_mode off", node), "node:%d is in maintenance mode", node)
+		return Refuse(CodeNodeClosed, fmt.Sprintf("name another node, or bring it back first: haulout node %d maintenance_mode off", node), "node:%d is in maintenance mode", node)
 	case n.Removing != "" || n.Vacating != "":
 		return Refuse(CodeNodeClosed, "name another node", "node:%d is being emptied", node)
 	case !v.Alive[node]:

@@ -197,6 +197,8 @@ type SettleRange struct {
 	// ReplicationID is the master's history, and no other counts any more.
 	By            string
 	ReplicationID string
+	// Files: its process has ended. Its slots answer an error until it has loaded its files.
+	Files bool
 }
 
 // Apply implements Command.
@@ -224,7 +226,10 @@ func (c SettleRange) Apply(b *Board) (Change, error) {
 		return Change{}, fmt.Errorf("instance %s is none of range %s", c.Master, r.ID)
 	}
 	e.Type, e.Severity, e.Text = "shard_settled", "INFO", fmt.Sprintf("redis:%d is master of slots %s of db:%d", i.ID.Shard, r.SlotsText(), r.ID.Database)
-	r.Unsettled, r.Lost = "", false
+	r.Unsettled, r.Lost, r.LostReason = "", c.Files, ""
+	if c.Files {
+		r.LostReason = fmt.Sprintf("redis:%d has to load its files", i.ID.Shard)
+	}
 	r.Generation++
 	var change Change
 	why := "as the hosts show"

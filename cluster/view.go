@@ -55,6 +55,12 @@ type Report struct {
 	Refused map[int][]int `json:"refused,omitempty"`
 }
 
+// Kept are files that a process could be started from.
+type Kept struct {
+	Bytes   int64     `json:"bytes"`
+	Written time.Time `json:"written"` // last
+}
+
 // Host is what a host is made of. What is not known is empty.
 type Host struct {
 	Architecture string        `json:"architecture,omitempty"`
@@ -97,6 +103,8 @@ const PortTaken = "its port is taken"
 type Observed struct {
 	State  ProcessState `json:"state"`
 	Reason string       `json:"reason,omitempty"` // why it is not up
+	// Kept are the append-only files of one that is absent.
+	Kept Kept `json:"kept,omitzero"`
 	// SilentFor is how long an unresponsive process has not answered, as its host counts.
 	SilentFor time.Duration `json:"silent_for,omitempty"`
 	PID       int           `json:"pid,omitempty"`

@@ -144,6 +144,10 @@ func (d *Daemon) examine(ctx context.Context, p *prepared, r api.RecoverCluster,
 	c := p.board.Cluster
 	p.plan = api.RecoveryPlan{Cluster: c.Name, Source: source, Node: api.NumberID(p.node), Incarnation: c.Incarnation}
 	var refused cluster.Refusals
+	if len(r.Masters) > 0 {
+		refused = append(refused, cluster.Refuse(cluster.CodeBadRequest, "recover the cluster without masters first; then haulout status says where one has to be named",
+			"whose master is in doubt is not known before the cluster is back"))
+	}
 	answers := others(ctx, client, d.cfg.PeerPort, rest)
 	for _, n := range rest {
 		l, there := answers[n.ID]
@@ -182,23 +186,34 @@ func (d *Daemon) examine(ctx context.Context, p *prepared, r api.RecoverCluster,
 // where who they are is in doubt.
 func (d *Daemon) standing(rooms *rooms, r api.RecoverCluster) (p prepared, err error) {
 	board, alive := rooms.store.Board(), rooms.store.Alive()
-	if len(r.Lost)+len(r.Masters) == 0 || r.File != "" || slices.ContainsFunc(r.Lost, func(n int) bool { return !board.Awaits(n, alive) }) {
+	if len(r.Lost)+len(r.Masters) == 0 || r.File != "" {
 		return p, cluster.Refuse(cluster.CodeQuorumStands, "see haulout status", "the quorum of cluster %s stands: there is nothing to recover", board.Cluster.Name)
 	}
 	p.plan = api.RecoveryPlan{Cluster: board.Cluster.Name, Source: "nothing: the quorum stands", Incarnation: board.Cluster.Incarnation, Node: api.NumberID(rooms.node), Marked: true}
-	for _, n := range r.Lost {
-		p.plan.Lost = append(p.plan.Lost, api.NumberID(n))
-	}
-	if len(r.Masters) > 0 && !rooms.controller.Leading() {
-		return p, notLeading()
+	if !rooms.controller.Leading() {
+		leader, _, _ := rooms.store.Leader()
+		return p, notLeading(leader)
 	}
 	var refused cluster.Refusals
-	view := rooms.controller.View()
+	for _, n := range r.Lost {
+		if !board.Awaits(n, alive) {
+			refused = append(refused, cluster.Refuse(cluster.CodeBadRequest, fmt.Sprintf("see haulout status; if it is to leave the cluster: haulout node %d remove", n),
+				"no recovered cluster waits for node:%d", n))
+		}
+		p.plan.Lost = append(p.plan.Lost, api.NumberID(n))
+	}
+	view, named := rooms.controller.View(), map[cluster.RangeID]int{}
 	for _, s := range r.Masters {
 		var e *cluster.Error
 		if _, err := decide.Name(view, s, r.By); errors.As(err, &e) {
 			refused = append(refused, e)
 		}
+		of := view.Ranges[view.Shards[s].Range]
+		if other, twice := named[of.ID]; twice {
+			refused = append(refused, cluster.Refuse(cluster.CodeBadRequest, "name one of them", "redis:%d and redis:%d can not both be master of slots %s of db:%d",
+				other, s, of.SlotsText(), of.ID.Database))
+		}
+		named[of.ID] = s
 		p.plan.Masters = append(p.plan.Masters, api.NumberID(s))
 	}
 	if len(refused) > 0 {
@@ -207,15 +222,18 @@ func (d *Daemon) standing(rooms *rooms, r api.RecoverCluster) (p prepared, err e
 	return p, nil
 }
 
-func notLeading() error {
-	return cluster.Refuse(cluster.CodeNoLeader, "say it on the node that leads: haulout cluster master", "this node does not lead the cluster")
+func notLeading(leader int) error {
+	if leader == 0 {
+		return cluster.Refuse(cluster.CodeNoLeader, "try again in a moment", "the cluster has no master now")
+	}
+	return cluster.Refuse(cluster.CodeNoLeader, fmt.Sprintf("say it on node:%d, which does", leader), "this node does not lead the cluster")
 }
 
 // say commits what the operator said.
 func (d *Daemon) say(ctx context.Context, r api.RecoverCluster) error {
 	rooms := d.inCluster()
 	if rooms == nil || !rooms.controller.Leading() {
-		return notLeading()
+		return notLeading(0)
 	}
 	for _, n := range r.Lost {
 		if err := rooms.controller.Submit(ctx, cluster.NodeReturned{At: time.Now().UTC(), Node: n, Lost: true, By: r.By}); err != nil {

@@ -13,6 +13,12 @@ func ShardTrouble(v cluster.View, s cluster.Shard) string {
 	r, i := v.Ranges[s.Range], v.Instances[s.Instance]
 	o, seen := v.Observed(i.ID)
 	switch master := r.Master == i.ID; {
+	case r.Unsettled != "" && seen && o.State == cluster.Absent && o.Kept.Bytes > 0:
+		return fmt.Sprintf("its process has ended; it has files of %s, last written %s", cluster.Size(o.Kept.Bytes, 2), o.Kept.Written.UTC().Format("2006-01-02 15:04:05 UTC"))
+	case r.Unsettled != "" && seen && o.State == cluster.Absent:
+		return "its process has ended, and it has no files"
+	case master && r.Lost && r.Unsettled != "":
+		return "lost until it is settled who serves its range"
 	case master && r.Lost && o.Reason != "":
 		return fmt.Sprintf("lost until restored: %s: %s", r.LostReason, o.Reason)
 	case master && r.Lost:

@@ -12,17 +12,17 @@ func Name(v cluster.View, shard int, by string) (cluster.Command, error) {
 		return nil, cluster.Refuse(cluster.CodeShardNotFound, "see haulout status shards", "there is no redis:%d", shard)
 	}
 	r, node := v.Ranges[s.Range], v.NodeOf(s)
-	if r.Unsettled == "" || !r.Lost {
-		return nil, cluster.Refuse(cluster.CodeBadRequest, "see haulout status", "who is master of slots %s of db:%d is not in doubt", r.SlotsText(), r.ID.Database)
-	}
-	if waiting := missing(v); waiting != "" {
+	if waiting := missing(v); waiting != "" && r.Unsettled != "" {
 		return nil, cluster.Refuse(cluster.CodeRecovering, "bring the nodes back; those that are lost for good: haulout cluster recover lost_nodes NODE...",
 			"who is master of slots %s of db:%d %s", r.SlotsText(), r.ID.Database, waiting)
+	}
+	if r.Unsettled == "" || !r.Lost {
+		return nil, cluster.Refuse(cluster.CodeBadRequest, "see haulout status", "who is master of slots %s of db:%d is not in doubt", r.SlotsText(), r.ID.Database)
 	}
 	o, seen := v.Observed(s.Instance)
 	files := o.State == cluster.Absent && v.Databases[r.ID.Database].Persistence == "aof"
 	if !seen || !v.Alive[node] || o.State != cluster.Up && !files {
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "name one that is up, or that wrote append-only files", "redis:%d on node:%d has nothing to serve: %s %s", shard, node, o.State, o.Reason)
 	}
-	return cluster.SettleRange{At: v.Now, Range: r.ID, Master: s.Instance, By: by, ReplicationID: o.ReplicationID}, nil
+	return cluster.SettleRange{At: v.Now, Range: r.ID, Master: s.Instance, By: by, ReplicationID: o.ReplicationID, Files: files}, nil
 }

@@ -332,14 +332,14 @@ func (d *Daemon) begin(state api.BootstrapState) error {
 	return nil
 }
 
-// RecoverCluster implements api.Node: it refuses as long as the daemon leads.
+// RecoverCluster implements api.Node: as long as the daemon leads, masters are named alone.
 func (d *Daemon) RecoverCluster(_ context.Context, r api.RecoverCluster) (api.RecoveryPlan, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.leads {
+	if d.leads && len(r.Masters) == 0 {
 		return api.RecoveryPlan{}, cluster.Refuse(cluster.CodeQuorumStands, "see haulout status", "the quorum of cluster %s stands: there is nothing to recover", d.board.Cluster.Name)
 	}
-	plan := api.RecoveryPlan{Cluster: d.board.Cluster.Name, Source: "the data of node:1", Revision: d.board.Revision, Node: 1, Incarnation: d.board.Cluster.Incarnation + 1}
+	plan := api.RecoveryPlan{Marked: d.leads, Cluster: d.board.Cluster.Name, Source: "the data of node:1", Revision: d.board.Revision, Node: 1, Incarnation: d.board.Cluster.Incarnation + 1}
 	if r.File != "" {
 		plan.Source = "the backup " + r.File
 	}
@@ -349,7 +349,7 @@ func (d *Daemon) RecoverCluster(_ context.Context, r api.RecoverCluster) (api.Re
 	for _, s := range r.Masters {
 		plan.Masters = append(plan.Masters, api.NumberID(s))
 	}
-	if !r.DryRun {
+	if !r.DryRun && !d.leads {
 		d.boot.State, d.boot.Started = api.BootstrapRecovering, d.now
 	}
 	return plan, nil
