@@ -58,6 +58,9 @@ func TestServingWithoutAQuorum(t *testing.T) {
 		said, _ := c.Ask(ctx, living, "status")
 		t.Fatalf("%v\n%s", err, said)
 	}
+	if said, _ := c.Ask(ctx, living, "info", "proxy", fmt.Sprint(living)); !strings.Contains(said, "times without a lease: 1; ") {
+		t.Errorf("it is not counted:\n%s", said)
+	}
 	served := 0
 	for time.Since(began) < 25*time.Second { // three leases long
 		for name := range homes {
