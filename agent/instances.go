@@ -29,6 +29,9 @@ type process struct {
 	port     int             // that the board orders; another one deserves a fresh try
 	answered time.Time       // when its process last answered, or was first seen
 	linked   time.Time       // when its process was last seen linked to its source, or first seen
+	users    settled         // who its clients are, as it was last told
+	usersDue string          // why it has not been
+	usersAt  time.Time       // before which it is not told again
 	wait     time.Duration   // after a failed act
 	next     time.Time       // before which no act is tried again
 }
@@ -123,7 +126,8 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		}
 		return p.observed(a.look(ctx, p)), true
 	}
-	if s := Next(board, p.id, o); s.Act == Rest {
+	owes := p.owes(board, o)
+	if s := Next(board, p.id, o); s.Act == Rest && (!owes || time.Now().Before(p.usersAt)) {
 		if o == nil {
 			p.failure = s.Reason
 		}
@@ -134,8 +138,16 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 			return p.observed(o), true
 		}
 		board = fresh
-		a.do(ctx, board, p, Next(board, p.id, o))
+		s := Next(board, p.id, o)
+		if owes = p.owes(board, o); s.Act == Rest && owes {
+			s.Act = SetClients
+		}
+		a.do(ctx, board, p, s, o)
 		o = a.look(ctx, p)
+		owes = p.owes(board, o)
+	}
+	if !owes {
+		p.usersDue = ""
 	}
 	if _, wanted := board.Instances[p.id]; !wanted && p.engine == nil && !exists(p.dir) {
 		return cluster.Observed{}, false
@@ -224,9 +236,12 @@ func (p *process) letGo() {
 }
 
 // do carries one act out, within its time. What failed shows in the next look.
-func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step) {
+func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step, o *engine.Observation) {
 	ctx, cancel := context.WithTimeout(ctx, actFor)
 	defer cancel()
+	if p.engine != nil {
+		p.engine.Clients = clients(board, board.Instances[p.id].Range.Database)
+	}
 	var err error
 	switch s.Act {
 	case Rest:
@@ -254,6 +269,8 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step
 	case Reinstate:
 		r := board.Ranges[board.Instances[p.id].Range]
 		_, err = p.engine.ServeAfterLoss(ctx, r.LastReplID, r.PrevReplID)
+	case SetClients:
+		a.setClients(ctx, p, o)
 	}
 	if errors.Is(err, engine.ErrPort) {
 		err = fmt.Errorf("%s: %w", cluster.PortTaken, err)
@@ -353,7 +370,7 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 	}
 	seen := cluster.Observed{
 		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID, Engine: cluster.Engine{Flavour: o.Flavour, Version: o.Version},
-		Role: cluster.Role(o.Role), Serving: o.Serving, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
+		Role: cluster.Role(o.Role), Serving: o.Serving, UsersDue: p.usersDue, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
 		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
 		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys, Fragmentation: o.Fragmentation,

@@ -21,6 +21,7 @@ const (
 	FenceMaster      // a master that is being replaced: take its clients' rights away
 	AdmitClients     // the master without rights for its clients: give them
 	Reinstate        // the board's master that became a replica in a hand-over that was given up
+	SetClients       // a serving master: make the users of its clients those of the board
 )
 
 // Step is an act with its source, or the reason to rest.

@@ -313,7 +313,7 @@ func (a *Agent) Proxied(ctx context.Context, path string, call RangeCall) error 
 func instance(board *cluster.Board, i cluster.Instance) engine.Instance {
 	return engine.Instance{
 		Name: i.ID.String(), Address: board.Nodes[i.Node].Address, Port: i.Port,
-		AgentPassword: board.Secrets[i.Range.Database].Agent,
+		AgentPassword: board.Secrets[i.Range.Database].Agent, Clients: clients(board, i.Range.Database),
 	}
 }
 

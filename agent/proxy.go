@@ -108,7 +108,7 @@ func Routes(board *cluster.Board, node int, shown cluster.Certificate) proxy.Rou
 			route := proxy.EndpointRoute{
 				ID: e.ID, Database: d.Name, Address: board.Nodes[node].Address, Port: e.Port,
 				Listen: true, Drain: draining, DrainCap: drainCap, Notices: !board.Cluster.NoNotices,
-				Password: secrets.Client, ProxyPassword: secrets.Proxy, MinReplicas: d.MinReplicas,
+				Password: secrets.Client, NoDefault: secrets.NoDefault, Users: userRoutes(secrets), ProxyPassword: secrets.Proxy, MinReplicas: d.MinReplicas,
 				TLS: tlsRoute(d.TLS, shown), Ranges: rangeRoutes(board, d.ID, copies),
 			}
 			if draining {

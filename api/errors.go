@@ -114,6 +114,8 @@ var statuses = map[cluster.Code]int{
 	cluster.CodePasswordSame:          http.StatusBadRequest,
 	cluster.CodeLastPassword:          http.StatusNotAcceptable,
 	cluster.CodeTooManyPasswords:      http.StatusNotAcceptable,
+	cluster.CodeTooManyUsers:          http.StatusNotAcceptable,
+	cluster.CodeInvalidRules:          http.StatusNotAcceptable,
 	cluster.CodeNotYours:              http.StatusForbidden,
 	cluster.CodeUnauthorized:          http.StatusUnauthorized,
 	cluster.CodeUnsupported:           http.StatusNotImplemented,

@@ -88,6 +88,8 @@ const (
 	CodePasswordSame          Code = "new_password_same_as_current"
 	CodeLastPassword          Code = "cannot_delete_last_password"
 	CodeTooManyPasswords      Code = "too_many_passwords"
+	CodeTooManyUsers          Code = "too_many_users"
+	CodeInvalidRules          Code = "invalid_acl_rules"
 	CodeNotYours              Code = "unauthorized_action"
 	CodeDamagedBackup         Code = "damaged_backup"
 	CodeQuorumStands          Code = "quorum_stands"

@@ -243,6 +243,10 @@ type Secrets struct {
 	Agent    string `json:"agent"`
 	Replica  string `json:"replica"`
 	Proxy    string `json:"proxy"`
+	// Users are whom clients may log in as beside the default user, by name.
+	Users []ClientUser `json:"users,omitempty"`
+	// NoDefault says that clients must log in as one of them.
+	NoDefault bool `json:"no_default,omitempty"`
 }
 
 // Key implements Object.

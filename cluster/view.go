@@ -111,8 +111,11 @@ type Observed struct {
 	RunID     string        `json:"run_id,omitempty"`
 	Engine    Engine        `json:"engine,omitzero"`
 
-	Role           Role   `json:"role,omitempty"`
-	Serving        bool   `json:"serving,omitempty"` // clients have their rights on it
+	Role    Role `json:"role,omitempty"`
+	Serving bool `json:"serving,omitempty"` // clients have their rights on it
+	// UsersDue says, of a serving master, why the users of its clients are not yet
+	// those of the board that is reported on.
+	UsersDue       string `json:"users_due,omitempty"`
 	ReplicationID  string `json:"replication_id,omitempty"`
 	ReplicationID2 string `json:"replication_id2,omitempty"`
 	Offset         int64  `json:"offset"` // master_repl_offset of a master, slave_repl_offset of a replica

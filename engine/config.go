@@ -23,18 +23,19 @@ const (
 	agentRights   = "~* &* +@all"
 )
 
-// usersFile is the engine's users. It is read once, at the start; on a replica
-// user proxy begins without rights.
+// usersFile is the engine's users, but for those that operators make. It is read
+// once, at the start; on a replica user proxy begins without rights.
 func (s Spec) usersFile() string {
-	proxy := "on " + ProxyRights
+	proxy, keeper := "on "+ProxyRights, "on "+wardenRights
 	if s.Source != nil {
-		proxy = "off -@all"
+		proxy, keeper = "off -@all", "off -@all"
 	}
 	return fmt.Sprintf("user default off resetpass -@all\n"+
 		"user agent on #%s %s\n"+
 		"user replica on #%s %s\n"+
-		"user proxy #%s ~* &* %s\n",
-		digest(s.Users.Agent), agentRights, digest(s.Users.Replica), replicaRights, digest(s.Users.Proxy), proxy)
+		"user proxy #%s ~* &* %s\n"+
+		"user warden #%s %s\n",
+		digest(s.Users.Agent), agentRights, digest(s.Users.Replica), replicaRights, digest(s.Users.Proxy), proxy, digest(s.Users.Agent), keeper)
 }
 
 func digest(password string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(password))) }

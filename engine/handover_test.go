@@ -18,6 +18,8 @@ func pair(t testing.TB) (*Process, *Process) {
 	t.Helper()
 	m := startMaster(t, "1.1")
 	r := startReplica(t, "1.2", m)
+	setClients(t, m, testClients...)
+	r.Clients = testClients
 	ask(t, m.Instance, "SET", "a", "1")
 	// A replica that comes back is sent writes at once, a new one after a second.
 	ask(t, r.Instance, "CLIENT", "KILL", "TYPE", "master")
@@ -116,8 +118,8 @@ func TestHandoverBlockers(t *testing.T) {
 	}{
 		"a replica of another":     {brisk(a.Instance, c.Instance), Unmoved, "replicates from"},
 		"master of another":        {brisk(a.Instance, lone.Instance), Unknown, "another history"},
-		"nobody there":             {brisk(a.Instance, Instance{"1.9", testAddress, freePort(t), "x"}), Unmoved, "is absent"},
-		"no source":                {brisk(Instance{"1.9", testAddress, freePort(t), "x"}, b.Instance), Unmoved, "has ended"},
+		"nobody there":             {brisk(a.Instance, Instance{Name: "1.9", Address: testAddress, Port: freePort(t), AgentPassword: "x"}), Unmoved, "is absent"},
+		"no source":                {brisk(Instance{Name: "1.9", Address: testAddress, Port: freePort(t), AgentPassword: "x"}, b.Instance), Unmoved, "has ended"},
 		"both replicas of another": {brisk(b.Instance, c.Instance), Unknown, "replicates from"},
 	} {
 		out := x.h.Run(bounded(t))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ type Instance struct {
 	Address       string `json:"address"`
 	Port          int    `json:"port"`
 	AgentPassword string `json:"-"`
+	// Clients are the users beside user proxy that have their rights while the
+	// instance serves.
+	Clients []ClientUser `json:"-"`
 }
 
 // String names the instance; it keeps the password out of logs.
@@ -61,12 +65,12 @@ type Promotion struct {
 	Offset     int64  // where the one became the other
 }
 
-// Serve makes the instance a master and gives user proxy its rights, whatever
-// it was before. Connections of other agents to it are closed, so that nothing
+// Serve makes the instance a master and gives user proxy and the other users of
+// clients their rights, whatever it was before. Connections of other agents to it are closed, so that nothing
 // they had sent can still be carried out. It promotes without asking who else
 // serves: that nobody does is the caller's promise.
 func (i Instance) Serve(ctx context.Context) (Promotion, error) {
-	replies, err := i.transact(ctx, serve())
+	replies, err := i.transact(ctx, serve(i))
 	if err != nil {
 		return Promotion{}, err
 	}
@@ -94,8 +98,8 @@ func (i Instance) ServeAfterLoss(ctx context.Context, eligible ...string) (Promo
 	return Promotion{}, fmt.Errorf("instance %s: promote: its data is of another history, %s", i.Name, o.ReplID)
 }
 
-// Admit gives user proxy its rights on an instance that is master already, and
-// refuses on a replica. Like Serve it closes other agents' connections, unless
+// Admit gives user proxy and the other users of clients their rights on an instance
+// that is master already, and refuses on a replica. Like Serve it closes other agents' connections, unless
 // the rights are there.
 func (i Instance) Admit(ctx context.Context) error {
 	switch o := i.Observe(ctx); {
@@ -106,24 +110,21 @@ func (i Instance) Admit(ctx context.Context) error {
 	case o.Serving:
 		return nil
 	}
-	_, err := i.transact(ctx, admit())
+	_, err := i.transact(ctx, admit(i))
 	return err
 }
 
-// Fence takes all rights from user proxy, on existing connections too.
-func (i Instance) Fence(ctx context.Context) error {
-	_, err := i.transact(ctx, [][]string{takeRights})
-	return err
-}
+// Fence takes all rights from user proxy and whoever else clients come as, on
+// existing connections too.
+func (i Instance) Fence(ctx context.Context) error { return i.take(ctx, takeAll) }
 
-// Follow makes the instance a replica of source, without rights for user
-// proxy. One that follows source already goes on undisturbed. A replica whose
+// Follow makes the instance a replica of source, without rights for anybody
+// whom clients come as. One that follows source already goes on undisturbed. A replica whose
 // data cannot be continued by source copies everything anew: see
 // [Observation.ContinuesFrom]. Writes that source does not have are lost: a
 // serving master is only ever replaced by a [Handover].
 func (i Instance) Follow(ctx context.Context, source Source) error {
-	_, err := i.transact(ctx, follow(source))
-	return err
+	return i.take(ctx, func(names []string) [][]string { return follow(source, names) })
 }
 
 // AskAcks has the replicas of a master say how far they are now, and not within
@@ -167,22 +168,29 @@ func pauseWrites(d time.Duration) []string {
 
 // The transactions. Each may be sent again when its reply was lost.
 
-func serve() [][]string {
-	return [][]string{seal, {"REPLICAOF", "NO", "ONE"}, giveRights, unpause, replInfo}
+func serve(i Instance) [][]string {
+	return slices.Concat([][]string{seal, {"REPLICAOF", "NO", "ONE"}}, i.giveAll(), [][]string{unpause, replInfo})
 }
 
-func admit() [][]string { return [][]string{seal, giveRights, unpause} }
+func admit(i Instance) [][]string {
+	return slices.Concat([][]string{seal}, i.giveAll(), [][]string{unpause})
+}
 
 func pause(d time.Duration) [][]string { return [][]string{pauseWrites(d), replInfo} }
 
-func fence(d time.Duration) [][]string { return [][]string{takeRights, pauseWrites(d), replInfo} }
+// fence and follow are made for a fencing.
 
-func follow(s Source) [][]string {
-	return [][]string{takeRights, replInfo, {"REPLICAOF", s.Address, strconv.Itoa(s.Port)}, unpause}
+func fence(d time.Duration, names []string) [][]string {
+	return append(takeAll(names), pauseWrites(d), replInfo)
+}
+
+func follow(s Source, names []string) [][]string {
+	return append(takeAll(names), replInfo, []string{"REPLICAOF", s.Address, strconv.Itoa(s.Port)}, unpause)
 }
 
 // transact carries out all commands or, if the engine refuses one of them
-// beforehand, none. An error that is a resp.Error is the engine's own answer;
+// beforehand, none. Whether rules of a client's user were refused the caller reads
+// from the replies. An error that is a resp.Error is the engine's own answer;
 // after any other error the commands may or may not have been carried out.
 func transact(ctx context.Context, c *resp.Conn, commands [][]string) ([]resp.Value, error) {
 	all := append([][]string{{"MULTI"}}, commands...)
@@ -200,8 +208,8 @@ func transact(ctx context.Context, c *resp.Conn, commands [][]string) ([]resp.Va
 	if exec.IsError() {
 		return nil, exec.Err()
 	}
-	for _, r := range exec.Array {
-		if r.IsError() {
+	for n, r := range exec.Array {
+		if r.IsError() && !mayFail(commands[n]) {
 			return nil, r.Err()
 		}
 	}

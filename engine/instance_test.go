@@ -63,7 +63,7 @@ func TestObserveWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	spec := testSpec(t, "1.1", nil)
 	p := start(t, spec)
-	if o := (Instance{"9.9", testAddress, freePort(t), "x"}).Observe(bounded(t)); o.State != Absent {
+	if o := (Instance{Name: "9.9", Address: testAddress, Port: freePort(t), AgentPassword: "x"}).Observe(bounded(t)); o.State != Absent {
 		t.Errorf("nobody there: %+v", o)
 	}
 	// The process is there and does not listen: as right after its start.

@@ -97,6 +97,23 @@ func (r *run) ask(l *line, within time.Duration, commands [][]string) ([]resp.Va
 	}
 }
 
+// take has the rights of everybody taken on the source. The replies are those of the
+// transaction in which nobody was left out; the offset in them is final.
+func (r *run) take(within time.Duration, commands func(names []string) [][]string) ([]resp.Value, error) {
+	f := fencing{names: r.clients, make: commands}
+	for range fencings {
+		replies, err := r.ask(r.source, within, f.commands())
+		if err != nil {
+			return nil, err
+		}
+		if f.complete(replies) {
+			r.clients = f.names
+			return replies, nil
+		}
+	}
+	return nil, errUnfenced
+}
+
 // look closes the connections of other agents and then observes, so that what
 // it sees is not changed any more by what they had sent. Only the lack of
 // permission is an error.

@@ -22,6 +22,7 @@ type load struct {
 
 type writer struct {
 	key       string
+	user      string
 	rest      time.Duration
 	instances []Instance
 	at        int
@@ -36,7 +37,8 @@ func startLoad(n int, rest time.Duration, instances ...Instance) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{stop: cancel}
 	for i := range n {
-		w := &writer{key: fmt.Sprintf("counter:%d", i), rest: rest, instances: instances}
+		// Every second one comes as a user of its own.
+		w := &writer{key: fmt.Sprintf("counter:%d", i), user: []string{"proxy", "app"}[i%2], rest: rest, instances: instances}
 		l.writers = append(l.writers, w)
 		l.done.Go(func() { w.run(ctx) })
 	}
@@ -50,7 +52,7 @@ func (l *load) end() {
 
 func (w *writer) run(ctx context.Context) {
 	for ctx.Err() == nil && w.err == nil {
-		c, err := asProxy(ctx, w.instances[w.at])
+		c, err := as(ctx, w.instances[w.at], w.user)
 		if err == nil {
 			w.write(ctx, c)
 			c.Close()
@@ -108,15 +110,16 @@ func (l *load) checkReplies(t testing.TB) {
 	}
 }
 
-// watchReigns looks on that never two instances serve. One look is not one
+// watchReigns looks on that never two instances serve, whichever user asks. One look is not one
 // instant: a serves, then b serves, then a serves again is what proves two.
 func watchReigns(a, b Instance) (end func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var found error
 	var done sync.WaitGroup
 	done.Go(func() {
-		for ctx.Err() == nil {
-			if serves(ctx, a) && serves(ctx, b) && serves(ctx, a) {
+		for n := 0; ctx.Err() == nil; n++ {
+			user, other := []string{"proxy", "app"}[n%2], []string{"app", "proxy"}[n/2%2]
+			if servesTo(ctx, a, user) && servesTo(ctx, b, other) && servesTo(ctx, a, user) {
 				found = errors.New(strings.Join([]string{a.Name, "and", b.Name, "both serve"}, " "))
 			}
 			sleep(ctx, 500*time.Microsecond)
@@ -126,10 +129,12 @@ func watchReigns(a, b Instance) (end func() error) {
 }
 
 // serves asks as a client does: by a login and a harmless write.
-func serves(ctx context.Context, i Instance) bool {
+func serves(ctx context.Context, i Instance) bool { return servesTo(ctx, i, "proxy") }
+
+func servesTo(ctx context.Context, i Instance, user string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
-	c, err := asProxy(ctx, i)
+	c, err := as(ctx, i, user)
 	if err != nil {
 		return false
 	}

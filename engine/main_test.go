@@ -138,12 +138,15 @@ func ask(t testing.TB, i Instance, args ...string) resp.Value {
 }
 
 // asProxy connects as the proxies do.
-func asProxy(ctx context.Context, i Instance) (*resp.Conn, error) {
+func asProxy(ctx context.Context, i Instance) (*resp.Conn, error) { return as(ctx, i, "proxy") }
+
+// as connects as proxies do for one of the users of clients.
+func as(ctx context.Context, i Instance, user string) (*resp.Conn, error) {
 	c, err := resp.Dial(ctx, i.source().String())
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Do(ctx, "AUTH", "proxy", testUsers.Proxy); err != nil {
+	if _, err := c.Do(ctx, "AUTH", user, testUsers.Proxy); err != nil {
 		c.Close()
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func executorMain() {
 		os.Exit(1)
 	}
 	instance := func(name string, s Source) Instance {
-		return Instance{name, s.Address, s.Port, testUsers.Agent}
+		return Instance{name, s.Address, s.Port, testUsers.Agent, testClients}
 	}
 	h := brisk(instance("1.1", of.Source), instance("1.2", of.Target))
 	in := bufio.NewReader(os.Stdin)

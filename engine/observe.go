@@ -50,6 +50,9 @@ type Observation struct {
 	Version string
 	Role    string // Master or Slave
 	Serving bool   // user proxy has its rights
+	// Clients names the users besides user proxy that clients come as. They have
+	// rights where user proxy has.
+	Clients []string
 
 	ReplID       string
 	ReplID2      string // of the history continued, up to SecondOffset-1
@@ -158,15 +161,15 @@ func (i Instance) observeOnce(ctx context.Context) (Observation, error) {
 func observe(ctx context.Context, c *resp.Conn) (Observation, error) {
 	replies, err := c.Pipeline(ctx,
 		[]string{"INFO", "server", "replication", "memory", "persistence", "stats", "keyspace"},
-		[]string{"ACL", "GETUSER", "proxy"})
+		[]string{"ACL", "GETUSER", "proxy"}, listUsers)
 	if err == nil {
-		err = errors.Join(replies[0].Err(), replies[1].Err())
+		err = errors.Join(replies[0].Err(), replies[1].Err(), replies[2].Err())
 	}
 	if err != nil {
 		return Observation{}, err
 	}
 	o := parseInfo(replies[0].Str).observation()
-	o.Serving = isOn(replies[1])
+	o.Serving, o.Clients = isOn(replies[1]), clientsIn(replies[2])
 	return o, nil
 }
 

@@ -307,7 +307,7 @@ func TestAdoptDamagedRecord(t *testing.T) {
 }
 
 func TestInstanceKeepsItsPasswordToItself(t *testing.T) {
-	i := Instance{"1.1", testAddress, freePort(t), "agent-secret"}
+	i := Instance{Name: "1.1", Address: testAddress, Port: freePort(t), AgentPassword: "agent-secret"}
 	data, err := json.Marshal(i)
 	if err != nil || strings.Contains(string(data)+i.String(), "secret") {
 		t.Errorf("%s, %v", data, err)

@@ -17,6 +17,7 @@ type run struct {
 	source, target *line
 
 	paused      time.Time // when the source was first asked to pause
+	clients     []string  // the source's users besides user proxy, as far as they are known
 	demoted     bool      // the source is, or may be, a replica of the target
 	promoteSent bool      // the target was, or may have been, told to be master
 	abandoned   bool      // Step failed: act as if dead
@@ -38,6 +39,7 @@ func (r *run) decide() {
 		return
 	}
 	s, err := r.look(r.source)
+	r.clients = s.Clients
 	var t Observation
 	if err == nil {
 		t, err = r.look(r.target)
@@ -163,7 +165,7 @@ func (r *run) fence() error {
 	if err := r.begin(StepFence); err != nil {
 		return err
 	}
-	replies, err := r.ask(r.source, r.AnswerFor, fence(r.PauseFor))
+	replies, err := r.take(r.AnswerFor, func(names []string) [][]string { return fence(r.PauseFor, names) })
 	r.out.FinalOffset = replication(replies).offset()
 	return err
 }
@@ -178,7 +180,7 @@ func (r *run) demote() error {
 		return err
 	}
 	r.demoted = true
-	replies, err := r.ask(r.source, r.AnswerFor, follow(r.Target.source()))
+	replies, err := r.take(r.AnswerFor, func(names []string) [][]string { return follow(r.Target.source(), names) })
 	if err == nil {
 		r.out.FinalOffset = max(r.out.FinalOffset, replication(replies).offset())
 		return nil
@@ -227,7 +229,7 @@ func (r *run) promote() {
 		return
 	}
 	r.promoteSent = true
-	replies, err := r.ask(r.target, r.PromoteFor, serve())
+	replies, err := r.ask(r.target, r.PromoteFor, serve(r.Target))
 	if err != nil {
 		r.stop(err)
 		return

@@ -27,7 +27,7 @@ func hole(t *testing.T) Instance {
 	if err := unix.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}
-	i := Instance{"9.9", testAddress, port, "x"}
+	i := Instance{Name: "9.9", Address: testAddress, Port: port, AgentPassword: "x"}
 	for range 10 {
 		c, err := net.DialTimeout("tcp", i.source().String(), 200*time.Millisecond)
 		if err != nil {

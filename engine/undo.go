@@ -26,7 +26,7 @@ func (r *run) back(why error) {
 	if r.demoted && !r.sourceIntact(why) {
 		return
 	}
-	if _, err := r.ask(r.source, r.AnswerFor, serve()); err != nil {
+	if _, err := r.ask(r.source, r.AnswerFor, serve(r.Source)); err != nil {
 		r.unknown("%v; and going back: %v", why, err)
 		return
 	}

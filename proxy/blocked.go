@@ -16,6 +16,8 @@ type blocked struct {
 	line    *line  // kept between calls, for a while
 	used    int64  // when it was last
 	watch   *watch // what is watched over it; nil: it is for calls that wait
+	as      string // whose rights the call has; "": those of the default user
+	denied  bool   // it was refused for lack of them
 
 	active  bool
 	turn    uint32
@@ -63,7 +65,9 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 	case "wait", "waitaof":
 		b.askFirst(c)
 	case "xread":
-		b.askForLastEntries(args)
+		if s.user == nil || !s.user.lacks["xrevrange"] {
+			b.askForLastEntries(args)
+		}
 	}
 	b.advance()
 }
@@ -73,6 +77,7 @@ func (s *session) block(c *command, raw []byte, args [][]byte) {
 // executed so far.
 func (b *blocked) askFirst(c *command) {
 	b.ask, b.asked = resp.AppendCommand(nil, "SPUBLISH", confirmChannel, ""), 1
+	b.as = "" // whether the user may ask is known; nothing else is
 	if b.nothing = []byte(":0\r\n"); c.name == "waitaof" {
 		b.nothing = []byte("*2\r\n:0\r\n:0\r\n")
 	}
@@ -93,7 +98,7 @@ func (b *blocked) begin(at *shard, turn uint32, raw []byte, marks callMark) {
 	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.history != at.history || b.line.version != s.version) {
 		b.drop()
 	}
-	*b = blocked{session: s, line: b.line, watch: b.watch, active: true, turn: turn, shard: at, raw: raw,
+	*b = blocked{session: s, line: b.line, watch: b.watch, as: s.user.as(), active: true, turn: turn, shard: at, raw: raw,
 		call: call{marks: marks}, begun: s.loop.now, waiting: s.loop.now}
 	s.pause(pauseBlocked)
 }
@@ -127,7 +132,7 @@ func (b *blocked) advance() {
 	case !b.mayGo():
 		b.expire()
 	case b.line == nil:
-		if b.line = l.openLine(b.shard, s.version, b); b.line == nil {
+		if b.line = l.openLine(b.shard, s.version, b.as, b); b.line == nil {
 			b.delay()
 		}
 	case b.line.state == linked:
@@ -156,7 +161,7 @@ func (b *blocked) rest() {
 // mayGo reports whether the call may be sent now.
 func (b *blocked) mayGo() bool {
 	l := b.session.loop
-	if b.line != nil && b.line.stray() {
+	if b.line != nil && (b.line.stray() || b.line.as != b.as) {
 		b.drop()
 	}
 	if l.now < b.notYet {
@@ -229,7 +234,7 @@ func (b *blocked) replied(kind byte, reply []byte) {
 	case b.watch != nil:
 		b.watched(why, reply)
 	case why != notRefused:
-		b.refused(reply)
+		b.refused(why, reply)
 	case before:
 		b.learn(reply)
 		b.call.got++
@@ -251,9 +256,17 @@ func (b *blocked) conclude(reply []byte) {
 // take implements job: the reply is confirmed, or is an error instead.
 func (b *blocked) take(_ uint32, _ byte, reply []byte) { b.finish(reply) }
 
-// refused sends the call again later, unless it has been tried for too long.
-func (b *blocked) refused(reply []byte) {
+// refused sends the call again later, unless it has been tried for too long, or the
+// user may not make it: the engine has let the user in anew in between.
+func (b *blocked) refused(why refusal, reply []byte) {
 	l := b.session.loop
+	if why == forRights && b.as != "" {
+		if b.denied {
+			b.finish(reply)
+			return
+		}
+		b.denied = true
+	}
 	if b.refusal == nil {
 		b.waiting = l.now
 	}

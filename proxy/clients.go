@@ -62,8 +62,8 @@ func (s *session) about() string {
 	}
 	peer, own := s.addresses()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d "+
-		"qbuf=%d obl=%d cmd=%s user=default redir=%d resp=%d\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9,
-		(s.loop.now-s.heard)/1e9, flags, kinds[""], kinds["p"], kinds["s"], queued, len(s.in), len(s.out), command, s.redirection(), s.version)
+		"qbuf=%d obl=%d cmd=%s user=%s redir=%d resp=%d\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9,
+		(s.loop.now-s.heard)/1e9, flags, kinds[""], kinds["p"], kinds["s"], queued, len(s.in), len(s.out), command, s.user.name(), s.redirection(), s.version)
 }
 
 func (s *session) isPubSub() bool { return s.subscriber != nil && len(s.subscriber.topics) > 0 }
@@ -169,7 +169,7 @@ func (s *session) killClients(_ []byte, args [][]byte) {
 	if old {
 		filters = append(filters, withAddress(args[2]))
 	} else {
-		filters, me, problem = killOptions(args[2:])
+		filters, me, problem = s.endpoint.killOptions(args[2:])
 	}
 	if problem != "" {
 		s.refuse(problem)
@@ -226,7 +226,7 @@ func withAddress(word []byte) func(*session) bool {
 
 // killOptions reads the filters of CLIENT KILL; me says whether the caller is
 // among those who may be closed.
-func killOptions(words [][]byte) (filters []func(*session) bool, me bool, problem string) {
+func (e *endpoint) killOptions(words [][]byte) (filters []func(*session) bool, me bool, problem string) {
 	for ; len(words) > 1; words = words[2:] {
 		var f func(*session) bool
 		value := string(words[1])
@@ -242,7 +242,7 @@ func killOptions(words [][]byte) (filters []func(*session) bool, me bool, proble
 		case "type":
 			f, problem = ofType(words[1])
 		case "user":
-			if f = func(*session) bool { return true }; value != "default" {
+			if f = func(o *session) bool { return o.user.name() == value }; value != "default" && e.users[value] == nil {
 				problem = "ERR No such user '" + printable(words[1]) + "'"
 			}
 		case "skipme":

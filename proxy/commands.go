@@ -120,7 +120,7 @@ var tenantRights = map[string]bool{
 // noTenant are commands that the engine counts among the harmless ones, and
 // the proxy does not: they are about the engine's own users, settings and
 // databases, or change what a shared connection does.
-var noTenant = []string{"acl", "config", "script|debug", "move", "swapdb", "slowlog", "commandlog", "latency", "module"}
+var noTenant = []string{"acl|help", "config", "script|debug", "move", "swapdb", "slowlog", "commandlog", "latency", "module"}
 
 // What the engine refuses to the user of the proxy must be refused here first,
 // since a refusal by the engine is taken for the sign of a demotion.

@@ -189,7 +189,7 @@ func (f *confirmer) advance() {
 		l.wake(f.notYet)
 	case f.line == nil:
 		f.warm = false
-		if f.line = l.openLine(f.shard, 2, f); f.line == nil {
+		if f.line = l.openLine(f.shard, 2, "", f); f.line == nil {
 			f.delay()
 		}
 	case f.line.state == linked && !f.idle():

@@ -17,6 +17,7 @@ type endpoint struct {
 	route    EndpointRoute
 	shards   []*shard // in slot order
 	sessions map[*session]struct{}
+	users    map[string]*user
 
 	fd      int // listening; -1: not
 	reason  string
@@ -55,9 +56,10 @@ func (e *endpoint) shardAt(slot int) *shard {
 func (e *endpoint) follow(r EndpointRoute, shards []*shard) {
 	moved := r.Address != e.route.Address || r.Port != e.route.Port
 	e.barred = e.followDoor(r.TLS)
-	if r.Password != e.route.Password {
+	if r.Password != e.route.Password || r.NoDefault != e.route.NoDefault {
 		defer e.forgetLogins()
 	}
+	e.followUsers(r)
 	e.route = r
 	e.shards = slices.SortedFunc(slices.Values(shards), func(a, b *shard) int { return a.first - b.first })
 	if e.fd >= 0 && (moved || !r.Listen || e.barred != nil) {
@@ -72,11 +74,13 @@ func (e *endpoint) follow(r EndpointRoute, shards []*shard) {
 	e.followDrain()
 }
 
-// forgetLogins closes the clients that came in by an older password. They may
-// come back with the new one.
+// forgetLogins closes the clients that came in as the default user by an older
+// password. They may come back with the new one.
 func (e *endpoint) forgetLogins() {
 	for s := range e.sessions {
-		s.close()
+		if s.user == nil {
+			s.close()
+		}
 	}
 }
 

@@ -28,6 +28,8 @@ type engine struct {
 	t    *testing.T
 	addr string
 	cmd  *exec.Cmd
+	// users are those of clients besides proxy, with their rules.
+	users map[string]string
 }
 
 func freePort(t testing.TB) int {

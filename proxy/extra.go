@@ -11,6 +11,7 @@ import (
 type extra struct {
 	bridge      *bridge // of a client that speaks TLS
 	name        string
+	user        *user // nil: the default user
 	silent      []silence
 	transaction *transaction
 	blocked     *blocked

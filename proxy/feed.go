@@ -28,11 +28,14 @@ type EndpointRoute struct {
 	// Notices lets clients ask to be told of planned work; MovedTo is where those
 	// that did shall go, ip:port, and MovedOutside the same for those who know the
 	// nodes by their external addresses.
-	Notices       bool   `json:"notices,omitempty"`
-	MovedTo       string `json:"moved_to,omitempty"`
-	MovedOutside  string `json:"moved_outside,omitempty"`
-	Password      string `json:"password,omitempty"` // of the clients; empty: none is asked for
-	ProxyPassword string `json:"proxy_password"`     // of the engine's user proxy
+	Notices      bool   `json:"notices,omitempty"`
+	MovedTo      string `json:"moved_to,omitempty"`
+	MovedOutside string `json:"moved_outside,omitempty"`
+	Password     string `json:"password,omitempty"` // of the clients; empty: none is asked for
+	// NoDefault says that nobody is the default user; Users are the others.
+	NoDefault     bool        `json:"no_default,omitempty"`
+	Users         []UserRoute `json:"users,omitempty"`
+	ProxyPassword string      `json:"proxy_password"` // of the engine's user proxy, and of the others there
 	// MinReplicas is how many replicas must have a write before it is answered; 0: none.
 	MinReplicas int          `json:"min_replicas,omitempty"`
 	TLS         *TLSRoute    `json:"tls,omitempty"` // nil: clients speak in the clear

@@ -24,7 +24,7 @@ func (s *session) handle(raw []byte, args [][]byte) {
 		s.refuse("ERR wrong number of arguments for '" + c.name + "' command")
 		return
 	}
-	if c.never {
+	if c.never || s.user != nil && s.user.lacks[c.name] {
 		s.spoil()
 		s.refuse("NOPERM this user has no permissions to run the '" + c.name + "' command")
 		return
@@ -161,6 +161,9 @@ func (s *session) send(at *shard, raw []byte, c call) {
 func (s *session) linkTo(at *shard) *link {
 	if s.tracking != nil && s.tracking.reports() {
 		return s.tracking.link(at)
+	}
+	if s.user != nil {
+		return at.linkAs(s.user.Name, s.version)
 	}
 	return at.link(s.version)
 }

@@ -36,6 +36,9 @@ func (r *rig) startLoad(n int) *load {
 	r.t.Cleanup(func() { l.cancel(); l.done.Wait() })
 	for i := range n {
 		c := r.redis(2 + i%2)
+		if len(r.endpoint().Users) > 0 && i%3 > 0 {
+			c = r.redisAs("app", 2+i%2)
+		}
 		l.done.Go(func() { l.count(ctx, c, fmt.Sprintf("counter:%d", i)) })
 	}
 	eventually(r.t, "load runs", func() bool { return l.writes.Load() > 200 })
@@ -115,19 +118,36 @@ func switchMaster(t testing.TB, from, to *engine) {
 	}
 	reach(t, to, from.info(t, "replication", "master_repl_offset"))
 	host, port, _ := net.SplitHostPort(to.addr)
-	values, err := old.Pipeline(ctx, []string{"MULTI"}, []string{"INFO", "replication"}, []string{"REPLICAOF", host, port},
-		[]string{"ACL", "SETUSER", "proxy", "off", "-@all"}, []string{"CLIENT", "UNPAUSE"}, []string{"EXEC"})
-	if err != nil || values[5].IsError() {
+	commands := [][]string{{"MULTI"}, {"INFO", "replication"}, {"REPLICAOF", host, port}, {"ACL", "SETUSER", "proxy", "off", "-@all"}}
+	for name := range from.users {
+		commands = append(commands, []string{"ACL", "SETUSER", name, "off", "-@all"})
+	}
+	values, err := old.Pipeline(ctx, append(commands, []string{"CLIENT", "UNPAUSE"}, []string{"EXEC"})...)
+	if err != nil || values[len(values)-1].IsError() {
 		t.Fatal(values, err)
 	}
-	reach(t, to, infoField(values[5].Array[0].Str, "master_repl_offset"))
+	reach(t, to, infoField(values[len(values)-1].Array[0].Str, "master_repl_offset"))
 	to.do(t, "REPLICAOF", "NO", "ONE")
+	to.users = from.users
 	giveRights(t, to)
 }
 
 func giveRights(t testing.TB, e *engine) {
 	t.Helper()
 	e.do(t, append([]string{"ACL", "SETUSER", "proxy", "on"}, proxyRuleWords...)...)
+	for name, rules := range e.users {
+		e.allow(t, name, rules)
+	}
+}
+
+// allow makes a user of clients, as the agents do.
+func (e *engine) allow(t testing.TB, name, rules string) {
+	t.Helper()
+	if e.users == nil {
+		e.users = map[string]string{}
+	}
+	e.users[name] = rules
+	e.do(t, append([]string{"ACL", "SETUSER", name, "reset", "on", ">" + proxySecret}, strings.Fields("&__haulout:* "+rules+" -@admin -@dangerous")...)...)
 }
 
 // reach waits until a replica has everything up to an offset.

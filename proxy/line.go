@@ -13,6 +13,7 @@ type line struct {
 	loop    *loop
 	shard   *shard
 	version int
+	as      string // whose rights it has; "": those of the default user
 	user    lineUser
 
 	fd      int // -1: closed
@@ -36,14 +37,14 @@ type lineUser interface {
 	ended()
 }
 
-// openLine begins to connect to the shard's master. It returns nil if that
-// fails at once.
-func (l *loop) openLine(s *shard, version int, user lineUser) *line {
+// openLine begins to connect to the shard's master, as the user of the name. It
+// returns nil if that fails at once.
+func (l *loop) openLine(s *shard, version int, as string, user lineUser) *line {
 	fd, err := dialTCP(s.address)
 	if err != nil {
 		return nil
 	}
-	n := &line{loop: l, shard: s, version: version, user: user, fd: fd, state: connecting, target: s.address, history: s.history}
+	n := &line{loop: l, shard: s, version: version, as: as, user: user, fd: fd, state: connecting, target: s.address, history: s.history}
 	l.add(fd, unix.EPOLLOUT, n)
 	return n
 }
@@ -108,6 +109,9 @@ func (n *line) greet() {
 	n.loop.watch(n.fd, unix.EPOLLIN)
 	n.state = greeting
 	hello := greetingFor(n.version, n.shard.secret)
+	if n.as != "" {
+		hello = append(hello, n.shard.loginAs(n.as)...)
+	}
 	if sent, _ := transmit(n.fd, hello); sent < len(hello) {
 		n.end()
 	}
@@ -149,6 +153,11 @@ func (n *line) take(kind byte, reply []byte) {
 		n.user.replied(kind, reply)
 	case kind == resp.KindError:
 		n.end()
+	case n.state == greeting && n.as != "":
+		n.state, n.id = becoming, idIn(reply)
+	case n.state == becoming:
+		n.state = linked
+		n.user.opened()
 	default:
 		n.state, n.id = linked, idIn(reply)
 		n.user.opened()

@@ -47,6 +47,7 @@ type link struct {
 	backoff int64
 	leaveBy int64 // when waiting for replies of a former master ends; 0: not begun
 
+	as       string    // the user that it is for; "": the default user
 	owner    *tracking // of a client that keeps a cache: nobody else uses the link
 	ear      *ear      // for an owner of protocol version 2
 	retiring bool      // it ends when all it has is answered
@@ -60,6 +61,7 @@ const (
 	greeting  // logging in
 	following // asking to be told of changes, for an owner
 	asking    // which process it is
+	becoming  // the connection of another user than proxy
 	probing   // asking whether it serves us again
 	linked
 )
@@ -387,8 +389,16 @@ func (k *link) takeOwn(piece []byte, done bool) bool {
 	case (k.state == greeting || k.state == following) && kind != resp.KindError:
 		k.state = asking
 		return true
+	case k.state == asking && k.as != "":
+		k.state, k.stamp = becoming, stampOf(reply)
+		return true
 	case k.state == asking:
 		k.state, k.suspect, k.stamp = linked, false, stampOf(reply)
+		k.touch()
+		return true
+	case k.state == becoming && kind != resp.KindError:
+		// The login is the answer to whether the user has its rights.
+		k.state, k.suspect, k.proven = linked, false, true
 		k.touch()
 		return true
 	}
@@ -425,7 +435,11 @@ func (k *link) greet() {
 	if k.owner != nil {
 		hello = k.owner.append(hello, k.ear)
 	}
-	k.say(resp.AppendCommand(hello, "INFO", "server"))
+	hello = resp.AppendCommand(hello, "INFO", "server")
+	if k.as != "" {
+		hello = append(hello, k.shard.loginAs(k.as)...)
+	}
+	k.say(hello)
 }
 
 func greetingFor(version int, secret string) []byte {
@@ -442,6 +456,10 @@ func greetingFor(version int, secret string) []byte {
 // probe asks the engine whether it serves us again. Nothing else is in flight.
 func (k *link) probe() {
 	k.state = probing
+	if k.as != "" {
+		k.say(k.shard.loginAs(k.as))
+		return
+	}
 	k.say(resp.AppendCommand(nil, "PING"))
 }
 

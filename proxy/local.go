@@ -12,22 +12,23 @@ import (
 // own are the commands that the proxy itself answers or has its own way with.
 // They are hung into the table when the program starts.
 var own = map[string]func(s *session, raw []byte, args [][]byte){
-	"ping":      (*session).ping,
-	"echo":      (*session).echo,
-	"hello":     (*session).hello,
-	"auth":      (*session).auth,
-	"quit":      (*session).sayGoodbye,
-	"reset":     (*session).reset,
-	"select":    (*session).selectDatabase,
-	"readonly":  (*session).noCluster,
-	"readwrite": (*session).noCluster,
-	"asking":    (*session).noCluster,
-	"watch":     (*session).watchKeys,
-	"unwatch":   (*session).unwatchKeys,
-	"scan":      (*session).scan,
-	"multi":     (*session).multi,
-	"exec":      (*session).noMulti,
-	"discard":   (*session).noMulti,
+	"ping":       (*session).ping,
+	"echo":       (*session).echo,
+	"hello":      (*session).hello,
+	"auth":       (*session).auth,
+	"quit":       (*session).sayGoodbye,
+	"reset":      (*session).reset,
+	"acl|whoami": (*session).whoAmI,
+	"select":     (*session).selectDatabase,
+	"readonly":   (*session).noCluster,
+	"readwrite":  (*session).noCluster,
+	"asking":     (*session).noCluster,
+	"watch":      (*session).watchKeys,
+	"unwatch":    (*session).unwatchKeys,
+	"scan":       (*session).scan,
+	"multi":      (*session).multi,
+	"exec":       (*session).noMulti,
+	"discard":    (*session).noMulti,
 
 	"client":                     (*session).noClientCommand,
 	"client|setname":             (*session).setName,
@@ -193,7 +194,7 @@ func (s *session) auth(_ []byte, args [][]byte) {
 	switch {
 	case len(args) > 3:
 		s.refuse("ERR syntax error")
-	case len(args) == 2 && s.endpoint.route.Password == "":
+	case len(args) == 2 && s.endpoint.open():
 		s.refuse(errNoPassword)
 	case len(args) == 2 && !s.login([]byte("default"), args[1]), len(args) == 3 && !s.login(args[1], args[2]):
 		s.refuse(errWrongPass)
@@ -205,11 +206,14 @@ func (s *session) auth(_ []byte, args [][]byte) {
 // login lets a client in if it knows the password. The time it takes does not
 // depend on how much of it is right.
 func (s *session) login(user, password []byte) bool {
-	given, want := sha256.Sum256(password), sha256.Sum256([]byte(s.endpoint.route.Password))
-	fits := subtle.ConstantTimeCompare(given[:], want[:]) == 1 || s.endpoint.route.Password == ""
-	if !fits || string(user) != "default" {
+	e := s.endpoint
+	given, want := sha256.Sum256(password), sha256.Sum256([]byte(e.route.Password))
+	fits := (subtle.ConstantTimeCompare(given[:], want[:]) == 1 || e.route.Password == "") && !e.route.NoDefault
+	who := e.users[string(user)]
+	if who != nil && !who.takes(password) || who == nil && (!fits || string(user) != "default") {
 		return false
 	}
+	s.become(who)
 	s.known = true
 	s.framer.Stranger = false
 	return true
@@ -290,7 +294,8 @@ func (s *session) reset([]byte, [][]byte) {
 	s.closeLines()
 	s.forget()
 	s.version, s.notices, s.stayUntil = 2, notices{}, 0
-	s.known = s.endpoint.route.Password == ""
+	s.become(nil)
+	s.known = s.endpoint.open()
 	s.framer.Stranger = !s.known
 	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "RESET"))
 }

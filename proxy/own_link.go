@@ -9,7 +9,7 @@ func (t *tracking) link(at *shard) *link {
 	if k := t.known(at); k != nil {
 		return k
 	}
-	k := &link{loop: at.loop, shard: at, version: t.session.version, fd: -1, owner: t, warm: t.bcast}
+	k := &link{loop: at.loop, shard: at, version: t.session.version, fd: -1, owner: t, warm: t.bcast, as: t.session.user.as()}
 	at.own = append(at.own, k)
 	t.links = append(t.links, k)
 	k.touch()
@@ -48,4 +48,5 @@ func (k *link) ownerLost(known bool) {
 func (k *link) retire() {
 	k.disconnect()
 	k.shard.own = slices.DeleteFunc(k.shard.own, func(o *link) bool { return o == k })
+	k.shard.users = slices.DeleteFunc(k.shard.users, func(o *link) bool { return o == k })
 }

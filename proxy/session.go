@@ -56,6 +56,7 @@ const (
 	pauseQueue                     // the loop's queues are too long
 	pauseBlocked                   // a blocking call, or one that must come alone
 	pauseEnd                       // the client sends no more, or shall not
+	pauseLogin                     // it has become another user, whose commands go another way
 )
 
 const (
@@ -70,7 +71,7 @@ var sessionIDs atomic.Int64
 func (l *loop) open(fd int, e *endpoint) *session {
 	s := &session{
 		loop: l, endpoint: e, fd: int32(fd), id: sessionIDs.Add(1), version: 2, extra: noExtra,
-		known: e.route.Password == "", interest: unix.EPOLLIN, born: l.now, heard: l.now,
+		known: e.open(), interest: unix.EPOLLIN, born: l.now, heard: l.now,
 	}
 	if e.route.Notices {
 		s.stayUntil = l.now + askingTime
@@ -267,6 +268,9 @@ func (s *session) next() {
 func (s *session) relax() {
 	if s.paused&pauseWindow != 0 && s.tail-s.head <= window/2 {
 		s.unpause(pauseWindow)
+	}
+	if s.paused&pauseLogin != 0 && s.head == s.tail {
+		s.unpause(pauseLogin)
 	}
 	if s.paused&pauseBlocked == 0 {
 		return

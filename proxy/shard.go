@@ -23,6 +23,7 @@ type shard struct {
 	hold  *hold
 	links [2]*link // for clients of protocol version 2 and 3
 	own   []*link  // of one client each
+	users []*link  // for clients of one user each
 
 	confirm *confirmer // nil: writes are answered as soon as the master has them
 	history int        // rises when a master is followed by one that may lack something; counted with confirm only
@@ -57,7 +58,7 @@ func (s *shard) link(version int) *link {
 // all yields the links there are.
 func (s *shard) all() iter.Seq[*link] {
 	return func(yield func(*link) bool) {
-		for _, k := range append(s.links[:], s.own...) {
+		for _, k := range slices.Concat(s.links[:], s.users, s.own) {
 			if k != nil && !yield(k) {
 				return
 			}
@@ -138,7 +139,7 @@ func (s *shard) close() {
 			k.owner, k.warm = nil, false
 		}
 	}
-	s.own = nil
+	s.own, s.users = nil, nil
 	s.confirmBy(0)
 	if s.hold != nil {
 		s.hold.tell(true)

@@ -23,7 +23,7 @@ var joins = map[string]joiner{
 // anywhere are the commands without keys to which every shard has the same
 // answer, or to which the first one has it: messages are published there.
 var anywhere = []string{
-	"cluster", "command", "function|dump", "function|help", "function|list", "lolwut", "memory|help", "object|help", "pubsub",
+	"acl|cat", "acl|genpass", "cluster", "command", "function|dump", "function|help", "function|list", "lolwut", "memory|help", "object|help", "pubsub",
 	"script|help", "time", "xgroup|help", "xinfo|help",
 }
 

@@ -57,7 +57,7 @@ func (s *session) subscribe(_ []byte, args [][]byte) {
 	b.order = b.read(args)
 	b.active, b.turn, b.since = true, s.turn(), s.loop.now
 	for _, t := range b.taps {
-		t.sent, t.got = false, 0
+		t.sent, t.got, t.denied = false, 0, 0
 	}
 	s.pause(pauseBlocked)
 	b.advance()
@@ -196,6 +196,16 @@ func (b *subscriber) expire() {
 	b.closeTaps()
 	tell(&b.session.endpoint.counts, errReach)
 	b.session.write(resp.AppendError(nil, errReach))
+	b.finish()
+}
+
+// deny answers the command with the engine's refusal.
+func (b *subscriber) deny(reply []byte) {
+	refusal := slices.Clone(reply)
+	if slices.ContainsFunc(b.taps, func(t *tap) bool { return t.sent && t.got > 0 }) {
+		b.closeTaps()
+	}
+	b.session.write(refusal)
 	b.finish()
 }
 

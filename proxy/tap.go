@@ -39,6 +39,11 @@ type tap struct {
 	// Of the command under way.
 	sent bool
 	got  int
+
+	// Of a user: the login in front of what is asked was taken, and how often it was
+	// refused nevertheless.
+	let    bool
+	denied int
 }
 
 const (
@@ -69,7 +74,7 @@ func (t *tap) advance() {
 	}
 	if t.line != nil && t.next == nil && b.active && !t.sent && b.session.head == b.turn && t.shard.loop.now >= t.notYet {
 		t.sent, t.got = true, 0
-		t.line.write(resp.AppendCommand(nil, append([]string{b.order.word()}, b.order.ask...)...))
+		t.line.write(resp.AppendCommand(t.login(nil), append([]string{b.order.word()}, b.order.ask...)...))
 	}
 }
 
@@ -83,7 +88,7 @@ func (t *tap) connect() {
 		l.wake(l.now + lastBackoff)
 	default:
 		// Always of version 3: only the first byte of a message differs.
-		if t.next = l.openLine(at, 3, &successor{t}); t.next == nil {
+		if t.next = l.openLine(at, 3, "", &successor{tap: t}); t.next == nil {
 			t.delay()
 		}
 	}
@@ -110,10 +115,10 @@ func (t *tap) replied(kind byte, reply []byte) {
 	}
 	what, name, text := subject(reply)
 	switch {
+	case kind == resp.KindError:
+		t.refused(reply)
 	case kind != resp.KindPush:
-		// Refused; the master is about to change, or will do it later.
-		t.sent = false
-		t.delay()
+		t.let = true
 	case strings.HasSuffix(what, "subscribe"):
 		if t.got++; b.active && t.confirmed() {
 			b.advance()
@@ -125,6 +130,35 @@ func (t *tap) replied(kind byte, reply []byte) {
 	default:
 		t.message(reply)
 	}
+}
+
+// login appends how the line becomes that of the client's user, which is said in
+// front of all that the user must have a right to.
+func (t *tap) login(b []byte) []byte {
+	t.let = false
+	if u := t.subscriber.session.user; u != nil {
+		b = append(b, t.shard.loginAs(u.Name)...)
+	}
+	return b
+}
+
+// denies reports whether it is the user who may not do it, and not the master that
+// is about to change.
+func (t *tap) denies(reply []byte) bool {
+	if t.let && refusalOf(reply) == forRights {
+		t.denied++
+	}
+	return t.denied > 1
+}
+
+// refused tries what was asked again later, unless the user may not do it.
+func (t *tap) refused(reply []byte) {
+	if b := t.subscriber; b.active && t.denies(reply) {
+		b.deny(reply)
+		return
+	}
+	t.sent = false
+	t.delay()
 }
 
 // message passes on what comes over the line in use, up to the mark.
@@ -186,14 +220,14 @@ type successor struct{ *tap }
 // opened subscribes the new line to all topics.
 func (n *successor) opened() {
 	t := n.tap
-	lists := map[string][]string{"s": {"ssubscribe", t.channel}}
+	lists := map[string][]string{}
 	for topic := range t.subscriber.topics {
 		if lists[topic.kind] == nil {
 			lists[topic.kind] = []string{topic.kind + "subscribe"}
 		}
 		lists[topic.kind] = append(lists[topic.kind], topic.name)
 	}
-	var out []byte
+	out := t.login(resp.AppendCommand(nil, "SSUBSCRIBE", t.channel))
 	for _, words := range lists {
 		out = resp.AppendCommand(out, words...)
 	}
@@ -205,8 +239,16 @@ func (n *successor) opened() {
 // over the old line, too.
 func (n *successor) replied(kind byte, reply []byte) {
 	t := n.tap
-	if kind != resp.KindPush {
+	switch {
+	case kind == resp.KindError && t.denies(reply):
+		// An engine would have closed a client with channels that are not its any more.
+		t.subscriber.session.close()
+		return
+	case kind == resp.KindError:
 		t.next.end()
+		return
+	case kind != resp.KindPush:
+		t.let = true
 		return
 	}
 	switch what, name, text := subject(reply); {
@@ -232,6 +274,7 @@ func (n *successor) replied(kind byte, reply []byte) {
 // subscribed publishes the mark, or goes without where there is no old line.
 func (n *successor) subscribed() {
 	t := n.tap
+	t.denied = 0
 	if t.line == nil {
 		t.takeOver(t.seen)
 		return

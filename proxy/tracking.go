@@ -194,7 +194,7 @@ func (t *tracking) reports() bool { return t.on && (t.session.version > 2 || t.r
 // known returns the link to a shard, or nil.
 func (t *tracking) known(at *shard) *link {
 	for _, k := range t.links {
-		if k.shard == at && k.version == t.session.version {
+		if k.shard == at && k.version == t.session.version && k.as == t.session.user.as() {
 			return k
 		}
 	}

@@ -124,7 +124,7 @@ func (u *unblocking) begin() {
 		return // the call comes back in a moment
 	}
 	l := b.session.loop
-	if u.line = l.openLine(b.shard, 3, u); u.line == nil {
+	if u.line = l.openLine(b.shard, 3, "", u); u.line == nil {
 		u.ended()
 		return
 	}

@@ -80,7 +80,7 @@ func (s *session) execWatched(t *transaction) {
 func (b *blocked) firm() bool {
 	w := b.watch
 	return b.line != nil && b.line == w.line && b.line.fd >= 0 && !b.line.stray() &&
-		b.shard.generation == w.generation && b.line.version == b.session.version
+		b.shard.generation == w.generation && b.line.version == b.session.version && b.line.as == b.session.user.as()
 }
 
 // spent reports whether the call has nothing to ask the engine any more: a
@@ -88,7 +88,7 @@ func (b *blocked) firm() bool {
 func (b *blocked) spent() bool {
 	w := b.watch
 	switch {
-	case w == nil || !w.on || b.sent:
+	case w == nil || !w.on || b.sent || b.denied && !w.exec:
 		return false
 	case w.forbidden != nil:
 		// The refusal was for good only if the same master serves us otherwise.
@@ -123,7 +123,7 @@ func (b *blocked) watched(why refusal, reply []byte) {
 	why = b.call.verdict(why)
 	switch {
 	case !w.exec && why != notRefused:
-		b.refused(reply)
+		b.refused(why, reply)
 	case !w.exec:
 		if !w.on {
 			w.line, w.generation = b.line, b.shard.generation
@@ -134,7 +134,7 @@ func (b *blocked) watched(why refusal, reply []byte) {
 		b.fail(errPartly)
 	case why == forRights && own != forRights && b.call.marks&withoutMulti == 0:
 		w.forbidden = slices.Clone(reply)
-		b.refused(reply)
+		b.refused(notRefused, reply)
 	case why != notRefused:
 		b.drop()
 		b.finish(b.spentReply())
