@@ -21,6 +21,10 @@ type Leader interface {
 	// CreateDatabase places the database and commits it. The password is the one
 	// that clients will give; empty asks none of them.
 	CreateDatabase(ctx context.Context, d cluster.Database, password, by string) (cluster.Database, error)
+	// TryRules asks the engines of a database what the rules of a user of its clients
+	// mean, with nothing changed: see cluster.ClientUser. It refuses rules that one
+	// of them does not take.
+	TryRules(ctx context.Context, database int, rules string) (keeps, lacks []string, err error)
 	// StartAction checks the action on the fresh view and enqueues it. ID, Created
 	// and By are set by the caller. It refuses before anything is touched.
 	StartAction(ctx context.Context, a cluster.Action) error

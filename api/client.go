@@ -345,6 +345,23 @@ func (c *Client) UpdateDatabase(ctx context.Context, uid int, u UpdateDatabase) 
 	return out, c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/bdbs/%d", uid), u, &out)
 }
 
+// DatabaseUsers returns whom the clients of a database may log in as.
+func (c *Client) DatabaseUsers(ctx context.Context, uid int) ([]DatabaseUser, error) {
+	return get[[]DatabaseUser](ctx, c, fmt.Sprintf("/v1/bdbs/%d/users", uid))
+}
+
+// SetDatabaseUser makes or changes a user of a database's clients; it is in force
+// once its status says so.
+func (c *Client) SetDatabaseUser(ctx context.Context, uid int, name string, change ChangeDatabaseUser) (DatabaseUser, error) {
+	var out DatabaseUser
+	return out, c.Do(ctx, http.MethodPut, fmt.Sprintf("/v1/bdbs/%d/users/%s", uid, url.PathEscape(name)), change, &out)
+}
+
+// DeleteDatabaseUser deletes a user of a database's clients.
+func (c *Client) DeleteDatabaseUser(ctx context.Context, uid int, name string) error {
+	return c.Do(ctx, http.MethodDelete, fmt.Sprintf("/v1/bdbs/%d/users/%s", uid, url.PathEscape(name)), nil, nil)
+}
+
 // Certificates returns what clients may be shown.
 func (c *Client) Certificates(ctx context.Context) (Certificates, error) {
 	return get[Certificates](ctx, c, "/v1/cluster/certificates")

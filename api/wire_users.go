@@ -72,3 +72,24 @@ type AccessToken struct {
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"` // seconds
 }
+
+// DatabaseUser is whom clients of a database may log in as. Passwords are never answered.
+type DatabaseUser struct {
+	Name      string `json:"name"`
+	Rules     string `json:"rules"`     // in the engine's own language, of what any client may do
+	Passwords int    `json:"passwords"` // how many are good
+	NoPass    bool   `json:"nopass"`    // none is asked
+	Login     string `json:"login"`     // enabled or disabled; who is logged in stays
+	Status    string `json:"status"`    // active: it is so on every master and proxy; else pending
+	WaitsFor  string `json:"waits_for,omitempty"`
+}
+
+// ChangeDatabaseUser is the body of PUT /v1/bdbs/{uid}/users/{name}. What is not
+// given stays; a new user needs rules, and password or nopass.
+type ChangeDatabaseUser struct {
+	Rules    string `json:"rules,omitempty"`
+	Password string `json:"password,omitempty"`         // replaces those there are
+	Further  string `json:"further_password,omitempty"` // is good beside the one there is
+	NoPass   bool   `json:"nopass,omitempty"`
+	Login    string `json:"login,omitempty"` // enabled or disabled
+}

@@ -105,6 +105,10 @@ func commands() []command {
 			" [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]",
 			help: "Create a database; with min_replicas 1 a write is answered when a replica has it", run: databaseCreate},
 		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},
+		{pattern: "db user list <db>", help: "List whom the clients of a database may log in as", run: userList},
+		{pattern: "db user set <db> <user> [rules <rule>...] [password_file <file>] [further_password_file <file>] [nopass] [login enabled|disabled]",
+			help: "Make or change a user of a database's clients: what it may do, and its one or two passwords", run: userSet},
+		{pattern: "db user delete <db> <user>", help: "Delete a user of a database's clients, and close those that are logged in as it", run: userDelete},
 		{pattern: "db list", help: "List the databases", run: statusDatabases},
 
 		{pattern: "completion <bash|zsh|fish>", help: "Print what teaches a shell to complete commands: source <(haulout completion bash)", run: completion, offline: true},

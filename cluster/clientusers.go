@@ -172,7 +172,7 @@ func (c SetClientUser) default_(b *Board, d Database, s Secrets) (Change, error)
 		return Change{}, Refuse(CodeBadRequest, "say whether it is enabled, and make other users for the rest",
 			"of the default user of db:%d (%s) only that can be changed", d.ID, d.Name)
 	}
-	s.NoDefault = !*c.Enabled
+	s.NoDefault, s.DefaultChanged = !*c.Enabled, b.Revision
 	what := "enabled"
 	if s.NoDefault {
 		what = "disabled"
@@ -211,7 +211,7 @@ func (c DeleteClientUser) Apply(b *Board) (Change, error) {
 }
 
 func noClientUser(d Database, name string) error {
-	return Refuse(CodeUserNotFound, fmt.Sprintf("see haulout db %d user list", d.ID), "db:%d (%s) has no user %s", d.ID, d.Name, name)
+	return Refuse(CodeUserNotFound, fmt.Sprintf("see haulout db user list %d", d.ID), "db:%d (%s) has no user %s", d.ID, d.Name, name)
 }
 
 // UserDue says why the last change of a user is not in force everywhere yet, or "".
@@ -228,9 +228,15 @@ func (v View) UserDue(d Database, u ClientUser) string {
 			return fmt.Sprintf("the master of slots %s: %s", r.SlotsText(), seen.UsersDue)
 		}
 	}
+	return v.ProxiesDue(d, u.Changed)
+}
+
+// ProxiesDue says which proxy of a database may not know yet what was changed after
+// the revision, or "".
+func (v View) ProxiesDue(d Database, changed int64) string {
 	for _, e := range v.EndpointsOf(d.ID) {
 		for _, n := range e.Nodes {
-			if v.Reports[n].Proxy.Revision <= u.Changed {
+			if v.Reports[n].Proxy.Revision <= changed {
 				return fmt.Sprintf("the proxy of node:%d does not know it yet", n)
 			}
 		}

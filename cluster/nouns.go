@@ -246,7 +246,8 @@ type Secrets struct {
 	// Users are whom clients may log in as beside the default user, by name.
 	Users []ClientUser `json:"users,omitempty"`
 	// NoDefault says that clients must log in as one of them.
-	NoDefault bool `json:"no_default,omitempty"`
+	NoDefault      bool  `json:"no_default,omitempty"`
+	DefaultChanged int64 `json:"default_changed,omitempty"` // the revision of the last board on which that was otherwise
 }
 
 // Key implements Object.

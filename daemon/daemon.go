@@ -265,7 +265,7 @@ func (d *Daemon) Leading() (api.Leader, bool) {
 	if r == nil || !r.controller.Leading() {
 		return nil, false
 	}
-	return r.controller, true
+	return leading{r.controller, r}, true
 }
 
 // Board implements api.Node.

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -231,6 +233,14 @@ func (d *Daemon) CreateDatabase(ctx context.Context, db cluster.Database, passwo
 		return cluster.Database{}, err
 	}
 	return d.View().Databases[id], nil
+}
+
+// TryRules implements api.Leader: every engine knows every rule but +nosuchcommand.
+func (d *Daemon) TryRules(_ context.Context, _ int, rules string) (keeps, lacks []string, err error) {
+	if slices.Contains(strings.Fields(rules), "+nosuchcommand") {
+		return nil, nil, cluster.Refuse(cluster.CodeInvalidRules, "", "the engine of redis:1 refuses the rule '+nosuchcommand': Unknown command or category name in ACL")
+	}
+	return []string{"info"}, []string{"multi"}, nil
 }
 
 // StartAction implements api.Leader.
