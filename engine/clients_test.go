@@ -145,9 +145,22 @@ func TestUsersMadeRightBeforeTheFenceAreFenced(t *testing.T) {
 	load := startLoad(4, 0, a.Instance, b.Instance)
 	defer load.end()
 	h := patient(a.Instance, b.Instance)
+	open := map[string]*resp.Conn{}
+	for _, user := range []string{"proxy", "app", "reader"} {
+		open[user] = dialAs(t, a.Instance, user)
+	}
 	h.Step = func(step string) error {
-		if step == StepFence {
+		switch step {
+		case StepFence:
 			setClients(t, a, append(slices.Clone(testClients), ClientUser{Name: "late", Secret: testUsers.Proxy, Rules: []string{"allkeys", "+@all"}})...)
+			open["late"] = dialAs(t, a.Instance, "late")
+		case StepReach:
+			// The pause is for writes alone: whoever may still read would be answered.
+			for user, c := range open {
+				if _, err := c.Do(bounded(t), "GET", "app:1"); !refused(err) {
+					t.Errorf("behind the fence %s may read: %v", user, err)
+				}
+			}
 		}
 		return nil
 	}
