@@ -70,12 +70,9 @@ func userDelete(s *session, w words) error {
 	return nil
 }
 
-// userPatience is how long a user may take to be known everywhere.
-const userPatience = 20 * time.Second
-
 // awaitUser returns the user once what was set is in force on every master and proxy.
 func (s *session) awaitUser(d api.Database, name string) (api.DatabaseUser, error) {
-	for deadline := time.Now().Add(userPatience); ; {
+	for deadline := time.Now().Add(s.patience); ; {
 		users, err := s.client.DatabaseUsers(s.ctx, int(d.UID))
 		if err != nil && !passing(err) {
 			return api.DatabaseUser{}, err
@@ -93,7 +90,7 @@ func (s *session) awaitUser(d api.Database, name string) (api.DatabaseUser, erro
 			return found, nil
 		case time.Now().After(deadline):
 			return found, cluster.Refuse(cluster.CodeDeadline, fmt.Sprintf("it is kept and will be; look at haulout db user list %d", d.UID),
-				"user %s of db:%d (%s) is not in force everywhere after %s: %s", name, d.UID, d.Name, userPatience, found.WaitsFor)
+				"user %s of db:%d (%s) is not in force everywhere after %s: %s", name, d.UID, d.Name, s.patience, found.WaitsFor)
 		}
 		if s.sleep(s.poll) != nil {
 			return found, errors.New("interrupted; the cluster goes on by itself")

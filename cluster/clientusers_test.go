@@ -1,0 +1,72 @@
+package cluster_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haulout/haulout/cluster"
+)
+
+func TestClientUsers(t *testing.T) {
+	s := begin(t, 2)
+	d := s.database("orders", 1, true)
+	yes, no := true, false
+	users := func() string {
+		var list []string
+		for _, u := range s.board.Secrets[d.ID].Users {
+			list = append(list, fmt.Sprint(u.Name, u.Hashes, u.Disabled, " ", u.Rules))
+		}
+		return strings.Join(list, "; ")
+	}
+	s.must(cluster.SetClientUser{At: at, Database: d.ID, Name: "web", Rules: text(" ~a  +get "), Password: text("h1")})
+	s.must(cluster.SetClientUser{At: at, Database: d.ID, Name: "app", Rules: text("+@all"), Password: text("")})
+	if got := users(); got != "app[] false +@all; web[h1] false ~a +get" {
+		t.Errorf("%s", got)
+	}
+	s.must(cluster.SetClientUser{At: at, Database: d.ID, Name: "web", Further: text("h2"), Enabled: &no})
+	s.refused(cluster.SetClientUser{Database: d.ID, Name: "web", Further: text("h3")}, cluster.CodeTooManyPasswords)
+	s.refused(cluster.SetClientUser{Database: d.ID, Name: "app", Further: text("h3")}, cluster.CodeBadRequest)
+	was, _ := s.board.Secrets[d.ID].ClientUser("web")
+	s.must(cluster.SetClientUser{At: at, Database: d.ID, Name: "web", Password: text("h2"), Enabled: &yes, Rules: text("+set"), Keeps: []string{"info"}})
+	if got := users(); got != "app[] false +@all; web[h2] false +set" || !slices.Equal(was.Hashes, []string{"h1", "h2"}) || !was.Disabled {
+		t.Errorf("%s, before %+v", got, was)
+	}
+	if u, _ := s.board.Secrets[d.ID].ClientUser("web"); u.Changed != s.board.Revision-1 || u.Changed <= was.Changed {
+		t.Errorf("changed at %d, the board is of %d", u.Changed, s.board.Revision)
+	}
+	s.must(cluster.SetClientUser{At: at, Database: d.ID, Name: cluster.DefaultUser, Enabled: &no})
+	if !s.board.Secrets[d.ID].NoDefault {
+		t.Error("the default user is not disabled")
+	}
+	s.must(cluster.DeleteClientUser{At: at, Database: d.ID, Name: "app"})
+	s.refused(cluster.DeleteClientUser{Database: d.ID, Name: "app"}, cluster.CodeUserNotFound)
+	for n := range 63 {
+		s.must(cluster.SetClientUser{At: at, Database: d.ID, Name: fmt.Sprint("u", n), Rules: text("+get"), Password: text("h")})
+	}
+	s.refused(cluster.SetClientUser{Database: d.ID, Name: "one-more", Rules: text("+get"), Password: text("h")}, cluster.CodeTooManyUsers)
+	s.must(cluster.DeleteDatabase{At: at, Database: d.ID})
+	s.refused(cluster.SetClientUser{Database: d.ID, Name: "web", Rules: text("+get")}, cluster.CodeBusy)
+}
+
+func TestRulesThatHaveNoPlace(t *testing.T) {
+	for _, rules := range []string{
+		"", "~app:* +@read -get &chan:* %R~a %RW~b allkeys resetkeys allchannels resetchannels allcommands nocommands +config|get",
+	} {
+		if faults := cluster.CheckRules(rules); len(faults) > 0 {
+			t.Errorf("%s: %v", rules, faults)
+		}
+	}
+	for _, rule := range []string{
+		"on", "off", "OFF", "nopass", "resetpass", "reset", ">secret", "<secret", "#0123", "!0123", "(+get ~x)", "(+get", "clearselectors",
+		"skip-sanitize-payload", "sanitize-payload", "alldbs", "x",
+	} {
+		if faults := cluster.CheckRules("+get " + rule); len(faults) == 0 || faults[0].Code != cluster.CodeInvalidRules || strings.Contains(faults.Error(), "secret") {
+			t.Errorf("%s: %v", rule, faults)
+		}
+	}
+	if faults := cluster.CheckRules(strings.Repeat("~x ", 2000)); len(faults) != 1 {
+		t.Errorf("%d faults", len(faults))
+	}
+}
