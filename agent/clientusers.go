@@ -5,15 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/engine"
 	"github.com/haulout/haulout/proxy"
-	"github.com/haulout/haulout/resp"
 )
 
 // clients are the users of a database as its engines know them. An engine is told
@@ -85,24 +84,27 @@ func (a *Agent) setClients(ctx context.Context, p *process, o *engine.Observatio
 // TryRules has every engine of the database that answers read the rules of a user,
 // and says what [cluster.ClientUser] notes of them. It refuses what one of them refuses.
 func (a *Agent) TryRules(ctx context.Context, database int, rules string) (keeps, lacks []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, actFor)
+	defer cancel()
 	board := a.cfg.Board.Board()
 	var asks []engine.Ask
 	for _, c := range proxy.OwnCommands() {
 		asks = append(asks, engine.Ask(c))
 	}
-	var silent error
+	instances := board.InstancesOf(database)
+	trials, errs := make([]engine.Trial, len(instances)), make([]error, len(instances))
+	var wait sync.WaitGroup
+	for n, i := range instances {
+		wait.Go(func() { trials[n], errs[n] = instance(board, i).Try(ctx, strings.Fields(rules), asks) })
+	}
+	wait.Wait()
 	tried := 0
-	for _, i := range board.InstancesOf(database) {
-		ctx, cancel := context.WithTimeout(ctx, lookFor)
-		trial, err := instance(board, i).Try(ctx, strings.Fields(rules), asks)
-		cancel()
-		var refused resp.Error
-		switch {
-		case errors.As(err, &refused):
-			_, why, _ := strings.Cut(refused.Error(), "ACL SETUSER modifier ")
-			return nil, nil, cluster.Refuse(cluster.CodeInvalidRules, "", "the engine of redis:%d refuses the rule %s", i.ID.Shard, why)
-		case err != nil:
-			silent = err
+	for n, trial := range trials {
+		var refused engine.RulesError
+		if errors.As(errs[n], &refused) {
+			return nil, nil, cluster.Refuse(cluster.CodeInvalidRules, "", "the engine of redis:%d refuses the rule %s", instances[n].ID.Shard, refused.Why)
+		}
+		if errs[n] != nil {
 			continue
 		}
 		if tried++; tried == 1 {
@@ -116,7 +118,7 @@ func (a *Agent) TryRules(ctx context.Context, database int, rules string) (keeps
 		}
 	}
 	if tried == 0 {
-		return nil, nil, cluster.Refuse(cluster.CodeShardLost, "try again when the database is served", "no engine of db:%d answers that could read the rules: %s", database, fmt.Sprint(silent))
+		return nil, nil, cluster.Refuse(cluster.CodeShardLost, "try again when the database is served", "no engine of db:%d answers that could read the rules", database)
 	}
 	return keeps, lacks, nil
 }

@@ -9,27 +9,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/engine"
-	"github.com/haulout/haulout/resp"
 )
 
 // mayAs says what an engine answers a user that proxies log in as.
 func mayAs(t *testing.T, i cluster.Instance, user string, words ...string) string {
 	t.Helper()
-	c, err := resp.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", i.Port))
-	if err != nil {
-		return err.Error()
-	}
+	c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", i.Port), Username: user, Password: "proxy-secret", MaxRetries: -1, DisableIdentity: true})
 	defer c.Close()
-	values, err := c.Pipeline(t.Context(), []string{"AUTH", user, "proxy-secret"}, words)
+	var args []any
+	for _, w := range words {
+		args = append(args, w)
+	}
+	answer, err := c.Do(t.Context(), args...).Text()
 	if err != nil {
 		return err.Error()
 	}
-	if values[0].IsError() {
-		return values[0].Str
-	}
-	return values[1].Text()
+	return answer
 }
 
 func TestUsersFollowTheBoardAndTheMaster(t *testing.T) {

@@ -167,6 +167,10 @@ func (i Instance) SetClients(ctx context.Context) error {
 		_, err := i.transact(ctx, admit(i))
 		return err
 	}
+	// What an earlier one had sent is carried out before, or never.
+	if _, err := c.Do(ctx, "CLIENT", "KILL", "USER", warden); err != nil {
+		return fmt.Errorf("instance %s: %w", i.Name, err)
+	}
 	if _, err := c.Do(ctx, "AUTH", warden, i.AgentPassword); err != nil {
 		return fmt.Errorf("instance %s: users of clients: it does not serve: %w", i.Name, err)
 	}
@@ -199,7 +203,7 @@ type Trial struct {
 
 // Try has the engine read rules and say which of the commands they grant, whatever
 // their keys. It is done with a user whom nobody can be, which is gone again in the same
-// transaction. A resp.Error is the engine's refusal of the rules. A command that
+// transaction. A [RulesError] is the engine's refusal of the rules. A command that
 // the engine does not know is granted as another one is: the first word of its like.
 func (i Instance) Try(ctx context.Context, rules []string, commands []Ask) (Trial, error) {
 	name := fmt.Sprintf("trial:%x", rand.Uint64())
@@ -212,8 +216,9 @@ func (i Instance) Try(ctx context.Context, rules []string, commands []Ask) (Tria
 	if err != nil {
 		return Trial{}, err
 	}
-	if err := replies[0].Err(); err != nil {
-		return Trial{}, err
+	if replies[0].IsError() {
+		_, why, _ := strings.Cut(replies[0].Str, "ACL SETUSER modifier ")
+		return Trial{}, RulesError{why}
 	}
 	var t Trial
 	granted := map[string]bool{}
@@ -233,6 +238,11 @@ func (i Instance) Try(ctx context.Context, rules []string, commands []Ask) (Tria
 	}
 	return t, nil
 }
+
+// RulesError is an engine's refusal of rules.
+type RulesError struct{ Why string } // names the rule first
+
+func (e RulesError) Error() string { return e.Why }
 
 // Ask is a command that Try asks for, with words that the engine takes for one.
 type Ask struct {

@@ -233,8 +233,8 @@ func TestTry(t *testing.T) {
 	}
 	for _, rules := range []string{"+nosuchcommand", "+@nosuch", "nonsense", "allkeys ~x", "allchannels &x", "%X~a"} {
 		_, err := m.Try(bounded(t), strings.Fields(rules), asked)
-		var refused resp.Error
-		if !errors.As(err, &refused) {
+		var refused RulesError
+		if !errors.As(err, &refused) || !strings.HasPrefix(refused.Why, "'") {
 			t.Errorf("%s: %v", rules, err)
 		}
 	}

@@ -9,8 +9,9 @@
 //
 // Three things hold throughout:
 //
-//   - Clients come as user proxy, and that user has rights on a serving master
-//     only. Taking the rights away is the fence.
+//   - Clients come as user proxy, or as a [ClientUser], and those users have rights
+//     on a serving master only. Taking the rights of all away is the fence. User
+//     warden, who sets the others, loses its rights with theirs.
 //   - Rights are given in one transaction that first closes every other
 //     connection of user agent. So nothing that an earlier executor sent, and
 //     that was not carried out yet, can be carried out afterwards.

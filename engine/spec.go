@@ -15,9 +15,9 @@ import (
 // top of Spec.MaxMemory and is only used as far as writes have filled it.
 const Backlog = 64 << 20
 
-// Users are the passwords of an engine's three users.
+// Users are the passwords of an engine's own users.
 type Users struct {
-	Agent   string `json:"agent"`   // everything; only agents know it
+	Agent   string `json:"agent"`   // everything; only agents know it; warden has the same
 	Replica string `json:"replica"` // replication and nothing else
 	Proxy   string `json:"proxy"`   // ProxyRights on a serving master, nothing elsewhere
 }

@@ -58,7 +58,11 @@ func (s *shard) link(version int) *link {
 // all yields the links there are.
 func (s *shard) all() iter.Seq[*link] {
 	return func(yield func(*link) bool) {
-		for _, k := range slices.Concat(s.links[:], s.users, s.own) {
+		list := s.links[:]
+		if len(s.users)+len(s.own) > 0 {
+			list = slices.Concat(list, s.users, s.own) // links that end take themselves out
+		}
+		for _, k := range list {
 			if k != nil && !yield(k) {
 				return
 			}

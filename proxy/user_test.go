@@ -90,6 +90,34 @@ func TestUsersLogIn(t *testing.T) {
 	}
 }
 
+// Commands of one connection are executed in order, whoever it is in between.
+func TestUsersTakeTurns(t *testing.T) {
+	e := startEngine(t)
+	r := startProxy(t, e)
+	r.user("app", everything, nil, e)
+	c := r.dial(2)
+	var commands [][]string
+	for n := range 200 {
+		who := [][]string{{"AUTH", "app", appSecret}, {"AUTH", clientSecret}}[n%2]
+		commands = append(commands, who, []string{"INCR", "n"}, []string{"INCR", "n"})
+	}
+	values, err := c.Pipeline(r.ctx(), commands...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := int64(0)
+	for i, v := range values {
+		if i%3 == 0 && v.Text() != "OK" {
+			t.Fatalf("%d: %s", i, render(v))
+		}
+		if i%3 > 0 {
+			if want++; v.Int != want {
+				t.Fatalf("%d: got %s, want %d", i, render(v), want)
+			}
+		}
+	}
+}
+
 // A user may have two passwords, none, or not be let in at all; and so the default user.
 func TestUsersPasswords(t *testing.T) {
 	e := startEngine(t)
