@@ -13,7 +13,7 @@ import (
 
 // unlike are commands whose replies differ between two engines, or tell of the
 // connection they came by.
-var unlike = strings.Fields(`asking auth client hello info quit reset readonly readwrite memory object randomkey spop srandmember hrandfield zrandmember
+var unlike = strings.Fields(`acl asking auth client hello info quit reset readonly readwrite memory object randomkey spop srandmember hrandfield zrandmember
 	scan sscan hscan zscan time lolwut ttl pttl expiretime pexpiretime xpending xinfo xautoclaim xclaim role multi exec discard watch unwatch
 	subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe wait waitaof cluster blpop brpop brpoplpush blmove bzpopmin bzpopmax blmpop bzmpop
 	command script function select monitor slowlog latency dump`)
