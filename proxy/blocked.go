@@ -310,6 +310,7 @@ func (b *blocked) fail(text string) {
 func (b *blocked) finish(reply []byte) {
 	if b.watch != nil && b.watch.exec {
 		b.watch.on = false
+		reply = withOwn(b.watch.own, reply)
 	}
 	s, raw := b.session, b.raw
 	b.end()

@@ -61,9 +61,22 @@ func (s *session) about() string {
 		command = s.last.name
 	}
 	peer, own := s.addresses()
+	inMulti, events := 0, "r"
+	if s.transaction != nil {
+		inMulti = len(s.transaction.raw)
+	}
+	if s.full {
+		events = "rw"
+	}
+	input, output := len(s.in), len(s.out)-s.written
+	if s.loop.reader == s {
+		input = max(input, s.loop.reading)
+	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d "+
-		"qbuf=%d obl=%d cmd=%s user=%s redir=%d resp=%d\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9,
-		(s.loop.now-s.heard)/1e9, flags, kinds[""], kinds["p"], kinds["s"], queued, len(s.in), len(s.out), command, s.user.name(), s.redirection(), s.version)
+		"qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=%d rbs=%d rbp=%d obl=0 oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d "+
+		"lib-name=%s lib-ver=%s\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9, (s.loop.now-s.heard)/1e9, flags,
+		kinds[""], kinds["p"], kinds["s"], queued, input, cap(s.in)-len(s.in), inMulti, cap(s.out), cap(s.out), min(output, 1), output,
+		cap(s.in)+cap(s.out)+inMulti, events, command, s.user.name(), s.redirection(), s.version, s.library.name, s.library.version)
 }
 
 func (s *session) isPubSub() bool { return s.subscriber != nil && len(s.subscriber.topics) > 0 }
@@ -89,7 +102,7 @@ func addressText(a unix.Sockaddr) string {
 }
 
 func (s *session) getInfo([]byte, [][]byte) {
-	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], s.about()))
+	s.answerNow(resp.AppendVerbatim(s.loop.reply[:0], s.version, s.about()))
 }
 
 func (s *session) listClients(_ []byte, args [][]byte) {
@@ -107,7 +120,7 @@ func (s *session) listClients(_ []byte, args [][]byte) {
 		s.refuse(problem)
 		return
 	}
-	turn := s.turn()
+	turn, version := s.turn(), s.version
 	ask(s, func(e *endpoint) []described { return e.describe(wanted) }, func(found [][]described, complete bool) {
 		if !complete {
 			s.fail(turn, errInquiry)
@@ -119,7 +132,7 @@ func (s *session) listClients(_ []byte, args [][]byte) {
 		for _, d := range list {
 			text.WriteString(d.text)
 		}
-		s.answer(turn, resp.AppendBulkString(s.loop.reply[:0], text.String()))
+		s.answer(turn, resp.AppendVerbatim(s.loop.reply[:0], version, text.String()))
 	})
 }
 
@@ -264,9 +277,14 @@ func (e *endpoint) killOptions(words [][]byte) (filters []func(*session) bool, m
 	return filters, me, problem
 }
 
-// noEvict takes CLIENT NO-EVICT: for the memory that clients take, an endpoint
+// onOrOff takes CLIENT NO-TOUCH and NO-EVICT. Who reads what does not matter to an
+// engine behind shared connections, and for the memory that clients take, an endpoint
 // closes none but those that do not read.
-func (s *session) noEvict(_ []byte, args [][]byte) {
+func (s *session) onOrOff(_ []byte, args [][]byte) {
+	if len(args) != 3 {
+		s.refuse("ERR wrong number of arguments for '" + lookup(args).name + "' command")
+		return
+	}
 	if !equalFold(args[2], "ON") && !equalFold(args[2], "OFF") {
 		s.refuse("ERR syntax error")
 		return

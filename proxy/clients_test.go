@@ -76,6 +76,10 @@ func TestDialoguesAreTheEnginesOwn(t *testing.T) {
 		"HELLO x;HELLO 4;HELLO 3 NOSUCH;HELLO 2 AUTH a b;HELLO 2 SETNAME;AUTH a b c;AUTH nobody x;READONLY",
 		"EXEC;DISCARD;MULTI;MULTI;SET k 1;INCR k;GET;EXEC;MULTI;SET k x;INCR k;EXEC;GET k;MULTI;DISCARD;MULTI;EXEC;UNWATCH",
 		"WATCH k;SET k 2;MULTI;GET k;EXEC;WATCH k;MULTI;GET k;EXEC;WATCH;MULTI;WATCH k;PING;EXEC;WATCH k;UNWATCH;SET k 3;MULTI;EXEC",
+		"MULTI;CLIENT SETNAME a;CLIENT GETNAME;INCR k;SELECT 0;SELECT 99;CLIENT SETNAME \xff;CLIENT GETREDIR;WAIT 0 0;ASKING;READWRITE;CLIENT NOSUCH;EXEC;CLIENT GETNAME",
+		"MULTI;CLIENT SETNAME a;CLIENT GETNAME;SCAN 0 COUNT 100;SCAN x;INCR k;SELECT 0;SELECT 99;CLIENT GETREDIR;WAIT 0 0;CLIENT TRACKINGINFO;EXEC;CLIENT GETNAME",
+		"MULTI;CLIENT SETNAME a;GET;EXEC;CLIENT GETNAME;MULTI;CLIENT SETNAME a;DISCARD;CLIENT GETNAME",
+		"SET k 1;WATCH k;SET k 2;MULTI;CLIENT SETNAME a;EXEC;CLIENT GETNAME;WATCH k;MULTI;GET k;CLIENT SETNAME a;CLIENT GETNAME;EXEC;CLIENT GETNAME",
 		"BLPOP q 0.01;BLPOP q x;BLPOP q -1;BLPOP;RPUSH q a b c;BLPOP q 0;BLMPOP 1 1 q LEFT COUNT 2;BLMOVE q p LEFT RIGHT 0.01;XREAD BLOCK 1 STREAMS s $",
 		"SUBSCRIBE;XREAD BLOCK x STREAMS s $;XREAD BLOCK 1 STREAMS s;XADD s 1-1 a b;XREAD BLOCK 1 STREAMS s 0;WAIT 0 0;WAIT x 0;WAIT 0 -1",
 		"EVAL return 0;EVAL redis.call() 0;EVALSHA 00 0;SCRIPT EXISTS 00;SCRIPT NOSUCH;FUNCTION LIST;SCAN x;SCAN 0 COUNT 0;KEYS;DBSIZE;RANDOMKEY x",
@@ -93,6 +97,51 @@ func TestDialoguesAreTheEnginesOwn(t *testing.T) {
 					t.Errorf("version %d: %s: got %s, the engine says %s", version, line, shape(got), shape(want))
 				}
 			}
+		}
+	}
+}
+
+// What CLIENT INFO says of a client has the engine's fields, and is text to those
+// who know what that is.
+func TestClientInfoHasTheEnginesFields(t *testing.T) {
+	r := startProxy(t, startEngine(t))
+	for _, version := range []int{2, 3} {
+		c := r.dial(version)
+		r.say(c, "CLIENT SETINFO LIB-NAME little")
+		got, all, want := r.do(c, "CLIENT", "INFO"), r.do(c, "CLIENT", "LIST"), r.do(bare(t, version), "CLIENT", "INFO")
+		if got.Kind != want.Kind || all.Kind != want.Kind {
+			t.Errorf("version %d: replies of kinds %c and %c, the engine's is %c", version, got.Kind, all.Kind, want.Kind)
+		}
+		for field := range strings.FieldsSeq(want.Str) {
+			name, _, _ := strings.Cut(field, "=")
+			if !strings.Contains(" "+got.Str, " "+name+"=") || name == "qbuf" && !strings.Contains(got.Str, " "+field+" ") {
+				t.Errorf("version %d: no %s in %s", version, field, got.Str)
+			}
+		}
+		if !strings.Contains(got.Str, " lib-name=little ") {
+			t.Errorf("version %d: no library in %s", version, got.Str)
+		}
+	}
+	r.steps(r.dial(2), [][2]string{
+		{"CLIENT SETINFO LIB-VER", "-ERR wrong number of arguments for 'client|setinfo' command"},
+		{"CLIENT SETINFO LIB-VER \x01", "-ERR lib-ver cannot contain spaces, newlines or special characters."},
+		{"CLIENT SETINFO LIB x", "-ERR Unrecognized option 'LIB'"}, {"CLIENT NO-TOUCH on", "OK"}, {"CLIENT NO-TOUCH x", "-ERR syntax error"},
+		{"CLIENT NO-TOUCH", "-ERR wrong number of arguments for 'client|no-touch' command"},
+	}...)
+}
+
+// Who has not shown the password hears what is wrong with a command first.
+func TestStrangersAreAnsweredInTheEnginesWords(t *testing.T) {
+	r := startProxy(t, startEngine(t))
+	engine := startEngine(t)
+	for _, line := range []string{"GET k", "GET", "NOSUCH", "NOSUCH a b", "NOSUCH " + strings.Repeat("x", 200), "CLIENT NOSUCH", "PING a b", "MULTI"} {
+		stranger, err := resp.Dial(r.ctx(), engine.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := r.say(r.dialStranger(), line), render(r.do(stranger, words(line)...))
+		if stranger.Close(); got != want && models(t) {
+			t.Errorf("%s: got %s, the engine says %s", line, got, want)
 		}
 	}
 }

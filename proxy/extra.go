@@ -21,6 +21,8 @@ type extra struct {
 	tracking    *tracking // of a client that keeps a cache of its own
 	pushes      pushes
 	lingerTo    int64
+	library     library // that the client says it uses
+	capture     *[]byte // where the reply goes of what is carried out inside a transaction
 }
 
 // noExtra is that of all sessions which have nothing of it. It lies in memory that

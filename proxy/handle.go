@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/haulout/haulout/resp"
 )
@@ -11,17 +12,22 @@ func (s *session) handle(raw []byte, args [][]byte) {
 	s.endpoint.commands++
 	c := lookup(args)
 	s.last, s.heard = c, s.loop.now
-	if !s.known && !forStrangers(c) {
-		s.refuse("NOAUTH Authentication required.")
+	switch {
+	case c == nil && !s.known:
+		s.refuse(unknownCommand(args))
 		return
-	}
-	if c == nil {
+	case c == nil:
 		s.unknown(raw, args)
 		return
-	}
-	if !c.arityFits(len(args)) {
+	case !c.arityFits(len(args)):
 		s.spoil()
 		s.refuse("ERR wrong number of arguments for '" + c.name + "' command")
+		return
+	case !s.known && c.subs != nil && len(args) > 1:
+		s.refuse("ERR unknown subcommand '" + printable(args[1]) + "'. Try " + upper(args[0]) + " HELP.")
+		return
+	case !s.known && !forStrangers(c):
+		s.refuse("NOAUTH Authentication required.")
 		return
 	}
 	if c.never || s.user != nil && s.user.lacks[c.name] {
@@ -56,12 +62,20 @@ func (s *session) unknown(raw []byte, args [][]byte) {
 	}
 }
 
+// unknownCommand is the engine's answer to those who may not ask it.
+func unknownCommand(args [][]byte) string {
+	var words strings.Builder
+	for _, a := range args[1:] {
+		if room := 128 - words.Len(); room > 0 {
+			fmt.Fprintf(&words, "'%s' ", a[:min(len(a), room)])
+		}
+	}
+	return fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", args[0][:min(len(args[0]), 128)], words.String())
+}
+
 // forStrangers reports whether a client may use the command before it has
 // shown the password.
 func forStrangers(c *command) bool {
-	if c == nil {
-		return false
-	}
 	switch c.name {
 	case "auth", "hello", "quit", "reset":
 		return true

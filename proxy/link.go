@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/haulout/haulout/resp"
@@ -383,10 +384,15 @@ func (k *link) takeOwn(piece []byte, done bool) bool {
 	case k.state == probing:
 		k.probed(kind)
 		return true
-	case k.state == greeting && kind != resp.KindError && k.owner != nil:
-		k.state = following
+	case k.state == greeting && kind != resp.KindError:
+		if kind == resp.KindArray || kind == resp.KindMap {
+			k.shard.greetings[k.version-2] = bytes.Clone(reply)
+		}
+		if k.state = asking; k.owner != nil {
+			k.state = following
+		}
 		return true
-	case (k.state == greeting || k.state == following) && kind != resp.KindError:
+	case k.state == following && kind != resp.KindError:
 		k.state = asking
 		return true
 	case k.state == asking && k.as != "":

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"strconv"
@@ -37,7 +38,7 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|info":                (*session).getInfo,
 	"client|setinfo":             (*session).setInfo,
 	"client|capa":                (*session).sayOK, // clients say what they could be told; it need not be
-	"client|no-touch":            (*session).sayOK,
+	"client|no-touch":            (*session).onOrOff,
 	"client|maint_notifications": (*session).maintNotifications,
 	"client|help":                (*session).clientHelp,
 	"client|list":                (*session).listClients,
@@ -47,7 +48,7 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|tracking":            (*session).track,
 	"client|caching":             (*session).cacheNext,
 	"client|unblock":             (*session).unblockClient,
-	"client|no-evict":            (*session).noEvict,
+	"client|no-evict":            (*session).onOrOff,
 	"role":                       (*session).role,
 
 	"client|trackinginfo":  (*session).trackingInfo,
@@ -154,15 +155,17 @@ func (s *session) setName(_ []byte, args [][]byte) {
 const errName = "ERR Client names cannot contain spaces, newlines or special characters."
 
 func (s *session) rename(name []byte) bool {
-	for _, c := range name {
-		if c < '!' || c > '~' {
-			return false
-		}
+	if !isName(name) {
+		return false
 	}
 	if string(name) != s.name {
 		s.more().name = string(name)
 	}
 	return true
+}
+
+func isName(word []byte) bool {
+	return !bytes.ContainsFunc(word, func(r rune) bool { return r < '!' || r > '~' })
 }
 
 func (s *session) getName([]byte, [][]byte) {
@@ -175,11 +178,30 @@ func (s *session) getName([]byte, [][]byte) {
 
 func (s *session) getID([]byte, [][]byte) { s.answerNow(resp.AppendInt(s.loop.reply[:0], s.id)) }
 
-// setInfo takes the library's name and version, which nobody asks for.
+// library is what a client says of its own library.
+type library struct{ name, version string }
+
 func (s *session) setInfo(_ []byte, args [][]byte) {
-	if len(args) != 4 {
+	field := "lib-name"
+	switch {
+	case len(args) != 4:
 		s.refuse("ERR wrong number of arguments for 'client|setinfo' command")
 		return
+	case equalFold(args[2], "LIB-NAME"):
+	case equalFold(args[2], "LIB-VER"):
+		field = "lib-ver"
+	default:
+		s.refuse("ERR Unrecognized option '" + printable(args[2]) + "'")
+		return
+	}
+	if !isName(args[3]) {
+		s.refuse("ERR " + field + " cannot contain spaces, newlines or special characters.")
+		return
+	}
+	if is := &s.more().library; field == "lib-name" {
+		is.name = string(args[3])
+	} else {
+		is.version = string(args[3])
 	}
 	s.ok()
 }
@@ -271,22 +293,6 @@ func (s *session) helloOptions(args [][]byte) (name []byte, problem string) {
 		}
 	}
 	return name, ""
-}
-
-// engineVersion is what clients are told; the least that every engine behind offers.
-const engineVersion = "7.0.15"
-
-func (s *session) introduce() {
-	b := resp.AppendMapHeader(s.loop.reply[:0], s.version, 7)
-	for _, pair := range [][2]string{{"server", "redis"}, {"version", engineVersion}} {
-		b = resp.AppendBulkString(resp.AppendBulkString(b, pair[0]), pair[1])
-	}
-	b = resp.AppendInt(resp.AppendBulkString(b, "proto"), int64(s.version))
-	b = resp.AppendInt(resp.AppendBulkString(b, "id"), s.id)
-	b = resp.AppendBulkString(resp.AppendBulkString(b, "mode"), "standalone")
-	b = resp.AppendBulkString(resp.AppendBulkString(b, "role"), "master")
-	b = resp.AppendArrayHeader(resp.AppendBulkString(b, "modules"), 0)
-	s.answerNow(b)
 }
 
 // reset makes the session what it was when it was opened.

@@ -37,6 +37,9 @@ type loop struct {
 	text  []byte   // a command being made up
 	buffers
 
+	reader  *session // whose command is being handled
+	reading int      // bytes of its input when it was read
+
 	endpoints  map[cluster.EndpointID]*endpoint
 	shards     map[cluster.RangeID]*shard
 	links      []*link      // to be looked at at the end of the turn

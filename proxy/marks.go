@@ -24,10 +24,14 @@ func (s *session) shardChannels(raw []byte, args [][]byte) {
 }
 
 // take implements job.
-func (j *unmarked) take(_ uint32, kind byte, reply []byte) {
-	if kind != resp.KindArray {
-		j.session.answer(j.turn, reply)
-		return
+func (j *unmarked) take(_ uint32, _ byte, reply []byte) {
+	j.session.answer(j.turn, withoutMarks(reply))
+}
+
+// withoutMarks takes the marks out of a list of channels.
+func withoutMarks(reply []byte) []byte {
+	if reply[0] != resp.KindArray {
+		return reply
 	}
 	var left [][]byte
 	for _, e := range elements(reply) {
@@ -35,10 +39,9 @@ func (j *unmarked) take(_ uint32, kind byte, reply []byte) {
 			left = append(left, e)
 		}
 	}
-	l := j.session.loop
-	l.reply = resp.AppendArrayHeader(l.reply[:0], len(left))
+	b := resp.AppendArrayHeader(nil, len(left))
 	for _, e := range left {
-		l.reply = append(l.reply, e...)
+		b = append(b, e...)
 	}
-	j.session.answer(j.turn, l.reply)
+	return b
 }

@@ -15,6 +15,7 @@ import (
 type scanning struct {
 	session *session
 	turn    uint32
+	shard   *shard
 	place   int
 	link    *link
 	resumes bool   // the cursor is not a beginning
@@ -33,35 +34,40 @@ func clientCursor(place int, stamp uint16, cursor uint64) uint64 {
 
 // scan sends SCAN to the shard that the cursor names.
 func (s *session) scan(_ []byte, args [][]byte) {
-	cursor, err := strconv.ParseUint(string(args[1]), 10, 64)
-	if err != nil {
-		s.refuse("ERR invalid cursor")
+	j, words, problem := s.scanning(args)
+	if problem != "" {
+		s.refuse(problem)
 		return
 	}
-	place := max(0, int(cursor&(1<<placeBits-1))-1)
-	if place >= len(s.endpoint.shards) || len(s.endpoint.shards) >= 1<<placeBits {
-		s.refuse("ERR invalid cursor")
-		return
-	}
-	at, own := s.endpoint.shards[place], cursor>>cursorShift
-	words := append([][]byte{}, args...)
-	words[1] = strconv.AppendUint(nil, own, 10)
+	j.turn = s.turn()
 	s.loop.text = resp.AppendCommandBytes(s.loop.text[:0], words)
-	j := &scanning{session: s, turn: s.turn(), place: place, link: s.linkTo(at), resumes: own != 0, stamp: uint16(cursor >> placeBits)}
-	s.send(at, s.loop.text, call{turn: j.turn, job: j, marks: repeatable})
+	s.send(j.shard, s.loop.text, call{turn: j.turn, job: j, marks: repeatable})
 }
 
-// take implements job: it puts the client's cursor in place of the engine's.
-func (j *scanning) take(_ uint32, kind byte, reply []byte) {
-	s := j.session
+// scanning reads the cursor and returns what is said to the engine.
+func (s *session) scanning(args [][]byte) (j *scanning, words [][]byte, problem string) {
+	cursor, err := strconv.ParseUint(string(args[1]), 10, 64)
+	place := max(0, int(cursor&(1<<placeBits-1))-1)
+	if err != nil || place >= len(s.endpoint.shards) || len(s.endpoint.shards) >= 1<<placeBits {
+		return nil, nil, "ERR invalid cursor"
+	}
+	at, own := s.endpoint.shards[place], cursor>>cursorShift
+	words = append([][]byte{}, args...)
+	words[1] = strconv.AppendUint(nil, own, 10)
+	return &scanning{session: s, shard: at, place: place, link: s.linkTo(at), resumes: own != 0, stamp: uint16(cursor >> placeBits)}, words, ""
+}
+
+// take implements job.
+func (j *scanning) take(_ uint32, _ byte, reply []byte) { j.session.answer(j.turn, j.mend(reply)) }
+
+// mend puts the client's cursor in place of the engine's.
+func (j *scanning) mend(reply []byte) []byte {
 	parts := elements(reply)
-	if kind != resp.KindArray || len(parts) != 2 {
-		s.answer(j.turn, reply)
-		return
+	if reply[0] != resp.KindArray || len(parts) != 2 {
+		return reply
 	}
 	own, _ := strconv.ParseUint(content(parts[0]), 10, 64)
-	s.loop.reply = append(cursorReply(s.loop.reply[:0], j.next(own)), parts[1]...)
-	s.answer(j.turn, s.loop.reply)
+	return append(cursorReply(nil, j.next(own)), parts[1]...)
 }
 
 // next returns the cursor with which the client goes on.

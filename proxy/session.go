@@ -55,6 +55,7 @@ const (
 	pauseWindow  pause = 1 << iota // too many commands unanswered
 	pauseQueue                     // the loop's queues are too long
 	pauseBlocked                   // a blocking call, or one that must come alone
+	pauseExec                      // a transaction that changes something of the session
 	pauseEnd                       // the client sends no more, or shall not
 	pauseLogin                     // it has become another user, whose commands go another way
 )
@@ -198,7 +199,9 @@ func (s *session) consume(data []byte) []byte {
 				s.loop.text = resp.AppendCommandBytes(s.loop.text[:0], args)
 				raw = s.loop.text
 			}
+			s.loop.reader, s.loop.reading = s, len(data)
 			s.handle(raw, args)
+			s.loop.reader = nil
 			if s.tracking != nil {
 				s.tracking.handled(s.last)
 			}
@@ -222,6 +225,10 @@ func (s *session) turn() uint32 {
 // answerNow answers the command just read, in its turn.
 func (s *session) answerNow(reply []byte) {
 	s.loop.reply = reply
+	if s.capture != nil {
+		*s.capture = append(*s.capture, reply...)
+		return
+	}
 	s.answer(s.turn(), reply)
 }
 

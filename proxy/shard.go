@@ -18,7 +18,8 @@ type shard struct {
 	generation  int64
 	address     netip.AddrPort // zero: nobody may serve
 	lost        bool
-	secret      string // of the engine's user proxy
+	secret      string    // of the engine's user proxy
+	greetings   [2][]byte // what an engine said to HELLO last, by the protocol version
 
 	hold  *hold
 	links [2]*link // for clients of protocol version 2 and 3

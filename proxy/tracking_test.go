@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,18 +213,18 @@ func TestCachingIsSaidAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := make(chan string, 100)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for broken := false; ; broken = true {
+	var broken atomic.Bool
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			playEngine(resp.NewConn(conn), said, broken)
+			all.Go(func() { playEngine(resp.NewConn(conn), said, &broken) })
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-ended })
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
 	r := newRig(t, Config{}, &engine{addr: l.Addr().String()})
 	r.serveUntil(1 << 62)
 	r.apply()
@@ -231,19 +233,19 @@ func TestCachingIsSaidAgain(t *testing.T) {
 	if got := r.later(c, "GET", "k")(); got != "value" {
 		t.Errorf("got %s", got)
 	}
-	var all []string
+	var heard []string
 	for len(said) > 0 {
-		all = append(all, <-said)
+		heard = append(heard, <-said)
 	}
 	const once = "CLIENT TRACKING ON optin,CLIENT CACHING YES,GET k"
-	if got := strings.Join(all, ","); got != once+","+once {
+	if got := strings.Join(heard, ","); got != once+","+once {
 		t.Errorf("said: %s", got)
 	}
 }
 
 // playEngine answers like an engine, and breaks in front of the reply to GET
 // unless it has done so before.
-func playEngine(c *resp.Conn, said chan string, broken bool) {
+func playEngine(c *resp.Conn, said chan string, broken *atomic.Bool) {
 	defer c.Close()
 	for {
 		v, err := c.ReadValue()
@@ -253,10 +255,10 @@ func playEngine(c *resp.Conn, said chan string, broken bool) {
 		words := v.Strings()
 		reply := resp.AppendSimple(nil, "OK")
 		switch words[0] {
-		case "HELLO", "INFO":
+		case "HELLO", "INFO", "PING":
 		case "GET":
 			said <- strings.Join(words, " ")
-			if !broken {
+			if !broken.Swap(true) {
 				return
 			}
 			reply = resp.AppendBulkString(nil, "value")

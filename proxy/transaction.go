@@ -10,6 +10,7 @@ type transaction struct {
 	count   int
 	spoiled bool // EXEC shall execute nothing
 	marks   callMark
+	own     []enlisted
 }
 
 const (
@@ -69,6 +70,9 @@ func (s *session) transact(c *command, raw []byte, args [][]byte) bool {
 	case "ping", "echo":
 		s.enlist(c, raw, args)
 	default:
+		if c.own != nil && !c.queues && s.enlistOwn(c, raw, args) {
+			return true
+		}
 		if c.own != nil && !c.queues || c.flags.has(noMulti) {
 			s.spoil()
 			s.refuse("ERR Command not allowed inside a transaction")
@@ -121,6 +125,11 @@ func (s *session) exec() {
 	case t.shard == nil:
 		s.refuse(errUncovered)
 	default:
-		s.send(t.shard, resp.AppendCommand(t.raw, "EXEC"), call{turn: s.turn(), before: uint32(t.count + 1), marks: t.marks})
+		c := call{turn: s.turn(), before: uint32(t.count + 1), marks: t.marks}
+		if len(t.own) > 0 {
+			c.job = &executing{s, c.turn, t.own}
+			s.pause(pauseExec)
+		}
+		s.send(t.shard, resp.AppendCommand(t.raw, "EXEC"), c)
 	}
 }

@@ -1,5 +1,7 @@
 package proxy
 
+import "strings"
+
 // waiter is a client's call or subscription on a line of its own. It is looked
 // at in every tick and when routes change.
 type waiter interface{ advance() }
@@ -27,6 +29,7 @@ func init() {
 			}
 			s.block(c, raw, args)
 		}
+		c.queues = strings.HasPrefix(name, "wait") // inside a transaction they do not wait
 	}
 	for _, name := range []string{"subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"} {
 		c := find(name)

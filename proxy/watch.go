@@ -18,6 +18,7 @@ type watch struct {
 	generation int64 // of the shard then
 	exec       bool  // the call under way is EXEC
 	forbidden  []byte
+	own        []enlisted // in the transaction under way
 }
 
 // lineIdle is how long a line is kept for the next call, in nanoseconds.
@@ -68,7 +69,7 @@ func (s *session) unwatchKeys([]byte, [][]byte) {
 // execWatched sends a transaction over the line on which its keys were watched.
 func (s *session) execWatched(t *transaction) {
 	b := s.watching
-	b.watch.exec, b.watch.forbidden = true, nil
+	b.watch.exec, b.watch.forbidden, b.watch.own = true, nil, t.own
 	b.begin(b.shard, s.turn(), resp.AppendCommand(t.raw, "EXEC"), t.marks)
 	b.asked = uint32(t.count + 1)
 	s.writes(b.shard)

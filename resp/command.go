@@ -22,6 +22,7 @@ type CommandFramer struct {
 
 	headed  bool // the head of the array has been read
 	resumed bool
+	endless bool  // an inline command has a zero byte: the engine finds no end behind that
 	left    int32 // arguments still to come, MaxArgs at most
 	body    int32 // length of the bulk string at pos, MaxBulk at most; -1: its head comes first
 	pos     int   // everything before it has been understood
@@ -120,8 +121,9 @@ func (f *CommandFramer) tooMany(n int) error {
 
 // inline uses pos as the place up to which no line end was found.
 func (f *CommandFramer) inline(buf []byte, args [][]byte) ([][]byte, int, error) {
-	i := bytes.IndexByte(buf[f.pos:], '\n')
-	if i < 0 {
+	i := bytes.IndexAny(buf[f.pos:], "\n\x00")
+	f.endless = f.endless || i >= 0 && buf[f.pos+i] == 0
+	if i < 0 || f.endless {
 		f.pos = len(buf)
 		if f.pos > MaxInline {
 			return args, 0, ErrBigInline

@@ -44,6 +44,16 @@ func AppendBulkString(b []byte, s string) []byte {
 	return append(append(b, s...), '\r', '\n')
 }
 
+// AppendVerbatim appends a text: a verbatim string in protocol version 3, a bulk
+// string in version 2.
+func AppendVerbatim(b []byte, version int, s string) []byte {
+	if version < 3 {
+		return AppendBulkString(b, s)
+	}
+	b = append(appendHead(b, KindVerbatim, int64(len(s)+4)), "txt:"...)
+	return append(append(b, s...), '\r', '\n')
+}
+
 // AppendSimple appends a simple string. It must not contain a line end.
 func AppendSimple(b []byte, s string) []byte {
 	return append(append(append(b, KindSimple), s...), '\r', '\n')

@@ -63,6 +63,9 @@ func TestCommandFramer(t *testing.T) {
 		{"*1\r\n$536870913\r\n", nil, ErrBulk},
 		{"*1\r\n$1\r\nxyz", nil, ErrBulk},
 		{strings.Repeat("a", MaxInline+1), nil, ErrBigInline},
+		{"a\x00b\r\nPING\r\n", nil, nil}, // the engine looks no further than the zero
+		{"a\x00" + strings.Repeat("\r\n", MaxInline), nil, ErrBigInline},
+		{"PING\r\na\x00\n", []string{":6\r\nPING"}, nil},
 	} {
 		for _, piece := range []int{1, 3, 1 << 20} {
 			got := feedCommands([]byte(c.input), piece)
