@@ -68,6 +68,11 @@ crashmatrix: build ## each process killed, and frozen, at each boundary between 
 	@scripts/setup
 	@go build -o bin/demo ./e2e/demo && exec bin/demo matrix 0 $(or $(SEED),$(shell date +%s)) $(PART)
 
+.PHONY: suite
+suite: ## the engine's own test suite through an endpoint: make suite ARGS="-shards 4 -out" (root, tcl)
+	@scripts/setup
+	@scripts/suite $(ARGS)
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
