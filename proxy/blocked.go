@@ -230,9 +230,10 @@ func (b *blocked) replied(kind byte, reply []byte) {
 	}
 	switch {
 	case before && b.watch != nil:
+		b.watch.aborted.note(kind, reply)
 		b.call.note(why)
 	case b.watch != nil:
-		b.watched(why, reply)
+		b.watched(why, b.watch.aborted.explain(reply))
 	case why != notRefused:
 		b.refused(why, reply)
 	case before:

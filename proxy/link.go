@@ -41,6 +41,7 @@ type link struct {
 
 	framer  resp.ReplyFramer
 	partial []byte // of a reply that cannot be passed on before it is whole
+	aborted aborted
 
 	suspect bool  // the engine refused: ask it before sending more
 	proven  bool  // it said that it serves us after the last refusal
@@ -506,7 +507,7 @@ func (k *link) disconnect() {
 	}
 	known := k.state > following
 	k.fd, k.state, k.full = -1, unconnected, false
-	k.framer, k.partial = resp.ReplyFramer{}, nil
+	k.framer, k.partial, k.aborted = resp.ReplyFramer{}, nil, nil
 	k.sent = k.mark
 	k.ownerLost(known)
 }

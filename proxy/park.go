@@ -33,10 +33,14 @@ func (k *link) finish(kind byte, reply []byte) {
 		return
 	}
 	if c.got < c.before {
+		k.aborted.note(kind, reply)
 		c.note(why)
 		return
 	}
 	why = c.verdict(why)
+	if c.before > c.lead() {
+		reply = k.aborted.explain(reply)
+	}
 	switch {
 	case c.marks&partExecuted != 0:
 		kind, reply = resp.KindError, resp.AppendError(nil, errPartly)

@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/haulout/haulout/resp"
+import (
+	"bytes"
+
+	"github.com/haulout/haulout/resp"
+)
 
 // transaction is what a client has queued since MULTI. It goes to the engine in
 // one piece at EXEC, so that it fits on a connection shared with others.
@@ -132,4 +136,25 @@ func (s *session) exec() {
 		}
 		s.send(t.shard, resp.AppendCommand(t.raw, "EXEC"), c)
 	}
+}
+
+// aborted is the first error of a transaction that the engine said while it was
+// queueing. The client has been told that everything was queued, so EXEC has to
+// say why it was not executed: in the engine's words for what it finds at EXEC.
+type aborted []byte
+
+// note takes in the reply to a part.
+func (a *aborted) note(kind byte, reply []byte) {
+	if kind == resp.KindError && *a == nil {
+		*a = bytes.Clone(reply)
+	}
+}
+
+// explain returns what is answered to EXEC.
+func (a *aborted) explain(reply []byte) []byte {
+	why := *a
+	if *a = nil; why == nil || string(reply) != "-"+errExecAborted+"\r\n" {
+		return reply
+	}
+	return append(bytes.Clone(execAborted), why[1:]...)
 }

@@ -19,6 +19,7 @@ type watch struct {
 	exec       bool  // the call under way is EXEC
 	forbidden  []byte
 	own        []enlisted // in the transaction under way
+	aborted    aborted
 }
 
 // lineIdle is how long a line is kept for the next call, in nanoseconds.

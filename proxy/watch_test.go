@@ -27,7 +27,8 @@ func TestWatch(t *testing.T) {
 			{"WATCH a b", "-" + errCrossSlot}, {"WATCH a", "OK"}, {"WATCH b", "-" + errCrossSlot},
 			{"MULTI", "OK"}, {"SET b 1", "-" + errCrossSlot}, {"EXEC", "-" + errExecAborted},
 			{"MULTI", "OK"}, {"WATCH a", "-ERR WATCH inside MULTI is not allowed"}, {"PING", "QUEUED"}, {"EXEC", "[PONG]"},
-			{"WATCH k", "OK"}, {"MULTI", "OK"}, {"NOSUCH k", "QUEUED"}, {"EXEC", "-" + errExecAborted},
+			{"WATCH k", "OK"}, {"MULTI", "OK"}, {"NOSUCH k", "QUEUED"},
+			{"EXEC", "-EXECABORT Transaction discarded because of: ERR unknown command 'NOSUCH', with args beginning with: 'k' "},
 			{"WATCH", "-ERR wrong number of arguments for 'watch' command"},
 		}...)
 		r.steps(c, [][2]string{{"WATCH k", "OK"}, {"WATCH {k}2", "OK"}}...)
@@ -95,7 +96,8 @@ func TestWatchedForbiddenCommand(t *testing.T) {
 	e.do(t, "ACL", "SETUSER", "proxy", "-getex")
 	r := startProxy(t, e)
 	r.steps(r.dial(2), [][2]string{
-		{"WATCH k", "OK"}, {"MULTI", "OK"}, {"GETEX k", "QUEUED"}, {"EXEC", "-" + errExecAborted}, {"GET k", "nil"},
+		{"WATCH k", "OK"}, {"MULTI", "OK"}, {"GETEX k", "QUEUED"},
+		{"EXEC", "-EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'getex' command"}, {"GET k", "nil"},
 	}...)
 }
 

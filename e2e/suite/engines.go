@@ -22,7 +22,8 @@ type engines struct {
 	folder string // of all hosts
 
 	mu       sync.Mutex
-	settings [][]string
+	settings [][]string        // as they were said
+	before   map[string]string // what each setting was at first
 	known    []engineProcess
 }
 
@@ -66,9 +67,7 @@ func (e *engines) running() []engineProcess {
 func (e *engines) ask(lines map[string]*sideLine, version int, words []string) []byte {
 	setting := len(words) > 2 && strings.EqualFold(words[0], "config") && strings.EqualFold(words[1], "set")
 	if setting {
-		e.mu.Lock()
-		e.settings = append(e.settings, words)
-		e.mu.Unlock()
+		e.remember(lines, words)
 	}
 	var first, good []byte
 	for _, p := range e.running() {
@@ -147,6 +146,43 @@ func (l *sideLine) exchange(words ...string) ([]byte, error) {
 			return reply, err
 		}
 	}
+}
+
+// remember keeps a setting, and what there was before the first of its name.
+func (e *engines) remember(lines map[string]*sideLine, words []string) {
+	list := e.running()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settings = append(e.settings, words)
+	for i := 2; i+1 < len(words); i += 2 {
+		name := strings.ToLower(words[i])
+		if _, known := e.before[name]; known || len(list) == 0 {
+			continue
+		}
+		reply, _ := e.say(lines, 2, list[0], []string{"CONFIG", "GET", name})
+		if parts := strings.SplitN(string(reply), "\r\n", 6); len(parts) == 6 && parts[0] == "*2" {
+			e.before[name] = parts[4]
+		}
+	}
+}
+
+// tidyUp ends what a file of the suite may have left running, and sets everything
+// as it was, so that no file fails because of the one before it.
+func (e *engines) tidyUp() {
+	lines := map[string]*sideLine{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.running() {
+		_, _ = e.say(lines, 2, p, []string{"SCRIPT", "KILL"})
+		_, _ = e.say(lines, 2, p, []string{"FUNCTION", "KILL"})
+		for name, value := range e.before {
+			_, _ = e.say(lines, 2, p, []string{"CONFIG", "SET", name, value})
+		}
+	}
+	for _, l := range lines {
+		_ = l.Close()
+	}
+	e.settings, e.before = nil, map[string]string{}
 }
 
 // keepSet sets what was set on engines that have come since.

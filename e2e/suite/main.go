@@ -76,17 +76,17 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := newRelay(fmt.Sprintf("%s:%d", c.Address(home), d.Port), &engines{folder: folder})
+	r, err := newRelay(fmt.Sprintf("%s:%d", c.Address(home), d.Port), &engines{folder: folder, before: map[string]string{}})
 	if err != nil {
 		return err
 	}
 	go r.run()
 	defer func() { _ = r.listener.Close() }()
-	s := &suite{folder: tests, port: r.port(), options: o}
+	s := &suite{folder: tests, port: r.port(), options: o, after: r.engines.tidyUp}
 	if !o.out {
 		return s.run(ctx)
 	}
-	return errors.Join(whileOut(ctx, c, r.engines, s.run))
+	return whileOut(ctx, c, r.engines, s.run)
 }
 
 // letDebug puts a program in front of PATH that starts the engine with DEBUG, by

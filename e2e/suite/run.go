@@ -21,6 +21,7 @@ type suite struct {
 	folder string
 	port   int
 	lists  exclusions
+	after  func() // called behind each file
 }
 
 // outcome is what came of one file.
@@ -50,6 +51,7 @@ func (s *suite) run(ctx context.Context) error {
 	total := outcome{unit: "all"}
 	for _, unit := range units {
 		o, err := s.file(ctx, unit)
+		s.after()
 		if err != nil {
 			return err
 		}
@@ -91,7 +93,7 @@ var (
 // file runs one file.
 func (s *suite) file(ctx context.Context, unit string) (outcome, error) {
 	words := []string{"tests/test_helper.tcl", "--host", "127.0.0.1", "--port", strconv.Itoa(s.port), "--singledb",
-		"--ignore-digest", "--durable", "--tags", "-needs:repl", "--timeout", "90", "--single", unit}
+		"--ignore-digest", "--durable", "--tags", "-needs:repl", "--timeout", "240", "--single", unit}
 	if s.shards > 1 {
 		words = append(words, "--cluster-mode")
 	}
