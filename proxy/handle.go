@@ -30,7 +30,7 @@ func (s *session) handle(raw []byte, args [][]byte) {
 		s.refuse("NOAUTH Authentication required.")
 		return
 	}
-	if c.never || s.user != nil && s.user.lacks[c.name] {
+	if s.user != nil && s.user.lacks[c.name] || c.never && (s.transaction == nil || !c.flags.has(noMulti)) {
 		s.spoil()
 		s.refuse("NOPERM this user has no permissions to run the '" + c.name + "' command")
 		return

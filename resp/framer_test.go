@@ -164,9 +164,9 @@ func TestDecoderAgreesWithFramer(t *testing.T) {
 }
 
 func TestReplyFramerRefuses(t *testing.T) {
-	for _, input := range []string{"x", "\r\n", "$\r\n", "$x", "*--1\r\n", "$99999999999999999\r\n", strings.Repeat("*1\r\n", 100)} {
+	for _, input := range []string{"x", "\r\n", "$\r\n", "$x", "*--1\r\n", "$99999999999999999\r\n", strings.Repeat("*1\r\n", maxNesting+1)} {
 		if got, err := feedReplies([]byte(input), 1); err == nil {
-			t.Errorf("%q: got %q", input, got)
+			t.Errorf("%.60q: got %q", input, got)
 		}
 	}
 }
@@ -199,3 +199,21 @@ func FuzzReplyFramer(f *testing.F) {
 }
 
 func abs(n int) int { return max(n, -n, 0) }
+
+// A script may answer lists within lists as deep as its stack is.
+func TestReplyFramerGoesDeep(t *testing.T) {
+	var f ReplyFramer
+	for _, c := range []struct {
+		depth int
+		fits  bool
+	}{{8000, true}, {maxNesting, true}, {maxNesting + 1, false}, {3, true}} {
+		reply := []byte(strings.Repeat("*1\r\n", c.depth) + ":1\r\n")
+		n, done, err := f.Feed(reply)
+		if (err == nil) != c.fits || c.fits && (!done || n != len(reply)) {
+			t.Errorf("%d deep: %d bytes, %v, %v", c.depth, n, done, err)
+		}
+		if err != nil {
+			f = ReplyFramer{}
+		}
+	}
+}

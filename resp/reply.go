@@ -8,6 +8,10 @@ import (
 // ErrReply says that an engine sent something that is no reply.
 var ErrReply = errors.New("protocol error: malformed reply")
 
+// maxNesting is how deep aggregates may stand in aggregates on their way to a
+// client: deeper than any script can make them.
+const maxNesting = 1 << 14
+
 // ReplyFramer finds the end of one reply after another in an engine's output,
 // in either protocol version. It is fed pieces of any size and keeps none of
 // them, so replies can be passed on while they still arrive. The zero value is
@@ -142,7 +146,7 @@ func (f *ReplyFramer) length() (bool, error) {
 	if f.minus || n == 0 {
 		return !attribute, nil
 	}
-	if len(f.nested) == maxDepth {
+	if len(f.nested) == maxNesting {
 		return false, ErrReply
 	}
 	f.nested = append(f.nested, level{n, attribute})
@@ -159,6 +163,9 @@ func (f *ReplyFramer) complete() bool {
 		}
 		attribute := top.attribute
 		f.nested = f.nested[:len(f.nested)-1]
+		if len(f.nested) == 0 && cap(f.nested) > maxDepth {
+			f.nested = nil
+		}
 		if attribute {
 			return false
 		}
