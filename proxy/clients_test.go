@@ -13,12 +13,12 @@ func TestClientReply(t *testing.T) {
 		c := r.dial(version)
 		var out []byte
 		for _, line := range []string{"SET a 1", "CLIENT REPLY SKIP", "SET a 2", "GET a", "CLIENT REPLY OFF", "SET b 1", "MGET a b", "PING",
-			"CLIENT REPLY SKIP", "GET a", "CLIENT REPLY ON", "GET b", "CLIENT REPLY NEVER"} {
+			"CLIENT REPLY SKIP", "GET a", "CLIENT REPLY ON", "GET b", "CLIENT REPLY SKIP", "CLIENT REPLY ON", "CLIENT REPLY NEVER"} {
 			out = resp.AppendCommand(out, words(line)...)
 		}
 		c.Write(out)
 		c.Flush()
-		for _, want := range []string{"OK", "2", "OK", "1", "-ERR syntax error"} {
+		for _, want := range []string{"OK", "2", "OK", "1", "OK", "-ERR syntax error"} {
 			if v, err := c.ReadValue(); err != nil || render(v) != want {
 				t.Fatalf("version %d: got %s, %v; want %s", version, render(v), err, want)
 			}

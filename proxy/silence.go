@@ -15,8 +15,10 @@ func (s *session) replies(_ []byte, args [][]byte) {
 	turn := s.tail
 	switch {
 	case equalFold(args[2], "ON"):
-		if last != nil {
-			last.to, last.open = turn, false
+		for i := range s.silent {
+			if q := &s.silent[i]; q.open || int32(q.to-turn) > 0 {
+				q.to, q.open = turn, false
+			}
 		}
 		s.ok()
 		return

@@ -166,6 +166,18 @@ func (e *engines) remember(lines map[string]*sideLine, words []string) {
 	}
 }
 
+// letDebug gives the user of the proxies, and so scripts, DEBUG: by its PROTOCOL the
+// suite makes replies of every kind.
+func (e *engines) letDebug() {
+	lines := map[string]*sideLine{}
+	for _, p := range e.running() {
+		_, _ = e.say(lines, 2, p, []string{"ACL", "SETUSER", "proxy", "+debug"})
+	}
+	for _, l := range lines {
+		_ = l.Close()
+	}
+}
+
 // tidyUp ends what a file of the suite may have left running, and sets everything
 // as it was, so that no file fails because of the one before it.
 func (e *engines) tidyUp() {

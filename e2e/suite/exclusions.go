@@ -23,8 +23,8 @@ type exclusion struct {
 type exclusions []exclusion
 
 // readExclusions reads the list: file, test ("*" for all of the file; with ! in
-// front it is not run), reason, apart by bars.
-func readExclusions() (exclusions, error) {
+// front it is not run, with ~ not while hosts go out), reason, apart by bars.
+func readExclusions(out bool) (exclusions, error) {
 	var list exclusions
 	for i, line := range strings.Split(exclusionList, "\n") {
 		if line == "" || line[0] == '#' {
@@ -35,6 +35,12 @@ func readExclusions() (exclusions, error) {
 			return nil, fmt.Errorf("exclusions.txt: line %d is not: file | test | reason", i+1)
 		}
 		name, untried := strings.CutPrefix(strings.TrimSpace(f[1]), "!")
+		if later, only := strings.CutPrefix(name, "~"); only {
+			if !out {
+				continue
+			}
+			name, untried = later, true
+		}
 		list = append(list, exclusion{strings.TrimSpace(f[0]), name, f[2], untried})
 	}
 	return list, nil

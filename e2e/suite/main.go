@@ -82,7 +82,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	go r.run()
 	defer func() { _ = r.listener.Close() }()
-	s := &suite{folder: tests, port: r.port(), options: o, after: r.engines.tidyUp}
+	s := &suite{folder: tests, port: r.port(), options: o, before: r.engines.letDebug, after: r.engines.tidyUp}
 	if !o.out {
 		return s.run(ctx)
 	}

@@ -21,7 +21,8 @@ type suite struct {
 	folder string
 	port   int
 	lists  exclusions
-	after  func() // called behind each file
+	before func() // called in front of each file
+	after  func() // and behind it
 }
 
 // outcome is what came of one file.
@@ -35,7 +36,7 @@ type outcome struct {
 // run runs one file after the other and prints the table.
 func (s *suite) run(ctx context.Context) error {
 	var err error
-	if s.lists, err = readExclusions(); err != nil {
+	if s.lists, err = readExclusions(s.out); err != nil {
 		return err
 	}
 	if err := s.unlock(); err != nil {
@@ -50,6 +51,7 @@ func (s *suite) run(ctx context.Context) error {
 	fmt.Printf("%-28s %7s %9s %7s %7s\n", "FILE", "PASSED", "EXCLUDED", "SKIPPED", "FAILED")
 	total := outcome{unit: "all"}
 	for _, unit := range units {
+		s.before()
 		o, err := s.file(ctx, unit)
 		s.after()
 		if err != nil {
