@@ -141,10 +141,10 @@ func (t *tracking) tellLinks(a *agreement, known int) {
 	for _, k := range slices.Clone(t.links) {
 		words := resp.AppendCommand(nil, "PING")
 		switch {
-		case k.ear != nil:
+		case k.ear != nil && (k.state != linked || !k.ear.open() || k.ear.deaf):
 			k.ear.deaf = true // its next connection begins with all of it
 		case k.state == linked:
-			words = o.append(nil, nil)
+			words = o.append(nil, k.ear)
 		}
 		a.send(k, words)
 	}
