@@ -22,10 +22,12 @@ type exclusion struct {
 
 type exclusions []exclusion
 
-// readExclusions reads the list: file, test ("*" for all of the file; with ! in
-// front it is not run, with ~ not while hosts go out), reason, apart by bars.
-func readExclusions(out bool) (exclusions, error) {
+// readExclusions reads the list: file, test ("*" for all of the file), reason, apart
+// by bars. In front of the test may stand when it is not run: ! never, ~ while hosts
+// go out, ^ with several shards. Otherwise it may fail.
+func readExclusions(out, several bool) (exclusions, error) {
 	var list exclusions
+	marks := map[byte]bool{'!': true, '~': out, '^': several}
 	for i, line := range strings.Split(exclusionList, "\n") {
 		if line == "" || line[0] == '#' {
 			continue
@@ -34,14 +36,15 @@ func readExclusions(out bool) (exclusions, error) {
 		if len(f) != 3 {
 			return nil, fmt.Errorf("exclusions.txt: line %d is not: file | test | reason", i+1)
 		}
-		name, untried := strings.CutPrefix(strings.TrimSpace(f[1]), "!")
-		if later, only := strings.CutPrefix(name, "~"); only {
-			if !out {
-				continue
-			}
-			name, untried = later, true
+		name := f[1]
+		now, untried := marks[name[0]]
+		if untried {
+			name = name[1:]
 		}
-		list = append(list, exclusion{strings.TrimSpace(f[0]), name, f[2], untried})
+		if untried && !now {
+			continue
+		}
+		list = append(list, exclusion{f[0], name, f[2], untried})
 	}
 	return list, nil
 }

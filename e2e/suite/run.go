@@ -36,7 +36,7 @@ type outcome struct {
 // run runs one file after the other and prints the table.
 func (s *suite) run(ctx context.Context) error {
 	var err error
-	if s.lists, err = readExclusions(s.out); err != nil {
+	if s.lists, err = readExclusions(s.out, s.shards > 1); err != nil {
 		return err
 	}
 	if err := s.unlock(); err != nil {
