@@ -17,7 +17,7 @@ func TestExclusions(t *testing.T) {
 					t.Errorf("%+v", e)
 				}
 			}
-			const inOrder, flush = "BRPOPLPUSH with multiple blocked clients", "flushdb tracking invalidation message is not interleaved with transaction response"
+			const inOrder, flush = "BLMPOP with multiple blocked clients", "flushdb tracking invalidation message is not interleaved with transaction response"
 			if slices.Contains(list.untried("unit/type/list"), inOrder) != out || slices.Contains(list.untried("unit/tracking"), flush) != several {
 				t.Errorf("out %v, several %v: %q, %q", out, several, list.untried("unit/type/list"), list.untried("unit/tracking"))
 			}
