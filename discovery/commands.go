@@ -112,7 +112,8 @@ func client(c *session, args []string) []byte {
 	case sub == "setname" && len(args) == 2:
 		c.name = args[1]
 		return resp.AppendSimple(nil, "OK")
-	case sub == "setinfo" && len(args) == 3, sub == "no-evict", sub == "no-touch":
+	case sub == "tracking" && len(args) > 1, sub == "capa", // there are no keys whose change could be told
+		sub == "setinfo" && len(args) == 3, sub == "no-evict", sub == "no-touch":
 		return resp.AppendSimple(nil, "OK")
 	}
 	return resp.AppendError(nil, "ERR unknown subcommand '"+printable(args[0])+"'")

@@ -116,7 +116,8 @@ func (s *Server) follow(ctx context.Context) {
 }
 
 // tell publishes what was announced since the last time. told is what
-// subscribers know.
+// subscribers know. Those of node-redis have no ear for +switch-master (their
+// pattern lacks the plus), but for a master that is up again.
 func (s *Server) tell(b *cluster.Board, told map[string]target) {
 	now := map[string]bool{}
 	for _, m := range masters(b) {
@@ -125,6 +126,7 @@ func (s *Server) tell(b *cluster.Board, told map[string]target) {
 		told[m.name] = m.announced
 		if known && before != m.announced {
 			s.publish("+switch-master", m.name+" "+before.String()+" "+m.announced.String())
+			s.publish("-sdown", "master "+m.name+" "+m.announced.String())
 			s.cfg.Logger.Info("endpoint announced", "database", m.name, "from", before.String(), "to", m.announced.String())
 		}
 	}

@@ -14,11 +14,19 @@ const (
 	notReady     = "ERR this node does not know the cluster's state, ask another"
 )
 
-// sentinel answers SENTINEL <subcommand> [<name>].
+// sentinel answers SENTINEL <subcommand> [<name>]. A node that does not know the
+// cluster's state knows of no master: to that every library asks the next node,
+// while an error is the end of it for some (redis-py, redis-rb).
 func sentinel(c *session, args []string) []byte {
 	sub, rest := strings.ToLower(args[0]), args[1:]
 	board := c.server.board()
-	if board == nil {
+	switch {
+	case board != nil:
+	case sub == "masters":
+		return resp.AppendArrayHeader(nil, 0)
+	case sub == "get-master-addr-by-name":
+		return appendNullArray(nil, c.version)
+	default:
 		return resp.AppendError(nil, notReady)
 	}
 	switch sub {
@@ -43,10 +51,17 @@ func sentinel(c *session, args []string) []byte {
 	return c.about(board, sub, m)
 }
 
-// asksForAddress returns the name whose address the command asks for.
+// asksForAddress returns the name whose address the command asks for, or, for
+// those of all, none.
 func asksForAddress(args []string) (name string, ok bool) {
-	if len(args) == 3 && strings.EqualFold(args[0], "sentinel") && strings.EqualFold(args[1], "get-master-addr-by-name") {
+	if len(args) < 2 || !strings.EqualFold(args[0], "sentinel") {
+		return "", false
+	}
+	switch sub := strings.ToLower(args[1]); {
+	case len(args) == 3 && (sub == "get-master-addr-by-name" || sub == "master"):
 		return args[2], true
+	case len(args) == 2 && sub == "masters":
+		return "", true
 	}
 	return "", false
 }

@@ -142,6 +142,7 @@ func TestAnswersInVersion2(t *testing.T) {
 		{"HELLO 2 AUTH admin secret", wrongPass},
 		{"CLIENT SETINFO LIB-NAME x", "OK"},
 		{"CLIENT SETNAME x", "OK"},
+		{"CLIENT TRACKING ON OPTIN", "OK"}, // rueidis and valkey-go begin so, with Sentinels, too
 		{"CLIENT MAINT_NOTIFICATIONS ON", "ERR unknown subcommand 'MAINT_NOTIFICATIONS'"},
 		{"SENTINEL", "ERR wrong number of arguments for 'sentinel' command"},
 		{"SENTINEL master", "ERR wrong number of arguments for 'sentinel|master' command"},
@@ -198,9 +199,18 @@ func TestBadInput(t *testing.T) {
 func TestWithoutABoard(t *testing.T) {
 	h := newHost(t, patienceInTests)
 	h.board.Store(nil)
-	for _, command := range []string{"SENTINEL masters", "SENTINEL get-master-addr-by-name orders"} {
+	for _, command := range []string{"SENTINEL master orders", "SENTINEL sentinels orders"} {
 		if got := talk(t, h, command)[0].Text(); got != notReady {
 			t.Errorf("%s: got %q", command, got)
+		}
+	}
+	for _, protocol := range []int{2, 3} {
+		c := h.sentinelClient(1, protocol)
+		if got, err := c.GetMasterAddrByName(t.Context(), "orders").Result(); err != redis.Nil {
+			t.Errorf("get-master-addr-by-name: got %v, %v", got, err)
+		}
+		if got, err := c.Masters(t.Context()).Result(); err != nil || len(got) != 0 {
+			t.Errorf("masters: got %v, %v", got, err)
 		}
 	}
 	if got := talk(t, h, "ROLE", "INFO"); len(got[0].Array) != 2 {

@@ -84,7 +84,7 @@ func (c *session) do(ctx context.Context, args []string) bool {
 		if c.server.board() != nil && !(known && moving(m.endpoint)) { // without a board another host is to be asked, at once
 			c.server.reader.catchUp(ctx)
 		}
-		c.server.settle(ctx, name)
+		c.server.settle(ctx, name) // not where all are asked for: who asks so (redis-py) cuts nothing, and may wait for 100 ms only
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

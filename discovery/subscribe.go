@@ -1,10 +1,6 @@
 package discovery
 
-import (
-	"path"
-
-	"github.com/haulout/haulout/resp"
-)
+import "github.com/haulout/haulout/resp"
 
 func subscribe(c *session, names []string) []byte    { return c.subscribe(names, false) }
 func psubscribe(c *session, names []string) []byte   { return c.subscribe(names, true) }
@@ -85,11 +81,4 @@ func (c *session) publish(name, payload string) {
 	if b != nil {
 		c.write(b)
 	}
-}
-
-// matches reports whether the channel fits the pattern. Channels have no
-// slash, which is all that sets path.Match apart from the engine's rules here.
-func matches(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return err == nil && ok
 }
