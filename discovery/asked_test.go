@@ -96,3 +96,31 @@ func TestSubscribersOfNodeRedisHearOfAMove(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// rueidis and valkey-go go to the new node when they hear this, and finish what
+// they have at the old one: they try no write twice.
+func TestSubscribersOfRueidisHearBeforeTheyAreClosed(t *testing.T) {
+	h := newHost(t, patienceInTests, markers...)
+	marker := h.marker()
+	sub := h.sentinelClient(2, 3).Subscribe(t.Context(), "+switch-master", "+reboot")
+	defer sub.Close()
+	for range 2 {
+		if _, err := sub.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want string) {
+		t.Helper()
+		if got := receive(t, sub.Channel()); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	expect(marker())
+	h.bind(opening)
+	h.bind(draining)
+	expect(fmt.Sprintf("master orders 127.0.0.3 %d", h.database()))
+	h.bind(told)
+	expect(fmt.Sprintf("orders 127.0.0.1 %d 127.0.0.3 %d", h.database(), h.database()))
+	h.bind(arrived)
+	expect(marker())
+}

@@ -13,6 +13,7 @@
 // would cut the others short. So +switch-master is sent when the move is
 // announced, and an answer that would differ from what was announced last waits
 // until the old node says that they are closed, or for the announcement, and for
-// a moment at most. And because hosts hear of a move one after the other, an
+// a moment at most. Libraries that finish what they have on the old connection, and
+// try nothing twice, hear of it before they are closed (+reboot). And because hosts hear of a move one after the other, an
 // answer is given from a board that is as new as the question.
 package discovery

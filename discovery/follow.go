@@ -105,7 +105,7 @@ func moving(e cluster.Endpoint) bool {
 // follow watches the board until ctx ends: it wakes answers that wait, and
 // tells subscribers of each announcement.
 func (s *Server) follow(ctx context.Context) {
-	told := map[string]target{}
+	told := map[string]news{}
 	for range s.cfg.Subscribe(ctx) {
 		if b := s.board(); b != nil {
 			s.moves.see(b, time.Now())
@@ -115,19 +115,31 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-// tell publishes what was announced since the last time. told is what
-// subscribers know. Those of node-redis have no ear for +switch-master (their
-// pattern lacks the plus), but for a master that is up again.
-func (s *Server) tell(b *cluster.Board, told map[string]target) {
+// news is what subscribers know of a master.
+type news struct{ announced, next target }
+
+// tell publishes what has changed since the last time. told is what subscribers
+// know. Three words of Sentinel's fit three kinds of libraries:
+//
+//	+switch-master   when the old node is empty, for those who then close what they have (go-redis)
+//	-sdown           with it, for node-redis, whose pattern lacks the plus
+//	+reboot          when the new node serves, for those who finish what they have and try nothing twice (rueidis, valkey-go)
+func (s *Server) tell(b *cluster.Board, told map[string]news) {
 	now := map[string]bool{}
 	for _, m := range masters(b) {
 		now[m.name] = true
 		before, known := told[m.name]
-		told[m.name] = m.announced
-		if known && before != m.announced {
-			s.publish("+switch-master", m.name+" "+before.String()+" "+m.announced.String())
+		told[m.name] = news{m.announced, m.address}
+		if !known {
+			continue
+		}
+		if moving(m.endpoint) && before.next != m.address {
+			s.publish("+reboot", "master "+m.name+" "+m.address.String())
+		}
+		if before.announced != m.announced {
+			s.publish("+switch-master", m.name+" "+before.announced.String()+" "+m.announced.String())
 			s.publish("-sdown", "master "+m.name+" "+m.announced.String())
-			s.cfg.Logger.Info("endpoint announced", "database", m.name, "from", before.String(), "to", m.announced.String())
+			s.cfg.Logger.Info("endpoint announced", "database", m.name, "from", before.announced.String(), "to", m.announced.String())
 		}
 	}
 	for name := range told {

@@ -3,6 +3,7 @@ package proxy
 // drain is the state of an endpoint whose clients are to leave.
 type drain struct {
 	active bool
+	since  int64
 	capAt  int64 // when the rest is cut; 0: never
 	closed int
 	last   int64 // when one was closed
@@ -14,6 +15,11 @@ const (
 	// done quickly, and in portions that do not hold up the others.
 	drainPace  = int64(2e6) // nanoseconds
 	drainBatch = 200
+	// For a moment only those are closed who have been silent for a little: who asks
+	// before it works (redigo sends ROLE) is not sent away in between, and who heard
+	// from discovery where to go (rueidis) leaves by itself.
+	silentFor = int64(3e6)
+	politeFor = int64(30e6)
 	// A client that works reads its reply, and with the next command the end of the
 	// connection, much sooner; one that rests has read it long ago.
 	readsWithin = int64(50e6)
@@ -26,7 +32,7 @@ const (
 func (e *endpoint) followDrain() {
 	switch {
 	case e.route.Drain && !e.drain.active:
-		e.drain = drain{active: true}
+		e.drain = drain{active: true, since: e.loop.now}
 		if e.route.DrainCap > 0 {
 			e.drain.capAt = e.loop.now + int64(e.route.DrainCap)
 		}
@@ -50,7 +56,7 @@ func (e *endpoint) tickDrain() {
 		if left == 0 {
 			break
 		}
-		if !s.stays() && s.resting() {
+		if !s.stays() && !s.busy() && s.resting() {
 			e.drain.closed++
 			e.drain.last = e.loop.now
 			s.leave()
@@ -67,6 +73,13 @@ func (e *endpoint) tickDrain() {
 func (s *session) stays() bool {
 	greeting := s.last == nil || s.last.own != nil
 	return s.loop.now < s.stayUntil && (s.notices.on || greeting)
+}
+
+// busy reports whether the client has just sent something, while there is time to
+// wait for a better moment.
+func (s *session) busy() bool {
+	now := s.loop.now
+	return now < s.endpoint.drain.since+politeFor && now < s.heard+silentFor
 }
 
 func (e *endpoint) cutAll() {

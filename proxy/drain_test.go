@@ -112,3 +112,19 @@ func TestDrainWaitsUntilRepliesAreRead(t *testing.T) {
 	at(1005, 1)
 	at(1045, 0)
 }
+
+// Who asks before it works is not sent away in between, as long as that is no wait
+// for the others.
+func TestDrainSparesWhoHasJustSpoken(t *testing.T) {
+	const ms = int64(1e6)
+	e := &endpoint{loop: &loop{}, drain: drain{active: true, since: 1000 * ms}}
+	s := &session{endpoint: e, loop: e.loop}
+	for _, c := range []struct {
+		now, heard int64
+		want       bool
+	}{{1001, 1000, true}, {1003, 1000, false}, {1020, 1019, true}, {1030, 1029, false}, {1029, 900, false}} {
+		if e.loop.now, s.heard = c.now*ms, c.heard*ms; s.busy() != c.want {
+			t.Errorf("at %d, heard at %d: busy is %v", c.now, c.heard, s.busy())
+		}
+	}
+}

@@ -117,6 +117,9 @@ func (c *command) marks() callMark {
 // reply if there is no such shard.
 func (s *session) shardFor(c *command, args [][]byte) (at *shard, bound bool, problem string) {
 	e := s.endpoint
+	if c.sorts && len(e.shards) > 1 && sortsElsewhere(args) {
+		return nil, true, errSortElsewhere
+	}
 	if k := c.onlyKey(); k > 0 && k < len(args) {
 		at = e.shardOf(args[k])
 		return at, true, uncovered(at)
