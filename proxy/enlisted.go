@@ -50,7 +50,7 @@ func (s *session) enlistOwn(c *command, raw []byte, args [][]byte) bool {
 	case c.name == "client":
 		s.spoil()
 		c.own(s, raw, args) // there is no such sub-command
-	case atOnce[c.name]:
+	case atOnce[c.name] && !(s.user != nil && s.user.lacks["ping"]):
 		raw, args := cloneCommand(raw)
 		t.own = append(t.own, enlisted{t.count, func([]byte) []byte { return s.captured(func() { c.own(s, raw, args) }) }})
 		s.enlist(commands["ping"], resp.AppendCommand(nil, "PING"), [][]byte{[]byte("PING")})
