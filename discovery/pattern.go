@@ -3,25 +3,29 @@ package discovery
 // matches reports whether the name fits the pattern by the engine's rules: ? is
 // any byte, * any number of them, [a-z] and [^a-z] are sets, and \ takes what
 // follows for itself. Those of package path differ: to them [-+] is none.
+// It takes no longer than the one length times the other: nobody has to log in here,
+// and a pattern full of * must keep nobody busy.
 func matches(pattern, name string) bool {
-	for ; pattern != ""; name = name[1:] {
-		if pattern[0] == '*' {
-			for i := 0; i <= len(name); i++ {
-				if matches(pattern[1:], name[i:]) {
-					return true
-				}
+	starred, behind, from := false, "", "" // the last *: what follows it, and the name from where that is tried
+	for pattern != "" || name != "" {
+		if pattern != "" && pattern[0] == '*' {
+			pattern = pattern[1:]
+			starred, behind, from = true, pattern, name
+			continue
+		}
+		if pattern != "" && name != "" {
+			if fits, rest := first(pattern, name[0]); fits {
+				pattern, name = rest, name[1:]
+				continue
 			}
+		}
+		if !starred || from == "" {
 			return false
 		}
-		if name == "" {
-			return false
-		}
-		fits := false
-		if fits, pattern = first(pattern, name[0]); !fits {
-			return false
-		}
+		from = from[1:]
+		pattern, name = behind, from
 	}
-	return name == ""
+	return true
 }
 
 // first reports whether the byte fits the beginning of the pattern, and returns

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -24,6 +25,14 @@ func TestPatterns(t *testing.T) {
 				t.Errorf("%q, %q: got %v", pattern, name, got)
 			}
 		}
+	}
+}
+
+// Whoever tries each place for each * does not come to an end with this.
+func TestAPatternFullOfStarsKeepsNobodyBusy(t *testing.T) {
+	name := strings.Repeat("a", 60)
+	if matches(strings.Repeat("*a", 30)+"*b", name) || !matches(strings.Repeat("*a", 30)+"*", name) {
+		t.Error("it fits what it does not, or not what it does")
 	}
 }
 
