@@ -19,6 +19,10 @@ const drainCap = 60 * time.Second
 // proxyPatience is how long a living proxy may not answer before it is ended.
 const proxyPatience = 3 * time.Second
 
+// silentAnswer bounds each look at a proxy that was silent at the last: what the
+// same turn saw of the host's shards would be told that much later.
+const silentAnswer = 200 * time.Millisecond
+
 // convergeProxy has the host's proxy process running with the board's routes.
 func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster.ProxyReport {
 	if pid, alive := proxy.Alive(a.cfg.ProxySocket); !alive {
@@ -30,7 +34,11 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 		}
 		a.silentSince = time.Time{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
+	answer := proxyAnswer
+	if !a.silentSince.IsZero() {
+		answer = silentAnswer
+	}
+	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	if shown := a.shown(board); shown != a.fedCertificate || a.routesApplied() != board.Revision {
 		err := a.applyRoutes(ctx, board)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +62,11 @@ func infoCluster(s *session, _ words) error {
 	s.say("    name: %s", c.Name)
 	s.say("    created: %s", c.Created.UTC().Format(time.RFC3339))
 	s.say("    rack_aware: %s", onOff(c.RackAware))
-	s.say("    default_concurrent_restore_actions: %d", c.ConcurrentMoves)
+	concurrent := "all"
+	if c.ConcurrentMoves > 0 {
+		concurrent = strconv.Itoa(c.ConcurrentMoves)
+	}
+	s.say("    default_concurrent_restore_actions: %s", concurrent)
 	s.say("    slave_ha_grace_period: %d", p.ReplicaGrace)
 	s.say("    state_machine_smart_client_handoffs_delay_ms: %d", p.HandoffDelay)
 	s.say("    login_lockout_threshold: %d", p.LockoutThreshold)

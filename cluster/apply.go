@@ -33,7 +33,7 @@ func (c CreateCluster) Apply(b *Board) (Change, error) {
 	admin.ID, admin.Role, admin.Created, admin.PasswordIssued = 1, Admin, c.At, c.At
 	state := Cluster{
 		ID: c.ID, Name: c.Name, Created: c.At, Incarnation: 1, RackAware: c.RackAware,
-		NextNode: 2, NextDatabase: 1, NextShard: 1, NextUser: 2, ConcurrentMoves: 2,
+		NextNode: 2, NextDatabase: 1, NextShard: 1, NextUser: 2,
 	}
 	return Change{
 		Put: []Object{state, c.Authority, node, admin},

@@ -1,12 +1,19 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // arriving is how long after discovery has named another address some of its
 // clients may still be on their way there: with an answer or a message they have
 // not read, or a connection they are making. Clients of the field give either up
 // by then.
 const arriving = 5 * time.Second
+
+// lingering is how long after that a client may still knock where the endpoint was:
+// it asked discovery just before, and only then connects.
+const lingering = time.Second
 
 // announced is the endpoint with everybody told where it is.
 func (e Endpoint) announced(at time.Time) Endpoint {
@@ -24,4 +31,12 @@ func (e Endpoint) announced(at time.Time) Endpoint {
 func (v View) Arriving(e Endpoint, nodes []int) bool {
 	after, ok := e.switched(nodes, v.Now)
 	return ok && after.Nodes[0] != e.Nodes[0] && v.Serving(e.Nodes[0]) && !e.Told.IsZero() && v.Age(e.Told) < arriving
+}
+
+// Lingering reports whether a client that has asked discovery may still come to the
+// nodes that the endpoint has left: one with a library that tries only once would
+// find the port closed.
+func (v View) Lingering(e Endpoint) bool {
+	told := e.Announced == e.Nodes[0] && v.Age(e.Told) >= lingering
+	return !told && slices.ContainsFunc(e.Draining, v.Serving)
 }

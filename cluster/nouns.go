@@ -38,7 +38,8 @@ type Cluster struct {
 	NextRole     int `json:"next_role,omitempty"` // 0: none was made yet
 
 	// ConcurrentMoves is how many copies of one action are made at a time when the
-	// action does not say; 0 means as many as the hosts bear.
+	// action does not say; 0, as a cluster begins, means one for every two cores of the
+	// node it is about.
 	ConcurrentMoves int `json:"default_concurrent_restore_actions"`
 	// ReplicaGrace is how many seconds a node may be down before its replicas are
 	// rebuilt elsewhere; 0 means the default. See [Cluster.Grace].

@@ -147,13 +147,19 @@ func (t *turn) copy(m cluster.Move, s cluster.Shard, second cluster.Instance) st
 // repoint lets the copy follow the master, if the master can go on from where
 // the copy is, without a copy of its own.
 func (t *turn) repoint(m cluster.Move, second cluster.Instance, o cluster.Observed) step {
-	master, seen := t.Observed(t.Ranges[second.Range].Master)
+	r := t.Ranges[second.Range]
+	master, seen := t.Observed(r.Master)
 	switch {
 	case !seen || master.State != cluster.Up:
 		if t.past(m, copyTime(m)+switching) {
 			return t.dropCopy(m, second, "its master does not answer")
 		}
 		return wait("the master of redis:%d to answer", second.ID.Shard)
+	case master.Role != cluster.Master: // as it was before it became one
+		if t.past(m, copyTime(m)+switching) {
+			return t.dropCopy(m, second, "its master is not shown as one")
+		}
+		return wait("node:%d to show the new master of redis:%d as one", t.Instances[r.Master].Node, second.ID.Shard)
 	case o.ReplicationID != master.ReplicationID && o.ReplicationID != master.ReplicationID2:
 		return t.dropCopy(m, second, "its data has another history than its master's")
 	case o.Offset+1 < master.BacklogFirst:

@@ -92,15 +92,15 @@ func (t *turn) state(e cluster.Endpoint, node int) cluster.EndpointState {
 }
 
 // drain waits until the old listeners have no connection left that comes to a
-// rest, tells the subscribers of discovery, waits for the others, and closes
-// them. At the cap what is left is cut.
+// rest, tells the subscribers of discovery, waits for the others and for who is
+// late, and closes them. At the cap what is left is cut.
 func (t *turn) drain(m cluster.Move, e cluster.Endpoint) step {
 	left, waiting, moved, cut, known := t.connections(e)
 	empty := known && left == 0
 	switch {
 	case e.Announced != e.Nodes[0] && (known && left <= waiting || t.Age(e.Since) >= announcing):
 		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
-	case empty, known && t.Age(e.Since) >= draining, t.Age(e.Since) >= draining+counting:
+	case empty && !t.Lingering(e), known && t.Age(e.Since) >= draining, t.Age(e.Since) >= draining+counting:
 		return do(cluster.Bind{
 			At: t.Now, Endpoint: e.ID, Step: cluster.BindClose,
 			Action: t.a.ID, Move: m.ID, Moved: moved, Cut: cut + left,

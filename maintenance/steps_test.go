@@ -108,6 +108,8 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 		{"the copy is complete", pair, "Repoint", none, []string{"Repoint"}},
 		{"it has its master's second history", pair, "Repoint", seen(master, func(o *cluster.Observed) { o.ReplicationID, o.ReplicationID2 = "new", o.ReplicationID }), []string{"Repoint"}},
 		{"it has another history", pair, "Repoint", seen(copied, func(o *cluster.Observed) { o.ReplicationID = "other" }), drop},
+		{"its master is shown as it was before it became one", pair, "Repoint", seen(master, func(o *cluster.Observed) { o.Role, o.ReplicationID = cluster.Slave, "old" }), nil},
+		{"its master is not shown as one for minutes", pair, "Repoint", later(4*time.Minute, seen(master, func(o *cluster.Observed) { o.Role, o.ReplicationID = cluster.Slave, "old" })), drop},
 		{"its master does not remember its offset", pair, "Repoint", seen(master, func(o *cluster.Observed) { o.BacklogFirst = o.Offset + 5 }), drop},
 		{"it is not linked", pair, "Repoint", seen(copied, func(o *cluster.Observed) { o.Linked = false }), nil},
 		{"it follows somebody else", pair, "Repoint", seen(copied, func(o *cluster.Observed) { o.Source = "127.0.0.9:1" }), nil},
@@ -119,6 +121,7 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 		{"its master does not answer for minutes", pair, "Repoint", later(4*time.Minute, seen(master, func(o *cluster.Observed) { o.State = cluster.Unresponsive })), drop},
 
 		{"the copy follows the master", pair, "SwitchInstance", none, []string{"SwitchInstance"}},
+		{"its master has just become one", pair, "SwitchInstance", seen(master, func(o *cluster.Observed) { o.Role = cluster.Slave }), nil},
 		{"it is far behind", pair, "SwitchInstance", seen(copied, func(o *cluster.Observed) { o.Offset -= 5 << 20 }), nil},
 		{"it is far behind for minutes", pair, "SwitchInstance", later(4*time.Minute, seen(copied, func(o *cluster.Observed) { o.Offset -= 5 << 20 })), drop},
 		{"it is a little behind", pair, "SwitchInstance", seen(copied, func(o *cluster.Observed) { o.Offset -= 1 << 20 }), []string{"SwitchInstance"}},
@@ -131,6 +134,11 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 		}, nil},
 
 		{"the connections have left", bound, "Bind close", none, []string{"Bind close"}},
+		{"who asked just before may still come", bound, "Bind close", func(w *world) {
+			e := w.board.Endpoints[cluster.EndpointID{Database: 1, Index: 1}]
+			e.Told = w.now
+			w.board = w.board.With(w.board.Revision, cluster.Change{Put: []cluster.Object{e}})
+		}, nil},
 		{"one is still there", bound, "Bind close", func(w *world) {
 			w.hosts[2].report.Proxy.Endpoints[cluster.EndpointID{Database: 1, Index: 1}] = cluster.EndpointState{Listening: true, Connections: 1}
 		}, nil},

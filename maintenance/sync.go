@@ -25,6 +25,9 @@ func unsynced(v cluster.View, replica cluster.Instance) string {
 	if !seen || m.State != cluster.Up {
 		return "has a master that does not answer"
 	}
+	if m.Role != cluster.Master {
+		return "has a master that its node does not show as one yet"
+	}
 	if why := unlinked(v, replica, master); why != "" {
 		return why
 	}

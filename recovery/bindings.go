@@ -109,7 +109,7 @@ func leave(v cluster.View, e cluster.Endpoint) []cluster.Command {
 	if e.Announced != e.Nodes[0] && (known && clients <= waiting || lost || age >= announcing) {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindAnnounce})
 	}
-	if lost || known && (clients == 0 || age >= draining) || age >= draining+counting {
+	if lost || known && (clients == 0 && !v.Lingering(e) || age >= draining) || age >= draining+counting {
 		commands = append(commands, cluster.Bind{At: v.Now, Endpoint: e.ID, Step: cluster.BindClose})
 	}
 	return commands

@@ -112,7 +112,7 @@ func TestOldHostIsDrainedIfItReturns(t *testing.T) {
 		"with slow ones":      {func(s *scene) { s.listens(1, 3); s.Now = s.Now.Add(5 * time.Second) }, "1:1 announce []"},
 		"not heard yet":       {func(*scene) {}, ""},
 		"never heard":         {func(s *scene) { s.Now = s.Now.Add(5 * time.Second) }, "1:1 announce []"},
-		"without clients":     {func(s *scene) { s.listens(1, 0) }, "1:1 announce []\n1:1 close []"},
+		"without clients":     {func(s *scene) { s.listens(1, 0) }, "1:1 announce []"},
 		"with lasting ones":   {func(s *scene) { s.listens(1, 3); s.Now = s.Now.Add(time.Minute) }, "1:1 announce []\n1:1 close []"},
 		"and goes again":      {func(s *scene) { delete(s.Alive, 1) }, "1:1 announce []\n1:1 close []"},
 		"and the new is gone": {func(s *scene) { s.listens(1, 3); delete(s.Alive, 2) }, "1:1 announce []\n1:1 close []\n1:1 open [1]"},
