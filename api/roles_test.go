@@ -91,6 +91,8 @@ var rights = map[string]string{
 	"GET /v1/bdbs/{uid}/users":                allRoles,
 	"PUT /v1/bdbs/{uid}/users/{name}":         builders,
 	"DELETE /v1/bdbs/{uid}/users/{name}":      builders,
+	"GET /v1/bdbs/{uid}/actions/recover":      allRoles,
+	"POST /v1/bdbs/{uid}/actions/recover":     builders,
 	"GET /v1/bdbs/{uid}/availability":         allRoles,
 	"GET /v1/bdbs/{uid}/shards":               allRoles,
 	"GET /v1/shards":                          allRoles,

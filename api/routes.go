@@ -105,6 +105,8 @@ func routes() []route {
 		{"GET /v1/bdbs/{uid}/users", "whom the clients of a database may log in as", see, reading, getDatabaseUsers, nil, []DatabaseUser{}, nil},
 		{"PUT /v1/bdbs/{uid}/users/{name}", "make or change a user of the clients of a database", changeDatabase, atLeader, putDatabaseUser, ChangeDatabaseUser{}, DatabaseUser{}, nil},
 		{"DELETE /v1/bdbs/{uid}/users/{name}", "delete a user of the clients of a database, and close those that are logged in as it", changeDatabase, atLeader, deleteDatabaseUser, nil, nil, nil},
+		{"GET /v1/bdbs/{uid}/actions/recover", "what is lost of a database, and what is left of it", see, reading, getDatabaseRecovery, nil, DatabaseRecovery{}, nil},
+		{"POST /v1/bdbs/{uid}/actions/recover", "serve what is left of what is lost, or begin empty where nothing is", changeDatabase, atLeader, postDatabaseRecovery, RecoverDatabase{}, DatabaseRecovery{}, nil},
 		{"GET /v1/bdbs/{uid}/availability", "whether clients can use a database: 200, or 503 and why", see, atLeader, getAvailability, nil, nil, nil},
 		{"GET /v1/bdbs/{uid}/shards", "the shards of a database", see, reading, getDatabaseShards, nil, []Shard{}, nil},
 		{"GET /v1/shards", "the shards", see, reading, getShards, nil, []Shard{}, nil},

@@ -110,6 +110,9 @@ func commands() []command {
 			help: "Make or change a user of a database's clients: what it may do, and its one or two passwords", run: userSet},
 		{pattern: "db user delete <db> <user>", help: "Delete a user of a database's clients, and close those that are logged in as it", run: userDelete},
 		{pattern: "db list", help: "List the databases", run: statusDatabases},
+		{pattern: "recover list", help: "Show of which databases something is lost, and what is left of it", run: recoverList},
+		{pattern: "recover db <db> [only_configuration] [lost_nodes <node>...]", help: "Serve what is left of the lost slots of a database, or begin empty where nothing is", run: recoverDatabase},
+		{pattern: "recover all [only_configuration] [lost_nodes <node>...]", help: "Do so with all databases", run: recoverAll},
 
 		{pattern: "completion <bash|zsh|fish>", help: "Print what teaches a shell to complete commands: source <(haulout completion bash)", run: completion, offline: true},
 		{pattern: "version", help: "Show the version of this program", run: version, offline: true},

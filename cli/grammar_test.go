@@ -106,7 +106,7 @@ func TestWrongUsage(t *testing.T) {
 		"status extra backups":        "extra backups is not supported yet; haulout help tells what is",
 		"suffix list":                 "suffix is not supported yet; haulout help tells what is",
 		"node 2 addr set 127.0.0.9":   "node 2 addr is not supported yet; a host with another address joins as a new node",
-		"recover all":                 "recover is not supported yet; the cluster itself: cluster recover",
+		"recover s3_import":           "recover s3_import is not supported yet; haulout help tells what is",
 		"cluster config cm_port 8443": "cluster config is not supported yet; see tune cluster",
 	} {
 		if code, _, errText := b.run(line); code != 1 || errText != "ERROR: "+want+"\n" {

@@ -20,7 +20,7 @@ var laterCommands = map[string]string{
 	"node <node> external_addr": "give external_addr when the node joins",
 	"node <node> recovery_path": "",
 	"placement":                 "shards are placed densely; move them with migrate",
-	"recover":                   "the cluster itself: cluster recover",
+	"recover s3_import":         "",
 	"restart":                   "move the shards with migrate: what was moved runs in a new process",
 	"suffix":                    "",
 	"upgrade":                   "move the shards with migrate: new processes are of the engine that their node has now",

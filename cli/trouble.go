@@ -49,7 +49,11 @@ func (p picture) endpointTrouble(w words) (list []string) {
 func (p picture) shardTrouble(w words) (list []string) {
 	for _, shard := range p.Shards {
 		if shard.Trouble != "" && p.wantsShard(w, shard) {
-			list = append(list, fmt.Sprintf("redis:%d (%s) on node:%d: %s", shard.UID, p.database(shard.Database).Name, shard.Node, shard.Trouble))
+			line := fmt.Sprintf("redis:%d (%s) on node:%d: %s", shard.UID, p.database(shard.Database).Name, shard.Node, shard.Trouble)
+			if shard.Lost && shard.Unsettled == "" {
+				line += "; see haulout recover list"
+			}
+			list = append(list, line)
 		}
 	}
 	return list

@@ -335,48 +335,6 @@ func (h Handover) told(c CloseHandover) string {
 	return strings.Join(slices.DeleteFunc([]string{why, took, c.Loss}, func(s string) bool { return s == "" }), "; ")
 }
 
-// LoseRange records that no eligible copy of a range is left: its slots answer
-// an error until they are restored.
-type LoseRange struct {
-	At     time.Time
-	Range  RangeID
-	Reason string
-}
-
-// Apply implements Command.
-func (c LoseRange) Apply(b *Board) (Change, error) {
-	r, ok := b.Ranges[c.Range]
-	if !ok || r.Lost {
-		return Change{}, nil
-	}
-	if r.Handover != nil {
-		return Change{}, fmt.Errorf("range %s is being handed over", r.ID)
-	}
-	r.Lost, r.LostReason = true, c.Reason
-	r.Generation++
-	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_lost", Severity: "CRITICAL", Database: r.ID.Database, Shard: r.Master.Shard,
-		Text: fmt.Sprintf("slots %s of db:%d are lost until restored: %s", r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
-}
-
-// FindRange records that a range that counted as lost has its master again, with
-// its files.
-type FindRange struct {
-	At    time.Time
-	Range RangeID
-}
-
-// Apply implements Command.
-func (c FindRange) Apply(b *Board) (Change, error) {
-	r, ok := b.Ranges[c.Range]
-	if !ok || !r.Lost {
-		return Change{}, nil
-	}
-	r.Lost, r.LostReason = false, ""
-	r.Generation++
-	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_found", Severity: "WARNING", Database: r.ID.Database, Shard: r.Master.Shard,
-		Text: fmt.Sprintf("slots %s of db:%d are served again, from the files of redis:%d", r.SlotsText(), r.ID.Database, r.Master.Shard)}}}, nil
-}
-
 // ChangePort gives an instance that can not start, because a stranger has its
 // port, the next free one. Nobody may be served by it.
 type ChangePort struct {

@@ -92,6 +92,8 @@ func anyCommand(t *rapid.T, b *cluster.Board, n int) cluster.Command {
 			return cluster.CloseHandover{Range: r, ID: handover, Moved: yes, ReplID: handover}
 		},
 		func() cluster.Command { return cluster.LoseRange{Range: r} },
+		func() cluster.Command { return cluster.RecoverRange{Range: r, Node: some("node", 4)} },
+		func() cluster.Command { return cluster.RecoverRange{Range: r, Copy: instance} },
 		func() cluster.Command {
 			step := rapid.SampledFrom([]cluster.BindStep{cluster.BindOpen, cluster.BindSwitch, cluster.BindAnnounce, cluster.BindClose, cluster.BindUndo}).Draw(t, "step")
 			return cluster.Bind{Endpoint: e, Step: step, Nodes: []int{some("node", 4)}}

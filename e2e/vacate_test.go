@@ -86,6 +86,10 @@ func TestNodeIsVacated(t *testing.T) {
 		t.Error(err)
 	}
 	lap("an error is answered")
+	said, err = c.Ask(ctx, other, "recover", "db", "alone", "only_configuration", "-y")
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("node:%d is down and may have the data", victim)) {
+		t.Errorf("begins empty although its data may come back: %s%v", said, err)
+	}
 	c.logged(ctx, t, "node_vacate_step_skipped", cluster.NotGraceful, "host_lost", "it burnt")
 	if err := c.Start(ctx, victim); err != nil {
 		t.Fatal(err)

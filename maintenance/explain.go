@@ -119,7 +119,7 @@ func (e *Explanation) whatItLacks(v cluster.View, s cluster.Shard) {
 	r, i := v.Ranges[s.Range], v.Instances[s.Instance]
 	switch {
 	case r.Lost:
-		e.waits(cluster.CodeShardLost, "restore or delete the database", "no eligible copy of its slots is left")
+		e.waits(cluster.CodeShardLost, "see haulout recover list", "no eligible copy of its slots is left")
 	case r.Handover != nil:
 		e.waits(CodeInProgress, "", "its slots are being handed over from redis:%d to redis:%d", r.Handover.From.Shard, r.Handover.To.Shard)
 	case v.RoleOf(s) == cluster.Master:

@@ -257,7 +257,7 @@ func (p preflight) mastersUp() cluster.Refusals {
 func (p preflight) serves(s cluster.Shard) cluster.Refusals {
 	d := p.Databases[s.Range.Database]
 	if p.Ranges[s.Range].Lost {
-		return one(cluster.CodeShardLost, "restore or delete the database first", "redis:%d (db:%d %s) is lost until restored", s.ID, d.ID, d.Name)
+		return one(cluster.CodeShardLost, "see haulout recover list", "redis:%d (db:%d %s) is lost until restored", s.ID, d.ID, d.Name)
 	}
 	o, seen := p.Observed(s.Instance)
 	if seen && o.State == cluster.Up && o.Role == cluster.Master {

@@ -103,7 +103,7 @@ func gone(m cluster.Move) error {
 }
 
 func lost(m cluster.Move) error {
-	return cluster.Refuse(cluster.CodeShardLost, "restore or delete the database first", "%s: its slots are lost until restored", subject(m))
+	return cluster.Refuse(cluster.CodeShardLost, "see haulout recover list", "%s: its slots are lost until restored", subject(m))
 }
 
 func subject(m cluster.Move) string {

@@ -46,6 +46,8 @@ type Daemon struct {
 	Troubles map[int][]*cluster.Error
 	// Former is what nodes have set aside.
 	Former map[int][]cluster.FormerFiles
+	// Shown is what is seen of instances that are not as they are ordered.
+	Shown map[cluster.InstanceID]cluster.Observed
 	// Admitted is what AdmitJoiner was last asked, and by whose right.
 	Admitted   string
 	AdmittedBy api.Sponsor
@@ -139,6 +141,11 @@ func (d *Daemon) View() cluster.View {
 				continue
 			}
 			r := report(d.board, n)
+			for id := range r.Instances {
+				if o, odd := d.Shown[id]; odd {
+					r.Instances[id] = o
+				}
+			}
 			r.Troubles, r.FormerFiles = d.Troubles[id], d.Former[id]
 			v.Reports[id] = r
 			v.HeardAt[id] = d.now
