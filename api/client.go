@@ -135,7 +135,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 func decodeAnswer(answer *http.Response, out any) error {
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
-		return cluster.Refuse(cluster.CodeNodeDown, "look whether it happened, then try again", "the connection broke before the answer was complete")
+		return cluster.Refuse(cluster.CodeNodeDown, cluster.LookFirst, "the connection broke before the answer was complete")
 	}
 	if answer.StatusCode != http.StatusOK {
 		var body ErrorBody
@@ -159,7 +159,7 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
-		return cluster.Refuse(cluster.CodeDeadline, "look whether it happened, then try again", "the daemon at %s did not answer in time", c.where)
+		return cluster.Refuse(cluster.CodeDeadline, cluster.LookFirst, "the daemon at %s did not answer in time", c.where)
 	case errors.As(err, &certificate):
 		return cluster.Refuse(cluster.CodeForbidden, "give the cluster's CA certificate with --ca-cert", "the certificate of %s is not trusted: %v", c.where, certificate.Err)
 	}
@@ -167,6 +167,9 @@ func (c *Client) unreachable(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		cause = op.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || op != nil && op.Op != "dial" {
+		return cluster.Refuse(cluster.CodeNodeDown, cluster.LookFirst, "the connection to the daemon at %s broke", c.where)
 	}
 	return cluster.Refuse(cluster.CodeNodeDown, "look whether it is running", "the daemon at %s does not answer: %s", c.where, strings.TrimPrefix(cause.Error(), "connect: "))
 }

@@ -157,7 +157,7 @@ func bodyOf(err error) (ErrorBody, bool) {
 	case errors.As(err, &large):
 		return bodyOfOne(cluster.Refuse(cluster.CodeTooLarge, "send less", "the body is larger than %d bytes", large.Limit)), true
 	case errors.Is(err, context.DeadlineExceeded):
-		return bodyOfOne(cluster.Refuse(cluster.CodeDeadline, "look whether it happened, then try again", "the cluster did not answer in time")), true
+		return bodyOfOne(cluster.Refuse(cluster.CodeDeadline, cluster.LookFirst, "the cluster did not answer in time")), true
 	}
 	return bodyOfOne(cluster.Refuse(cluster.CodeInternal, "look for the request id in the log of the daemon", "internal error")), false
 }

@@ -19,7 +19,17 @@ func cancelAction(s *session, w words) error {
 	if ended(a) {
 		return cluster.Refuse(cluster.CodeStale, "there is nothing to cancel", "%s of %s has ended: it is %s", a.Name, subject(a), a.Status)
 	}
-	if err := s.client.CancelAction(s.ctx, a.TaskID); err != nil {
+	again := false
+	err = s.insist(func() error {
+		if again { // one that has ended would be forgotten
+			if a, err := s.client.Action(s.ctx, a.TaskID); err != nil || ended(a) || a.Status == api.StatusCancelling {
+				return err
+			}
+		}
+		again = true
+		return s.client.CancelAction(s.ctx, a.TaskID)
+	})
+	if err != nil {
 		return err
 	}
 	if !s.flags.json {

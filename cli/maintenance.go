@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/cluster"
@@ -72,7 +75,7 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 	if err != nil {
 		return err
 	}
-	queued, err := s.client.StartMaintenance(s.ctx, node, name, r)
+	queued, err := s.start(node, name, r)
 	if err != nil {
 		return err
 	}
@@ -89,6 +92,38 @@ func (s *session) maintain(w words, name cluster.ActionName, r api.MaintenanceRe
 		return err
 	}
 	return s.conclude(t, a)
+}
+
+// start asks for an action under a key of its own, unless one was given: an answer that
+// got lost is asked for again, and the action begins once.
+func (s *session) start(node int, name cluster.ActionName, r api.MaintenanceRequest) (queued api.Queued, err error) {
+	r.Idempotency = cmp.Or(r.Idempotency, uuid.NewString())
+	return queued, s.insist(func() (err error) {
+		queued, err = s.client.StartMaintenance(s.ctx, node, name, r)
+		return err
+	})
+}
+
+// insisting is how long an answer that was lost on its way is asked for again: a
+// daemon is back by then, and another leads the cluster.
+const insisting = 15 * time.Second
+
+// insist asks again while it is not known whether what was asked for has happened. It is
+// for requests that are the same if they come twice.
+func (s *session) insist(ask func() error) error {
+	err := ask()
+	var known *cluster.Error
+	if !errors.As(err, &known) || !known.Unsure() {
+		return err
+	}
+	for deadline := time.Now().Add(min(insisting, s.patience)); ; {
+		if s.sleep(s.poll) != nil {
+			return err
+		}
+		if err = ask(); err == nil || !passing(err) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // tellNotes explains options without an effect, beside the transcript.

@@ -59,7 +59,7 @@ func snapshotRestore(s *session, w words) error {
 	if len(plan.Moves) > 0 && !s.proceed() {
 		return cluster.Refuse(cluster.CodeBadRequest, "answer with Y, or give -y", "node:%d was not touched", node)
 	}
-	queued, err := s.client.StartMaintenance(s.ctx, node, cluster.SnapshotRestore, r)
+	queued, err := s.start(node, cluster.SnapshotRestore, r)
 	if err != nil {
 		return err
 	}

@@ -106,6 +106,12 @@ type Error struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
+// LookFirst is the hint of errors that leave open whether what was asked for has happened.
+const LookFirst = "look whether it happened, then try again"
+
+// Unsure reports whether what was asked for may have happened all the same.
+func (e *Error) Unsure() bool { return e.Hint == LookFirst }
+
 // Error renders the sentence and, behind a semicolon, the hint.
 func (e *Error) Error() string {
 	if e.Hint == "" {

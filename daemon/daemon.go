@@ -294,7 +294,7 @@ func (d *Daemon) ForwardToLeader(w http.ResponseWriter, req *http.Request, id ap
 	id.Stamp(req.Header)
 	if err := r.client.Forward(address, pathREST, w, req); err != nil {
 		d.log.Warn("the cluster master does not answer", "error", err)
-		return cluster.Refuse(cluster.CodeNoLeader, "look whether it happened, then try again in a few seconds",
+		return cluster.Refuse(cluster.CodeNoLeader, cluster.LookFirst,
 			"the cluster master at %s does not answer", address)
 	}
 	return nil
