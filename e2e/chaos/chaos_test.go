@@ -101,3 +101,10 @@ func TestSeedTellsTheRounds(t *testing.T) {
 		t.Errorf("only %d of %d operations and faults come up", len(seen), len(operations)+len(faults))
 	}
 }
+
+// Nobody is signalled by a number that is of no process.
+func TestSignalNobody(t *testing.T) {
+	if err := signal([]int{0}, 0); err == nil {
+		t.Error("the whole group would have got it")
+	}
+}

@@ -112,8 +112,12 @@ func (w *world) pids(n int, kind process) ([]int, error) {
 	return list, err
 }
 
+// signal refuses the number 0, which is of no process: the kernel takes it for all of this program's group.
 func signal(pids []int, s syscall.Signal) error {
 	for _, pid := range pids {
+		if pid <= 0 {
+			return fmt.Errorf("signal %v to process %d", s, pid)
+		}
 		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
@@ -130,7 +134,7 @@ type record struct {
 	Users   struct{ Agent string }
 }
 
-// records are the engines that have a folder on the host.
+// records are the engines of the host that were started.
 func (w *world) records(n int) ([]record, error) {
 	files, err := filepath.Glob(filepath.Join(w.Data(n), "shards", "*", "instance.json"))
 	if err != nil {
@@ -146,7 +150,9 @@ func (w *world) records(n int) ([]record, error) {
 		if err := errors.Join(err, json.Unmarshal(b, &r)); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		list = append(list, r)
+		if r.PID > 0 { // else it is about to be started
+			list = append(list, r)
+		}
 	}
 	return list, nil
 }
