@@ -20,6 +20,7 @@ type command struct {
 	never  bool                                        // not for tenants
 	home   bool                                        // has no keys but belongs to the first shard
 	opaque bool                                        // may write, though the engine does not say so
+	tells  bool                                        // is a message to subscribers
 	sorts  bool                                        // may look at keys that patterns name
 	queues bool                                        // may be queued in a transaction although the proxy has its own way with it
 	spread func(s *session, raw []byte, args [][]byte) // what is done with it if there are several shards

@@ -19,6 +19,8 @@ type endpoint struct {
 	sessions map[*session]struct{}
 	users    map[string]*user
 
+	subscribing map[*subscriber]struct{} // whose subscriptions are under way
+
 	fd      int // listening; -1: not
 	reason  string
 	retryAt int64

@@ -18,6 +18,7 @@ type extra struct {
 	fan         *fan
 	watching    *blocked // what is watched, and the line for it
 	subscriber  *subscriber
+	publication *publication
 	tracking    *tracking // of a client that keeps a cache of its own
 	pushes      pushes
 	lingerTo    int64

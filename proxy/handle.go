@@ -42,6 +42,10 @@ func (s *session) handle(raw []byte, args [][]byte) {
 	if s.transaction != nil && s.transact(c, raw, args) {
 		return
 	}
+	if c.tells && len(s.endpoint.subscribing) > 0 {
+		s.publishLater(c, raw)
+		return
+	}
 	if own := c.own; own != nil {
 		own(s, raw, args)
 		return

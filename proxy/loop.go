@@ -49,6 +49,7 @@ type loop struct {
 	starved    []*session   // paused until the queues are shorter
 	lingering  []*session   // closed on our side, not yet on theirs
 	waiting    map[waiter]struct{}
+	messages   int // publications among those
 	holds      []*hold
 	queued     int // bytes of commands not yet answered
 }

@@ -137,7 +137,7 @@ func (l *loop) follow(revision int64, endpoints []EndpointRoute) {
 		}
 		e := l.endpoints[r.ID]
 		if e == nil {
-			e = &endpoint{loop: l, fd: -1, sessions: map[*session]struct{}{}}
+			e = &endpoint{loop: l, fd: -1, sessions: map[*session]struct{}{}, subscribing: map[*subscriber]struct{}{}}
 			l.endpoints[r.ID] = e
 		}
 		e.follow(r, shards)

@@ -498,6 +498,9 @@ func (s *session) closeLines() {
 	if s.subscriber != nil {
 		s.subscriber.close()
 	}
+	if s.publication != nil {
+		s.publication.close()
+	}
 	if s.fan != nil {
 		s.fan.close()
 	}
@@ -508,7 +511,7 @@ func (s *session) closeLines() {
 		s.tracking.end()
 	}
 	if s.extra != noExtra {
-		s.blocked, s.fan, s.watching, s.subscriber = nil, nil, nil, nil
+		s.blocked, s.fan, s.watching, s.subscriber, s.publication = nil, nil, nil, nil, nil
 	}
 }
 

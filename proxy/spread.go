@@ -55,6 +55,6 @@ func init() {
 	// Messages are published on the first shard, and subscribed to there.
 	for _, name := range []string{"publish", "spublish"} {
 		c := find(name)
-		c.keys, c.home = nil, true
+		c.keys, c.home, c.tells = nil, true, true
 	}
 }

@@ -16,7 +16,7 @@ type subscriber struct {
 	topics  map[topic]struct{}
 
 	// The command under way, if there is one: it is answered when all taps have
-	// confirmed it. Messages wait until then.
+	// confirmed it. Messages wait until then if it subscribes to something.
 	active bool
 	turn   uint32
 	order  order
@@ -59,6 +59,7 @@ func (s *session) subscribe(_ []byte, args [][]byte) {
 	for _, t := range b.taps {
 		t.sent, t.got, t.denied = false, 0, 0
 	}
+	s.endpoint.subscribing[b] = struct{}{}
 	s.pause(pauseBlocked)
 	b.advance()
 }
@@ -212,6 +213,7 @@ func (b *subscriber) deny(reply []byte) {
 func (b *subscriber) finish() {
 	held := b.held
 	b.active, b.order, b.held = false, order{}, nil
+	b.settled()
 	if len(b.topics) == 0 {
 		b.closeTaps()
 	}
@@ -227,7 +229,7 @@ func (b *subscriber) pass(message []byte) {
 		return
 	}
 	from := len(b.held)
-	if b.active && s.head == b.turn {
+	if b.active && s.head == b.turn && !b.order.off {
 		b.held = append(b.held, message...)
 		if s.version == 2 {
 			b.held[from] = resp.KindArray
@@ -262,6 +264,8 @@ func content(bulk []byte) string {
 }
 
 func (b *subscriber) close() {
+	b.active = false
+	b.settled()
 	delete(b.session.loop.waiting, b)
 	b.closeTaps()
 }

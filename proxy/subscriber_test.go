@@ -201,3 +201,53 @@ func TestSubscriptionCounts(t *testing.T) {
 		eventually(t, "client is gone", func() bool { return r.say(other, "PUBSUB CHANNELS") == "[]" })
 	}
 }
+
+// Who is published to right after it asked to be subscribed gets the message, as from
+// an engine: the proxy's way to all shards is no reason to miss it.
+func TestMessagesComeBehindSubscriptions(t *testing.T) {
+	for _, engines := range []int{1, 3} {
+		r := startProxy(t, startEngines(t, engines)...)
+		publisher := r.dial(2)
+		for i := range 40 {
+			c := r.dial(2 + i%2)
+			confirmed := r.later(c, "SUBSCRIBE", "news")
+			if got, want := r.later(publisher, "PUBLISH", "news", "x")(), fmt.Sprint(i+1); got != want {
+				t.Errorf("%d engines: %s of %s subscribers were told", engines, got, want)
+			}
+			if got := confirmed(); got != "[subscribe news 1]" {
+				t.Error(got)
+			}
+		}
+		c := r.dial(3)
+		_ = r.later(c, "SUBSCRIBE", "news")
+		c.Close() // and whoever waited for it is not held up
+		if got := r.later(publisher, "PUBLISH", "none", "x")(); got != "0" {
+			t.Error(got)
+		}
+	}
+}
+
+// What was published before a subscription ended comes before the word that it has ended,
+// over a hand-over, too.
+func TestMessagesComeBeforeTheEnd(t *testing.T) {
+	from, to := pair(t)
+	r := startProxy(t, from, startEngine(t))
+	publisher := r.dial(2)
+	for generation := int64(2); generation < 14; generation++ {
+		c := r.dial(3)
+		next := r.later(c, "SUBSCRIBE", "news")
+		if got := next(); got != "[subscribe news 1]" {
+			t.Fatal(got)
+		}
+		switchMaster(t, from, to)
+		r.client.Aim(r.ctx(), Aim{rangeID(0), generation, to.addr})
+		r.do(publisher, "PUBLISH", "news", fmt.Sprint(generation)) // it may count nobody yet
+		next = r.later(c, "UNSUBSCRIBE", "news")
+		if message, end := next(), next(); message != fmt.Sprintf("[message news %d]", generation) || end != "[unsubscribe news 0]" {
+			t.Errorf("got %s, then %s", message, end)
+		}
+		c.Close()
+		from, to = to, from
+		eventually(t, "old master linked", func() bool { return to.info(t, "replication", "master_link_status") == "up" })
+	}
+}
