@@ -117,6 +117,11 @@ func Recover(v cluster.View, d cluster.Database, empty bool, givenUp []int, by s
 	if len(left) == 0 && len(against) == 0 {
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "see haulout recover list", "nothing of db:%d (%s) is lost", d.ID, d.Name)
 	}
+	for _, n := range cluster.Sorted(v.Nodes) {
+		if unheard(v, n) { // its proxy may still send where the master was
+			refuse(cluster.CodeUnheard, "try again in a moment", "node:%d has not told that its proxy knows what is lost", n.ID)
+		}
+	}
 	for _, l := range left {
 		r := l.Range
 		c := cluster.RecoverRange{At: v.Now, Range: r.ID, By: by}

@@ -53,6 +53,11 @@ func TestRecoverWhatIsLost(t *testing.T) {
 			s.next()
 			s.see(lone, cluster.Observed{State: cluster.Unresponsive})
 		}, true, "not_reported_yet", nil},
+		"a proxy is behind": {2, func(s *scene) {
+			s.see(lone, absent)
+			s.next()
+			s.deaf = 1
+		}, true, "not_reported_yet", nil},
 		"a copy of another history":          {1, both(absent, stranger), false, "0-16383 from 2.1 of other", nil},
 		"a copy is left, and it shall begin": {1, both(absent, stranger), true, "bad_request", nil},
 		"a copy that is not complete": {1, both(absent, cluster.Observed{State: cluster.Up, Role: cluster.Slave, Syncing: true, EverLinked: true}), true,
@@ -68,6 +73,11 @@ func TestRecoverWhatIsLost(t *testing.T) {
 			test.happens(s)
 			s.next()
 			s.heard(1, 2, 3)
+			if s.deaf != 0 {
+				r := s.Reports[s.deaf]
+				r.Proxy.Revision--
+				s.Reports[s.deaf] = r
+			}
 			commands, err := recovery.Recover(s.View, s.Databases[test.database], test.empty, test.givenUp, "root")
 			var words []string
 			for _, c := range commands {

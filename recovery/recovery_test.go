@@ -17,6 +17,7 @@ import (
 type scene struct {
 	t *testing.T
 	cluster.View
+	deaf int // a node whose proxy has not applied the board
 }
 
 var (
@@ -28,7 +29,7 @@ var (
 
 func set(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{t, cluster.View{Board: &cluster.Board{}, Now: time.Unix(1e9, 0).UTC(), Alive: map[int]bool{}, Reports: map[int]cluster.Report{}}}
+	s := &scene{t: t, View: cluster.View{Board: &cluster.Board{}, Now: time.Unix(1e9, 0).UTC(), Alive: map[int]bool{}, Reports: map[int]cluster.Report{}}}
 	for i := 1; i <= 3; i++ {
 		n := cluster.Node{Identity: fmt.Sprint(i), Address: fmt.Sprintf("127.0.0.%d", i), TotalMemory: 1 << 40, MaxShards: 100, MaxListeners: 100}
 		if i == 1 {
