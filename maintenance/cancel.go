@@ -102,7 +102,9 @@ func (t *turn) back() step {
 		return wait("%s of %s, which still moves shards of node:%d or their partners", other.Name, other.Subject(), t.a.Node)
 	}
 	moves, _, err := plan.Restore(t.View, t.a.Node, s)
-	switch failed := t.failureBack(); {
+	switch failed, gone := t.failureBack(), t.awaited(); {
+	case failed == nil && len(gone) > 0 && (err != nil || t.a.Cancel.Planned && t.asWaiting(moves)):
+		return wait("%s to come back", nodes(gone))
 	case failed != nil && err != nil:
 		return t.giveUp(failed.Message, joined(err).Message)
 	case failed != nil:

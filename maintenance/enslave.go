@@ -46,7 +46,7 @@ func (t *turn) enslave() step {
 		return t.attach(moves, masters)
 	}
 	if len(left) > 0 {
-		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of other nodes and run it again", "%s", strings.Join(left, "; ")), left)
+		return t.failLater(cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of other nodes and run it again", "%s", strings.Join(left, "; ")), left)
 	}
 	return t.conclude(t.unswapped(), cluster.CompleteShards{At: t.Now, Action: t.a.ID})
 }

@@ -26,7 +26,7 @@ func (t *turn) endOn() step {
 		return t.attach(moves, left)
 	}
 	if len(left) > 0 {
-		return t.fail(cluster.Refuse(cluster.CodeInsufficientResources, t.roomHint(),
+		return t.failLater(cluster.Refuse(cluster.CodeInsufficientResources, t.roomHint(),
 			"not everything on node:%d has somewhere to go: %s", t.a.Node, strings.Join(left, "; ")), left)
 	}
 	return t.conclude(append(remaining(t.View, t.a.Node), lastCopies(t.View, t.a.Node)...), cluster.CompleteOn{At: t.Now, Action: t.a.ID})
@@ -61,7 +61,7 @@ func (t *turn) endOff() step {
 	}
 	switch {
 	case err != nil:
-		return t.fail(joined(err), nil)
+		return t.failLater(joined(err), nil)
 	case len(moves) > 0, t.outdated():
 		return t.attach(moves, nil)
 	}

@@ -195,7 +195,7 @@ func (t *turn) unmarked() step {
 func (t *turn) restore() step {
 	moves, _, err := plan.Restore(t.View, t.a.Node, t.Snapshots[cluster.SnapshotID{Node: t.a.Node, Name: t.a.Snapshot}])
 	if err != nil {
-		return t.fail(joined(err), nil)
+		return t.failLater(joined(err), nil)
 	}
 	return t.attach(moves, nil)
 }
@@ -204,7 +204,7 @@ func (t *turn) restore() step {
 // ever: that ends the action.
 func (t *turn) attach(moves []cluster.Move, left []string) step {
 	if t.asWaiting(moves) {
-		return t.fail(t.misfit(moves), append(left, t.unmoved(moves)...))
+		return t.failLater(t.misfit(moves), append(left, t.unmoved(moves)...))
 	}
 	return do(cluster.AttachPlan{At: t.Now, Action: t.a.ID, Moves: moves, Left: left})
 }

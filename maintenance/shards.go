@@ -46,7 +46,7 @@ func (t *turn) onShards() step {
 		return t.fail(err, t.unmoved(left))
 	}
 	if waiting := t.waiting(); len(waiting) > 0 {
-		return t.fail(t.misfit(waiting), t.unmoved(left))
+		return t.failLater(t.misfit(waiting), t.unmoved(left))
 	}
 	return t.conclude(t.unswapped(), cluster.CompleteShards{At: t.Now, Action: t.a.ID})
 }

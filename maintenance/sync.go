@@ -94,9 +94,10 @@ func (t *turn) parties(m cluster.Move) []int {
 	return list
 }
 
-// again puts a move back for another attempt, or fails it after the last.
+// again puts a move back for another attempt, or fails it after the last. What failed
+// while a host is away for a moment gets as many again.
 func (t *turn) again(m cluster.Move, attempts int, err *cluster.Error) step {
-	if m.Attempt < attempts {
+	if m.Attempt < attempts || m.Attempt < 2*attempts && len(t.awaited()) > 0 {
 		return do(cluster.FinishMove{At: t.Now, Action: t.a.ID, Move: m.ID, Status: cluster.MoveWaiting, Error: err})
 	}
 	return do(cluster.FinishMove{At: t.Now, Action: t.a.ID, Move: m.ID, Status: cluster.MoveFailed, Error: err})
