@@ -101,56 +101,28 @@ func because(reason string) string {
 // and all that is against it told, while some copy is not known, and where there is
 // nothing to do.
 func Recover(v cluster.View, d cluster.Database, empty bool, givenUp []int, by string) ([]cluster.Command, error) {
-	var commands []cluster.Command
-	var against, nothing cluster.Refusals
-	refuse := func(code cluster.Code, hint, format string, args ...any) {
-		against = append(against, cluster.Refuse(code, hint, format, args...))
-	}
 	left := Lost(v, d.ID, givenUp...)
-	for _, n := range givenUp {
-		if v.Alive[n] {
-			refuse(cluster.CodeBadRequest, "leave it out", "node:%d is up", n)
-		} else if _, known := v.Nodes[n]; !known {
-			refuse(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", n)
-		}
-	}
+	against := unfit(v, givenUp)
 	if len(left) == 0 && len(against) == 0 {
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "see haulout recover list", "nothing of db:%d (%s) is lost", d.ID, d.Name)
 	}
 	for _, n := range cluster.Sorted(v.Nodes) {
 		if unheard(v, n) { // its proxy may still send where the master was
-			refuse(cluster.CodeUnheard, "try again in a moment", "node:%d has not told that its proxy knows what is lost", n.ID)
+			against = append(against, cluster.Refuse(cluster.CodeUnheard, "try again in a moment", "node:%d has not told that its proxy knows what is lost", n.ID))
 		}
 	}
+	var commands []cluster.Command
+	var nothing cluster.Refusals
 	for _, l := range left {
-		r := l.Range
-		c := cluster.RecoverRange{At: v.Now, Range: r.ID, By: by}
-		if a, m, claimed := v.Claimed(r.ID); claimed || r.Handover != nil {
-			refuse(cluster.CodeBusy, "wait until it has ended", "slots %s of db:%d are being worked on: %s %s", r.SlotsText(), d.ID, a.Name, m.Text())
-			continue
-		}
-		against = append(against, l.Unclear...)
-		switch copied := !l.Copy.ID.IsZero(); {
-		case len(l.Unclear) > 0:
-		case copied && empty:
-			refuse(cluster.CodeBadRequest, fmt.Sprintf("serve it: haulout recover db %s", d.Name), "redis:%d on node:%d has data of slots %s of db:%d (%s)",
-				l.Copy.ID.Shard, l.Copy.Node, r.SlotsText(), d.ID, d.Name)
-		case empty && len(l.Unloaded) > 0:
-			against = append(against, l.Unloaded...)
-		case copied:
-			c.Copy, c.ReplicationID, c.Lacks, c.Files = l.Copy.ID, l.Seen.ReplicationID, l.Lacks, l.Files
+		c, why := l.remedy(v, d, empty)
+		c.By = by
+		switch {
+		case len(why) == 0:
 			commands = append(commands, c)
-		case !empty:
-			nothing = append(nothing, l.Unloaded...)
-			nothing = append(nothing, cluster.Refuse(cluster.CodeShardLost, fmt.Sprintf("begin empty: haulout recover db %s only_configuration", d.Name),
-				"nothing is left of slots %s of db:%d (%s): %s", r.SlotsText(), d.ID, d.Name, r.LostReason))
+		case l.Copy.ID.IsZero() && len(l.Unclear) == 0 && !empty:
+			nothing = append(nothing, why...)
 		default:
-			node, why := emptyOn(v, r)
-			if node == 0 {
-				refuse(cluster.CodeInsufficientResources, "make room", "slots %s of db:%d (%s) can begin nowhere: %s", r.SlotsText(), d.ID, d.Name, why)
-			}
-			c.Node = node
-			commands = append(commands, c)
+			against = append(against, why...)
 		}
 	}
 	switch {
@@ -160,6 +132,53 @@ func Recover(v cluster.View, d cluster.Database, empty bool, givenUp []int, by s
 		return nil, nothing
 	}
 	return commands, nil
+}
+
+// unfit names nodes that can not be given up.
+func unfit(v cluster.View, givenUp []int) (list cluster.Refusals) {
+	for _, n := range givenUp {
+		if v.Alive[n] {
+			list = append(list, cluster.Refuse(cluster.CodeBadRequest, "leave it out", "node:%d is up", n))
+		} else if _, known := v.Nodes[n]; !known {
+			list = append(list, cluster.Refuse(cluster.CodeNodeNotFound, "see haulout status nodes", "there is no node:%d", n))
+		}
+	}
+	return list
+}
+
+// remedy returns what gives the range a master, or all that is against it.
+func (l Remains) remedy(v cluster.View, d cluster.Database, empty bool) (c cluster.RecoverRange, against cluster.Refusals) {
+	r := l.Range
+	c = cluster.RecoverRange{At: v.Now, Range: r.ID}
+	title := fmt.Sprintf("slots %s of db:%d (%s)", r.SlotsText(), d.ID, d.Name)
+	refuse := func(code cluster.Code, hint, format string, args ...any) (cluster.RecoverRange, cluster.Refusals) {
+		return c, append(against, cluster.Refuse(code, hint, format, args...))
+	}
+	if a, m, claimed := v.Claimed(r.ID); claimed {
+		return refuse(cluster.CodeBusy, "wait until it has ended", "%s are being worked on by %s: %s", title, a.Name, m.Text())
+	}
+	copied := !l.Copy.ID.IsZero()
+	switch {
+	case r.Handover != nil:
+		return refuse(cluster.CodeBusy, "wait until it is", "%s are being taken over", title)
+	case len(l.Unclear) > 0:
+		return c, l.Unclear
+	case copied && empty:
+		return refuse(cluster.CodeBadRequest, fmt.Sprintf("serve it: haulout recover db %s", d.Name), "redis:%d on node:%d has data of %s", l.Copy.ID.Shard, l.Copy.Node, title)
+	case copied:
+		c.Copy, c.ReplicationID, c.Lacks, c.Files = l.Copy.ID, l.Seen.ReplicationID, l.Lacks, l.Files
+		return c, nil
+	case len(l.Unloaded) > 0 && empty:
+		return c, l.Unloaded
+	case !empty:
+		against = l.Unloaded
+		return refuse(cluster.CodeShardLost, fmt.Sprintf("begin empty: haulout recover db %s only_configuration", d.Name), "nothing is left of %s: %s", title, r.LostReason)
+	}
+	var why string
+	if c.Node, why = emptyOn(v, r); c.Node == 0 {
+		return refuse(cluster.CodeInsufficientResources, "make room", "%s can begin nowhere: %s", title, why)
+	}
+	return c, nil
 }
 
 // emptyOn is the node on which a range begins empty: where its master was, unless that
