@@ -18,6 +18,8 @@ type victim struct {
 	kind process
 	role string                  // of an engine
 	find func(scene) []candidate // such engines, the best first
+
+	paired bool // only while it has a partner: the last copy is nobody's to strike
 }
 
 var victims = []victim{
@@ -26,9 +28,9 @@ var victims = []victim{
 	{name: "a target's daemon", host: hostNumber(target), kind: daemon},
 	{name: "the node's proxy", host: hostNumber(drained), kind: proxy},
 	{name: "a target's proxy", host: hostNumber(target), kind: proxy},
-	{name: "a replica", role: "slave", find: scene.replicas},
+	{name: "a replica", role: "slave", find: scene.replicas, paired: true},
 	{name: "a copy on its way", role: "slave", find: scene.copies},
-	{name: "a serving master", role: "master", find: scene.masters},
+	{name: "a serving master", role: "master", find: scene.masters, paired: true},
 }
 
 func hostNumber(n int) func(context.Context, *world) (int, error) {
@@ -145,5 +147,9 @@ func (w *world) pidsOf(ctx context.Context, c *cell, host int) ([]int, error) {
 // stillIs asks the engine itself.
 func (w *world) stillIs(ctx context.Context, v *victim, e candidate) (bool, error) {
 	master, err := w.serves(ctx, e.record)
-	return master == (v.role == "master"), err
+	fits := master == (v.role == "master")
+	if err == nil && fits && v.paired {
+		return w.paired(ctx, e.record)
+	}
+	return fits, err
 }

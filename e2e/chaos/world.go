@@ -168,12 +168,26 @@ func (w *world) engineOf(s api.Shard) (record, error) {
 	return record{}, errors.Join(err, fmt.Errorf("redis:%d on node %d: no engine has port %d", s.UID, s.Node, s.Info.Port))
 }
 
-// serves asks the engine itself whether it is a master that clients may use.
-func (w *world) serves(ctx context.Context, r record) (bool, error) {
-	client := redis.NewClient(&redis.Options{
+// agentOf is a client of the engine itself.
+func (w *world) agentOf(r record) *redis.Client {
+	return redis.NewClient(&redis.Options{
 		Addr: fmt.Sprintf("%s:%d", r.Address, r.Port), Username: "agent", Password: r.Users.Agent, Dialer: w.LAN.DialFrom(0),
 		MaxRetries: -1, DialTimeout: 5 * time.Second,
 	})
+}
+
+// paired asks the engine whether it has a partner that is linked: who strikes one that
+// has none strikes the last copy, and nothing brings that back.
+func (w *world) paired(ctx context.Context, r record) (bool, error) {
+	client := w.agentOf(r)
+	defer func() { _ = client.Close() }()
+	replication, err := client.Info(ctx, "replication").Result()
+	return strings.Contains(replication, "master_link_status:up") || strings.Contains(replication, "state=online"), err
+}
+
+// serves asks the engine itself whether it is a master that clients may use.
+func (w *world) serves(ctx context.Context, r record) (bool, error) {
+	client := w.agentOf(r)
 	defer func() { _ = client.Close() }()
 	replication, err := client.Info(ctx, "replication").Result()
 	if err != nil {
