@@ -224,9 +224,6 @@ func (a *Agent) look(ctx context.Context, p *process) *engine.Observation {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	o := p.engine.Observe(ctx)
-	if err := p.engine.Yield(o); err != nil {
-		a.cfg.Logger.Debug("priority not set", "instance", p.id, "error", err)
-	}
 	return &o
 }
 
