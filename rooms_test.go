@@ -28,7 +28,7 @@ var mayImport = map[string]string{
 	"agent":       "cluster engine peer proxy",
 	"proxy":       "cluster resp",
 	"discovery":   "cluster resp",
-	"api":         "cluster maintenance",
+	"api":         "cluster maintenance recovery",
 	"cli":         "cluster api",
 	"daemon":      everything,
 	"cmd/haulout": "cli daemon",
