@@ -371,7 +371,7 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 	seen := cluster.Observed{
 		State: cluster.ProcessState(o.State), Reason: o.Reason, PID: o.PID, RunID: o.RunID, Engine: cluster.Engine{Flavour: o.Flavour, Version: o.Version},
 		Role: cluster.Role(o.Role), Serving: o.Serving, UsersDue: p.usersDue, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
-		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied,
+		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied, Unsaved: o.Unsaved,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
 		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys, Fragmentation: o.Fragmentation,
 	}

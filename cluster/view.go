@@ -132,6 +132,9 @@ type Observed struct {
 	Feeds []string `json:"feeds,omitempty"`
 	// EverLinked says that the first full copy is complete.
 	EverLinked bool `json:"ever_linked,omitempty"`
+	// Unsaved says that its append-only files are being written anew: those of a copy do
+	// not have its data before.
+	Unsaved bool `json:"unsaved,omitempty"`
 	// BacklogFirst and BacklogLast are the offsets a partial resync can start from.
 	BacklogFirst int64 `json:"backlog_first,omitempty"`
 	BacklogLast  int64 `json:"backlog_last,omitempty"`

@@ -39,6 +39,16 @@ func TestLostIsRecoveredByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	err := await(ctx, "the replica's files have its data", readyDeadline, func(context.Context) (bool, error) {
+		written := true
+		for _, shard := range []int{2, 3} {
+			written = written && hasInFiles(c.folder(t, shard), "pair")
+		}
+		return written, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, wanted := range map[string][]int{"cache": {1}, "pair": {2, 3}} {
 		var killed []string
 		for _, shard := range wanted {
@@ -97,6 +107,23 @@ func TestLostIsRecoveredByHand(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// hasInFiles reports whether a file that the manifest of append-only files names has the text.
+func hasInFiles(dir, text string) bool {
+	manifests, _ := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.manifest"))
+	for _, manifest := range manifests {
+		names, _ := os.ReadFile(manifest)
+		files, _ := filepath.Glob(filepath.Join(filepath.Dir(manifest), "*.aof"))
+		rdbs, _ := filepath.Glob(filepath.Join(filepath.Dir(manifest), "*.rdb"))
+		for _, file := range append(files, rdbs...) {
+			content, _ := os.ReadFile(file)
+			if strings.Contains(string(names), filepath.Base(file)) && strings.Contains(string(content), text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // folder is where the shard's only instance has its files.

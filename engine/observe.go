@@ -74,6 +74,10 @@ type Observation struct {
 	// another copy replaces the data, and stays so if that fails.
 	Copied bool
 
+	// Unsaved says that its append-only files are being written anew, or that this failed:
+	// those of a copy have its data only then.
+	Unsaved bool
+
 	LoadPercent       float64 // while Loading
 	Keys              int64
 	UsedMemory        int64
@@ -256,6 +260,7 @@ func (i info) observation() Observation {
 	}
 	i.replicaSide(&o)
 	i.loadingSide(&o)
+	o.Unsaved = i.unsaved()
 	return o
 }
 
@@ -277,6 +282,12 @@ func (i info) replicaSide(o *Observation) {
 		o.SyncTotal = i.number("master_sync_total_bytes")
 		o.SyncLeft = max(0, i.number("master_sync_left_bytes"))
 	}
+}
+
+// unsaved reports whether the append-only files lack what is in memory: a copy that came
+// over the wire is written to them afterwards, and until then they hold what was before.
+func (i info) unsaved() bool {
+	return i["aof_enabled"] == "1" && (i["aof_rewrite_in_progress"] == "1" || i["aof_rewrite_scheduled"] == "1" || i["aof_last_bgrewrite_status"] == "err")
 }
 
 func (i info) loadingSide(o *Observation) {

@@ -27,6 +27,25 @@ func TestResumeLoadsWhatTheProcessKept(t *testing.T) {
 	})
 }
 
+// What came as a copy is in the files some time later, and until then that is seen.
+func TestFilesOfACopyAreUnsaved(t *testing.T) {
+	master := startMaster(t, "1.1")
+	for _, key := range []string{"a", "b", "c"} {
+		ask(t, master.Instance, "SET", key, "x")
+	}
+	s := testSpec(t, "1.2", master)
+	s.AOF = true
+	replica := start(t, s)
+	settled := func() bool { o := replica.Observe(bounded(t)); return linked(o) && !o.Unsaved }
+	eventually(t, "the copy is in its files", settled)
+	ask(t, replica.Instance, "CONFIG", "SET", "rdb-key-save-delay", "300000")
+	ask(t, replica.Instance, "BGREWRITEAOF")
+	if o := replica.Observe(bounded(t)); !o.Unsaved {
+		t.Error("files that are being written count as written")
+	}
+	eventually(t, "they are written", settled)
+}
+
 func TestResumeNeverStartsEmptyNorRemovesFiles(t *testing.T) {
 	s := testSpec(t, "1.1", nil)
 	s.AOF, s.Resume = true, true

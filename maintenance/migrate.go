@@ -177,6 +177,13 @@ func (t *turn) switchOver(m cluster.Move, s cluster.Shard, second cluster.Instan
 		}
 		return wait("redis:%d on node:%d, which %s", s.ID, m.To, why)
 	}
+	// What leaves may have the only files with the data.
+	if o, _ := t.Observed(second.ID); o.Unsaved {
+		if t.past(m, copyTime(m)+switching) {
+			return t.dropCopy(m, second, "its append-only files are not written")
+		}
+		return wait("redis:%d on node:%d to write its append-only files", s.ID, m.To)
+	}
 	if t.Ranges[s.Range].Master == s.Instance {
 		return t.handover(m, second)
 	}

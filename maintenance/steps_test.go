@@ -122,11 +122,14 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 
 		{"the copy follows the master", pair, "SwitchInstance", none, []string{"SwitchInstance"}},
 		{"its master has just become one", pair, "SwitchInstance", seen(master, func(o *cluster.Observed) { o.Role = cluster.Slave }), nil},
+		{"its files are not written yet", pair, "SwitchInstance", seen(copied, func(o *cluster.Observed) { o.Unsaved = true }), nil},
 		{"it is far behind", pair, "SwitchInstance", seen(copied, func(o *cluster.Observed) { o.Offset -= 5 << 20 }), nil},
 		{"it is far behind for minutes", pair, "SwitchInstance", later(4*time.Minute, seen(copied, func(o *cluster.Observed) { o.Offset -= 5 << 20 })), drop},
 		{"it is a little behind", pair, "SwitchInstance", seen(copied, func(o *cluster.Observed) { o.Offset -= 1 << 20 }), []string{"SwitchInstance"}},
 
 		{"the temporary replica is in sync", single, "OpenHandover", none, []string{"OpenHandover"}},
+		{"its files are not written yet", single, "OpenHandover", seen(lone, func(o *cluster.Observed) { o.Unsaved = true }), nil},
+		{"its files are not written for minutes", single, "OpenHandover", later(4*time.Minute, seen(lone, func(o *cluster.Observed) { o.Unsaved = true })), drop},
 		{"it lags", single, "OpenHandover", seen(lone, func(o *cluster.Observed) { o.Offset -= 5 << 20 }), nil},
 		{"another hand-over goes on on its node", single, "OpenHandover", func(w *world) {
 			other := cluster.SlotRange{ID: cluster.RangeID{Database: 9}, Master: lone, Handover: &cluster.Handover{ID: "x", From: lone, To: lone}}
