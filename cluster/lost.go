@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -93,7 +94,7 @@ func (c RecoverRange) Apply(b *Board) (Change, error) {
 		r.LostReason = fmt.Sprintf("redis:%d has to load its files", r.Master.Shard)
 	}
 	change.Put = append(change.Put, r)
-	e.Node, e.Shard = change.nodeOf(r.Master), r.Master.Shard
+	e.Node, e.Shard = cmp.Or(c.Node, b.Instances[c.Copy].Node), r.Master.Shard
 	change.Log = []Entry{e}
 	return change, nil
 }
@@ -105,12 +106,7 @@ func (c RecoverRange) copied(b *Board, r *SlotRange, change *Change, e *Entry) e
 	}
 	i.Started, i.Seed, i.Behind, i.Leaving, i.Owes = true, InstanceID{}, 0, false, 0
 	r.Master, r.LastReplID, r.PrevReplID = i.ID, c.ReplicationID, ""
-	change.Put = append(change.Put, i)
-	if s := b.Shards[i.ID.Shard]; s.Instance != i.ID {
-		change.Delete = append(change.Delete, Instance{ID: s.Instance}.Key())
-		s.Instance = i.ID
-		change.Put = append(change.Put, s)
-	}
+	b.seat(change, i)
 	e.Text = fmt.Sprintf("slots %s of db:%d are to be served again with what redis:%d on node:%d has: %s", r.SlotsText(), r.ID.Database, i.ID.Shard, i.Node, c.Lacks)
 	return nil
 }
@@ -132,14 +128,4 @@ func (c RecoverRange) empty(b *Board, r *SlotRange, change *Change, e *Entry) er
 	change.Put = append(change.Put, s, Instance{ID: s.Instance, Range: r.ID, Node: c.Node, Port: port, Added: b.Revision})
 	e.Text = fmt.Sprintf("slots %s of db:%d begin empty as redis:%d on node:%d", r.SlotsText(), r.ID.Database, s.ID, c.Node)
 	return nil
-}
-
-// nodeOf is the node of an instance that the change writes.
-func (c Change) nodeOf(id InstanceID) int {
-	for _, o := range c.Put {
-		if i, ok := o.(Instance); ok && i.ID == id {
-			return i.Node
-		}
-	}
-	return 0
 }

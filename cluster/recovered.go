@@ -241,14 +241,20 @@ func (c SettleRange) Apply(b *Board) (Change, error) {
 		e.Text += fmt.Sprintf(", %s; the saved state said redis:%d", why, r.Master.Shard)
 		r.Master, r.MasterSince = i.ID, c.At
 		i.Started, i.Seed = true, InstanceID{}
-		change.Put = append(change.Put, i)
-		if s := b.Shards[i.ID.Shard]; s.Instance != i.ID {
-			change.Delete = append(change.Delete, Instance{ID: s.Instance}.Key())
-			s.Instance = i.ID
-			change.Put = append(change.Put, s)
-		}
+		b.seat(&change, i)
 	}
 	change.Put = append(change.Put, r)
 	change.Log = []Entry{e}
 	return change, nil
+}
+
+// seat adds to the change that the instance, as it is given, is its shard, and that what
+// was it until now goes.
+func (b *Board) seat(c *Change, i Instance) {
+	c.Put = append(c.Put, i)
+	if s := b.Shards[i.ID.Shard]; s.Instance != i.ID {
+		c.Delete = append(c.Delete, Instance{ID: s.Instance}.Key())
+		s.Instance = i.ID
+		c.Put = append(c.Put, s)
+	}
 }

@@ -55,7 +55,7 @@ func TestLostIsRecoveredByHand(t *testing.T) {
 		for _, shard := range wanted {
 			dir := c.folder(t, shard)
 			manifests, _ := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.manifest"))
-			if shard == c.masterOf(ctx, t, name) && len(manifests) == 1 {
+			if shard == int(c.masterOf(ctx, t, name).UID) && len(manifests) == 1 {
 				if err := os.WriteFile(manifests[0], []byte("what is this\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -135,25 +135,6 @@ func (c *Cluster) folder(t *testing.T, shard int) string {
 		t.Fatal(dirs, err)
 	}
 	return dirs[0]
-}
-
-// masterOf is the shard that is master of a database with one range.
-func (c *Cluster) masterOf(ctx context.Context, t *testing.T, database string) int {
-	t.Helper()
-	var dbs []api.Database
-	var shards []api.Shard
-	if err := errors.Join(c.REST.Get(ctx, "/v1/bdbs", &dbs), c.REST.Get(ctx, "/v1/shards", &shards)); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range shards {
-		for _, d := range dbs {
-			if d.Name == database && s.Database == d.UID && s.Role == "master" {
-				return int(s.UID)
-			}
-		}
-	}
-	t.Fatalf("%s has no master", database)
-	return 0
 }
 
 // says waits until a command says all of it.

@@ -127,6 +127,12 @@ func threeHosts(ctx context.Context, t *testing.T, network string) *Cluster {
 // home is the node with the master of the database.
 func (c *Cluster) home(ctx context.Context, t *testing.T, database string) int {
 	t.Helper()
+	return int(c.masterOf(ctx, t, database).Node)
+}
+
+// masterOf is the master of a database with one range.
+func (c *Cluster) masterOf(ctx context.Context, t *testing.T, database string) api.Shard {
+	t.Helper()
 	var dbs []api.Database
 	var shards []api.Shard
 	if err := c.REST.Get(ctx, "/v1/bdbs", &dbs); err != nil {
@@ -138,12 +144,12 @@ func (c *Cluster) home(ctx context.Context, t *testing.T, database string) int {
 	for _, s := range shards {
 		for _, d := range dbs {
 			if d.Name == database && s.Database == d.UID && s.Role == "master" {
-				return int(s.Node)
+				return s
 			}
 		}
 	}
 	t.Fatalf("nobody has %s", database)
-	return 0
+	return api.Shard{}
 }
 
 // reads waits until the databases answer with what was written.

@@ -225,12 +225,12 @@ func unsettled(v cluster.View, node int) []string {
 		}
 		o, _ := v.Observed(s.Instance)
 		if o.State != cluster.Up || o.Role != v.RoleOf(s) {
-			list = append(list, fmt.Sprintf("redis:%d is not seen as %s on node:%d%s", s.ID, v.RoleOf(s), node, because(cmp.Or(o.Reason, string(o.State)))))
+			list = append(list, fmt.Sprintf("redis:%d is not seen as %s on node:%d%s", s.ID, v.RoleOf(s), node, cluster.Because(cmp.Or(o.Reason, string(o.State)))))
 		}
 	}
 	for _, e := range v.EndpointsOn(node) {
 		if s := v.Reports[node].Proxy.Endpoints[e.ID]; !s.Listening {
-			list = append(list, fmt.Sprintf("endpoint:%s does not listen on node:%d%s", e.ID, node, because(s.Reason)))
+			list = append(list, fmt.Sprintf("endpoint:%s does not listen on node:%d%s", e.ID, node, cluster.Because(s.Reason)))
 		}
 	}
 	return list

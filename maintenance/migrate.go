@@ -123,7 +123,7 @@ func (t *turn) copy(m cluster.Move, s cluster.Shard, second cluster.Instance) st
 	o, _ := t.Observed(second.ID)
 	up := o.State == cluster.Up || o.State == cluster.Loading
 	if !up && t.past(m, starting) {
-		return t.dropCopy(m, second, "it does not start on node:%d%s", m.To, because(o.Reason))
+		return t.dropCopy(m, second, "it does not start on node:%d%s", m.To, cluster.Because(o.Reason))
 	}
 	source := t.Instances[second.Seed]
 	if second.Seed.IsZero() {

@@ -267,14 +267,7 @@ func (p preflight) serves(s cluster.Shard) cluster.Refusals {
 		return one(cluster.CodeUnheard, "try again in a moment", "redis:%d (db:%d %s) is not seen as master on node:%d yet", s.ID, d.ID, d.Name, node)
 	}
 	return one(cluster.CodeBusy, "see haulout status shards", "redis:%d (db:%d %s) does not serve as master on node:%d%s",
-		s.ID, d.ID, d.Name, p.NodeOf(s), because(cmp.Or(o.Reason, string(o.State))))
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
+		s.ID, d.ID, d.Name, p.NodeOf(s), cluster.Because(cmp.Or(o.Reason, string(o.State))))
 }
 
 func (p preflight) inSync() cluster.Refusals {

@@ -47,7 +47,7 @@ func comparePlaced(v cluster.View, node int, p cluster.Placed, awaited map[int]c
 	case v.NodeOf(s) != node:
 		return fmt.Sprintf("%s is on node:%d", name, v.NodeOf(s))
 	case v.RoleOf(s) != p.Role && !swaps(v, s, awaited):
-		return fmt.Sprintf("%s is %s, was %s%s", name, v.RoleOf(s), p.Role, because(partnerAway(v, s)))
+		return fmt.Sprintf("%s is %s, was %s%s", name, v.RoleOf(s), p.Role, cluster.Because(partnerAway(v, s)))
 	}
 	return ""
 }

@@ -64,7 +64,7 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
 		return t.switchTo(e, target(e, m))
 	}
-	return wait("endpoint:%s to listen on node:%d%s", e.ID, m.To, because(t.state(e, m.To).Reason))
+	return wait("endpoint:%s to listen on node:%d%s", e.ID, m.To, cluster.Because(t.state(e, m.To).Reason))
 }
 
 // switchTo binds the endpoint to the nodes, which all listen, once its clients are
@@ -84,7 +84,7 @@ func (t *turn) unopened(m cluster.Move, e cluster.Endpoint) *cluster.Error {
 	if !t.Reports[m.To].Proxy.Up {
 		reason = "its proxy is not up"
 	}
-	return cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s does not listen on node:%d%s", e.ID, m.To, because(reason))
+	return cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s does not listen on node:%d%s", e.ID, m.To, cluster.Because(reason))
 }
 
 func (t *turn) state(e cluster.Endpoint, node int) cluster.EndpointState {

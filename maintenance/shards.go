@@ -71,7 +71,7 @@ func (t *turn) unswapped() []string {
 			s, ok := t.Shards[id]
 			o, _ := t.Observed(s.Instance)
 			if ok && t.Alive[t.NodeOf(s)] && (o.State != cluster.Up || o.Role != t.RoleOf(s)) {
-				list = append(list, fmt.Sprintf("redis:%d is not seen as %s on node:%d%s", id, t.RoleOf(s), t.NodeOf(s), because(cmp.Or(o.Reason, string(o.State)))))
+				list = append(list, fmt.Sprintf("redis:%d is not seen as %s on node:%d%s", id, t.RoleOf(s), t.NodeOf(s), cluster.Because(cmp.Or(o.Reason, string(o.State)))))
 			}
 		}
 	}

@@ -58,7 +58,7 @@ func unlinked(v cluster.View, replica, source cluster.Instance) string {
 	case !seen:
 		return "has not been seen yet"
 	case o.State != cluster.Up:
-		return "is not up" + because(cmp.Or(o.Reason, string(o.State)))
+		return "is not up" + cluster.Because(cmp.Or(o.Reason, string(o.State)))
 	case o.Syncing || !o.EverLinked:
 		return "is still being copied"
 	case !o.Linked || o.Source != address(v, source):

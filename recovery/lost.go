@@ -50,10 +50,10 @@ func remains(v cluster.View, r cluster.SlotRange, givenUp []int) Remains {
 				"node:%d is down and may have the data of redis:%d", i.Node, i.ID.Shard))
 		case !v.Heard(i.Node), seen && o.State != cluster.Up && o.State != cluster.Absent:
 			left.Unclear = append(left.Unclear, cluster.Refuse(cluster.CodeUnheard, "try again in a moment",
-				"redis:%d on node:%d does not tell what it has%s", i.ID.Shard, i.Node, because(o.Reason)))
+				"redis:%d on node:%d does not tell what it has%s", i.ID.Shard, i.Node, cluster.Because(o.Reason)))
 		case files && strings.HasPrefix(o.Reason, cluster.NotLoaded):
 			left.Unloaded = append(left.Unloaded, cluster.Refuse(cluster.CodeShardLost, "mend them, for example with redis-check-aof, and they are loaded; or move them away",
-				"redis:%d on node:%d has %s of append-only files%s", i.ID.Shard, i.Node, cluster.Size(o.Kept.Bytes, 2), because(o.Reason)))
+				"redis:%d on node:%d has %s of append-only files%s", i.ID.Shard, i.Node, cluster.Size(o.Kept.Bytes, 2), cluster.Because(o.Reason)))
 		case files, o.State == cluster.Up && (o.Role == cluster.Master || o.EverLinked && !o.Syncing):
 			left.offer(v, i, o, files)
 		}
@@ -85,13 +85,6 @@ func (l *Remains) offer(v cluster.View, i cluster.Instance, o cluster.Observed, 
 	default:
 		l.Lacks = "nothing is known to be missing"
 	}
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
 }
 
 // Recover returns the commands that give the lost ranges of a database masters again:
