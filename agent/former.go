@@ -66,6 +66,7 @@ func kept(dir string) (k cluster.Kept) {
 			}
 		}
 	}
+	k.Unsaved = k.Bytes > 0 && !engine.Saved(dir)
 	return k
 }
 

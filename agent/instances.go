@@ -253,7 +253,7 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step
 		err = a.start(ctx, board, p, nil, true)
 	case StartFiles:
 		err = a.start(ctx, board, p, nil, false)
-		if errors.Is(err, engine.ErrEnded) {
+		if errors.Is(err, engine.ErrEnded) || errors.Is(err, engine.ErrUnsaved) {
 			err = fmt.Errorf("%s: %w", cluster.NotLoaded, err)
 		}
 	case StartCopy:

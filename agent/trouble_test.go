@@ -48,7 +48,26 @@ func TestFilesThatDoNotLoad(t *testing.T) {
 		t.Error(r.Instances[one.ID].Reason)
 	}
 	write(good)
-	h.eventually("a master with its files", up)
+	r = h.eventually("a master with its files", up)
+
+	mark := filepath.Join(h.dir, "shards", "1.1", "unsaved")
+	pid := r.Instances[one.ID].PID
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("nobody looks at it any more", func(r cluster.Report) bool { return r.Instances[one.ID].State == cluster.Unresponsive })
+	if err := os.WriteFile(mark, nil, 0o600); err != nil { // as while a copy is not in the files
+		t.Fatal(err)
+	}
+	kill(t, pid)
+	h.eventually("files from before its copy named", func(r cluster.Report) bool {
+		o := r.Instances[one.ID]
+		return strings.HasPrefix(o.Reason, cluster.NotLoaded) && strings.Contains(o.Reason, mark) && o.Kept.Unsaved
+	})
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("a master with them, since they are wanted", up)
 }
 
 // A process that is there and does not answer tells for how long.

@@ -59,6 +59,8 @@ type Report struct {
 type Kept struct {
 	Bytes   int64     `json:"bytes"`
 	Written time.Time `json:"written"` // last
+	// Unsaved says that they are from before a copy that was not written to them.
+	Unsaved bool `json:"unsaved,omitempty"`
 }
 
 // Host is what a host is made of. What is not known is empty.

@@ -77,6 +77,7 @@ type Observation struct {
 	// Unsaved says that its append-only files are being written anew, or that this failed:
 	// those of a copy have its data only then.
 	Unsaved bool
+	aof     bool // it writes append-only files now
 
 	LoadPercent       float64 // while Loading
 	Keys              int64
@@ -260,7 +261,7 @@ func (i info) observation() Observation {
 	}
 	i.replicaSide(&o)
 	i.loadingSide(&o)
-	o.Unsaved = i.unsaved()
+	o.aof, o.Unsaved = i["aof_enabled"] == "1", i.unsaved()
 	return o
 }
 

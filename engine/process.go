@@ -53,6 +53,9 @@ func (p *Process) Observe(ctx context.Context) Observation {
 	case o.answered() && o.process != p.PID:
 		return Observation{State: Starting, PID: p.PID, Reason: fmt.Sprintf("another process answers on port %d", p.Port)}
 	}
+	if err := p.note(o); err != nil {
+		o.Unsaved, o.Reason = true, err.Error()
+	}
 	return o
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,25 +28,6 @@ func TestResumeLoadsWhatTheProcessKept(t *testing.T) {
 	})
 }
 
-// What came as a copy is in the files some time later, and until then that is seen.
-func TestFilesOfACopyAreUnsaved(t *testing.T) {
-	master := startMaster(t, "1.1")
-	for _, key := range []string{"a", "b", "c"} {
-		ask(t, master.Instance, "SET", key, "x")
-	}
-	s := testSpec(t, "1.2", master)
-	s.AOF = true
-	replica := start(t, s)
-	settled := func() bool { o := replica.Observe(bounded(t)); return linked(o) && !o.Unsaved }
-	eventually(t, "the copy is in its files", settled)
-	ask(t, replica.Instance, "CONFIG", "SET", "rdb-key-save-delay", "300000")
-	ask(t, replica.Instance, "BGREWRITEAOF")
-	if o := replica.Observe(bounded(t)); !o.Unsaved {
-		t.Error("files that are being written count as written")
-	}
-	eventually(t, "they are written", settled)
-}
-
 func TestResumeNeverStartsEmptyNorRemovesFiles(t *testing.T) {
 	s := testSpec(t, "1.1", nil)
 	s.AOF, s.Resume = true, true
@@ -65,4 +47,53 @@ func TestResumeNeverStartsEmptyNorRemovesFiles(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(damaged, "appendonly.aof.manifest")); err != nil {
 		t.Errorf("the damaged files are gone: %v", err)
 	}
+}
+
+// Until a copy is in its files they hold what was before it. A process that ends
+// meanwhile is not started from them, unless somebody takes the mark away.
+func TestFilesFromBeforeACopyAreNotLoaded(t *testing.T) {
+	master := startMaster(t, "1.1")
+	for _, key := range []string{"a", "b", "c"} {
+		ask(t, master.Instance, "SET", key, "x")
+	}
+	s := testSpec(t, "1.2", master)
+	s.AOF = true
+	replica := start(t, s)
+	saved := func() bool { o := replica.Observe(bounded(t)); return linked(o) && !o.Unsaved && Saved(s.Dir) }
+	if Saved(s.Dir) {
+		t.Error("the files of a process that has not made its first copy count as saved")
+	}
+	eventually(t, "the copy is in its files", saved)
+	ask(t, replica.Instance, "CONFIG", "SET", "rdb-key-save-delay", "300000")
+	ask(t, replica.Instance, "BGREWRITEAOF")
+	if o := replica.Observe(bounded(t)); !o.Unsaved || !Saved(s.Dir) {
+		t.Errorf("files with all data that are only written more shortly: %+v, saved %v", o, Saved(s.Dir))
+	}
+	eventually(t, "they are written", saved)
+
+	other := startMaster(t, "1.3")
+	ask(t, other.Instance, "SET", "d", "x")
+	ask(t, replica.Instance, "CONFIG", "SET", "rdb-key-save-delay", "30000000")
+	if err := replica.Follow(bounded(t), other.source()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another copy is there and not in its files", func() bool {
+		o := replica.Observe(bounded(t))
+		return linked(o) && o.Source == other.source() && o.Unsaved
+	})
+	if err := replica.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if Saved(s.Dir) {
+		t.Error("files from before the copy count as saved")
+	}
+	s.Source, s.Resume = nil, true
+	if _, err := Start(bounded(t), s); !errors.Is(err, ErrUnsaved) || !strings.Contains(err.Error(), unsavedName) {
+		t.Fatalf("started from files from before the copy: %v", err)
+	}
+	if err := os.Remove(filepath.Join(s.Dir, unsavedName)); err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, s)
+	eventually(t, "what was before is there", func() bool { o := again.Observe(bounded(t)); return o.State == Up && o.Keys == 3 })
 }

@@ -79,6 +79,9 @@ func (s Spec) makeFolder() error {
 	if _, err := os.Stat(filepath.Join(s.Dir, aofName)); s.Resume && err != nil {
 		return fmt.Errorf("instance %s: folder %s holds no files to resume from: %w", s.Name, s.Dir, err)
 	}
+	if s.Resume && !Saved(s.Dir) {
+		return fmt.Errorf("instance %s: %w, as %s says; take that away to have what was before it", s.Name, ErrUnsaved, filepath.Join(s.Dir, unsavedName))
+	}
 	if len(left) > 0 && !s.Resume {
 		return fmt.Errorf("instance %s: folder %s is not empty", s.Name, s.Dir)
 	}
@@ -91,6 +94,7 @@ func (s Spec) makeFolder() error {
 func (s Spec) launch() (*Process, error) {
 	r := s.record()
 	err := errors.Join(
+		s.markCopy(),
 		writeDurably(filepath.Join(s.Dir, configName), []byte(s.configFile())),
 		writeDurably(filepath.Join(s.Dir, usersName), []byte(s.usersFile())),
 		r.save(s.Dir))

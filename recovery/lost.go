@@ -51,6 +51,9 @@ func remains(v cluster.View, r cluster.SlotRange, givenUp []int) Remains {
 		case !v.Heard(i.Node), seen && o.State != cluster.Up && o.State != cluster.Absent:
 			left.Unclear = append(left.Unclear, cluster.Refuse(cluster.CodeUnheard, "try again in a moment",
 				"redis:%d on node:%d does not tell what it has%s", i.ID.Shard, i.Node, cluster.Because(o.Reason)))
+		case files && o.Kept.Unsaved:
+			left.Unloaded = append(left.Unloaded, cluster.Refuse(cluster.CodeShardLost, "take the file unsaved in its folder away, and what was before is loaded; or move its files away",
+				"redis:%d on node:%d has %s of append-only files from before its last copy", i.ID.Shard, i.Node, cluster.Size(o.Kept.Bytes, 2)))
 		case files && strings.HasPrefix(o.Reason, cluster.NotLoaded):
 			left.Unloaded = append(left.Unloaded, cluster.Refuse(cluster.CodeShardLost, "mend them, for example with redis-check-aof, and they are loaded; or move them away",
 				"redis:%d on node:%d has %s of append-only files%s", i.ID.Shard, i.Node, cluster.Size(o.Kept.Bytes, 2), cluster.Because(o.Reason)))

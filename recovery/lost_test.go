@@ -16,6 +16,8 @@ func TestRecoverWhatIsLost(t *testing.T) {
 	files := cluster.Observed{State: cluster.Absent, Kept: cluster.Kept{Bytes: 7 << 20}}
 	unloaded := files
 	unloaded.Reason = cluster.NotLoaded + ": bad file format"
+	before := files
+	before.Kept.Unsaved = true
 	stranger := cluster.Observed{State: cluster.Up, Role: cluster.Slave, ReplicationID: "other", Offset: 9, EverLinked: true}
 	both := func(of, also cluster.Observed) func(s *scene) {
 		return func(s *scene) { s.see(master, of); s.see(replica, also) }
@@ -65,6 +67,8 @@ func TestRecoverWhatIsLost(t *testing.T) {
 		"files of the replica":         {1, persistent(both(absent, files)), false, "0-16383 from 2.1 of  with files", nil},
 		"files of the master":          {1, persistent(both(unloaded, absent)), false, "shard_lost shard_lost", nil},
 		"files that it does not load":  {1, persistent(both(unloaded, absent)), true, "shard_lost", nil},
+		"files from before its copy":   {1, persistent(both(before, absent)), true, "shard_lost", nil},
+		"beside good ones":             {1, persistent(both(before, files)), false, "0-16383 from 2.1 of  with files", nil},
 		"files beside a copy":          {1, persistent(both(unloaded, stranger)), false, "0-16383 from 2.1 of other", nil},
 		"files of one, not of another": {1, persistent(both(unloaded, files)), false, "0-16383 from 2.1 of  with files", nil},
 	} {
