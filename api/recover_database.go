@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -139,7 +138,7 @@ func (c *call) recoverDatabase(d cluster.Database, empty bool, givenUp []int) ([
 	deadline := time.After(hearing)
 	for {
 		commands, err := recovery.Recover(c.view, d, empty, givenUp, c.id.Name)
-		if !unheard(err) {
+		if !cluster.Unheard(err) {
 			return commands, err
 		}
 		select {
@@ -151,20 +150,6 @@ func (c *call) recoverDatabase(d cluster.Database, empty bool, givenUp []int) ([
 			c.view = c.leader.View()
 		}
 	}
-}
-
-// unheard reports whether some host has only not told yet what was asked.
-func unheard(err error) bool {
-	var all cluster.Refusals
-	if !errors.As(err, &all) {
-		return false
-	}
-	for _, e := range all {
-		if e.Code == cluster.CodeUnheard {
-			return true
-		}
-	}
-	return false
 }
 
 // DatabaseRecovery tells what is lost of a database, and what is left of it.

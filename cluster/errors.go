@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -154,6 +155,16 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return CodeInternal
+}
+
+// Unheard reports whether err is, or has among others, that a host has only not told yet
+// what was asked: the same may be done in a moment.
+func Unheard(err error) bool {
+	var all Refusals
+	if errors.As(err, &all) {
+		return slices.ContainsFunc(all, func(e *Error) bool { return e.Code == CodeUnheard })
+	}
+	return CodeOf(err) == CodeUnheard
 }
 
 // WireError is how the error crosses between daemons.

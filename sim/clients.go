@@ -13,6 +13,7 @@ type ledger struct {
 	crown   int   // of the master that acknowledged the last
 	process *process
 	excused bool          // a serving master was taken away: what it had not passed on is lost
+	emptied bool          // nothing was left of it, and somebody let it begin empty
 	served  int           // acknowledged since somebody looked
 	last    time.Time     // when a write was acknowledged last
 	gap     time.Duration // the longest that none was
@@ -157,11 +158,11 @@ func (w *World) inherits(id cluster.RangeID, l *ledger, p *process) {
 	switch {
 	case missing > 0 && !l.excused:
 		w.fail("%d of %d acknowledged writes of %s are lost: %s does not have them", missing, len(l.acked), id, p.name())
-	case missing > 0 && len(kept) == 0:
+	case missing > 0 && len(kept) == 0 && !l.emptied:
 		w.fail("%s of %s is served empty: %d acknowledged writes were there", p.name(), id, missing)
 	}
 	w.lost += missing
-	l.acked, l.excused = kept, false
+	l.acked, l.excused, l.emptied = kept, false, false
 }
 
 // listening returns the process at an address that a route names.

@@ -134,7 +134,7 @@ func (d *daemon) turn() {
 		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node),
 	}
 	for _, i := range board.InstancesOn(d.node) {
-		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: reasons[i.ID]}
+		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: reasons[i.ID], Kept: cluster.Kept{Bytes: int64(len(h.files[i.ID]))}}
 	}
 	for id, p := range h.engines {
 		r.Instances[id] = w.observed(p)

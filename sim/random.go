@@ -85,6 +85,42 @@ func Random(seed uint64) Script {
 	return s
 }
 
+// Desperate is the history of a seed in which hosts are struck until slots are lost, and
+// somebody gives back what is left of them meanwhile.
+func Desperate(seed uint64) Script {
+	r := rand.New(rand.NewPCG(seed, 5))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	nodes, databases := 3+r.IntN(2), 1+r.IntN(2)
+	s := Script{fmt.Sprintf("nodes %d", nodes)}
+	for i := range databases {
+		s = append(s, fmt.Sprintf("database db%d 1%s", i, pick("", " aof", " kept", " kept", " lone", " lone aof")))
+	}
+	node := func() int { return 1 + r.IntN(nodes) }
+	span := func() string { return fmt.Sprintf("%ds", 1+r.IntN(60)) }
+	for range 4 + r.IntN(12) {
+		switch r.IntN(10) {
+		case 0, 1, 2:
+			s = append(s, fmt.Sprintf("recover %d%s", 1+r.IntN(databases), pick("", " only_configuration")))
+		case 3:
+			s = append(s, "wait "+span())
+		case 4:
+			s = append(s, fmt.Sprintf("%s %s %d", pick("do", "ask"), pick("maintenance_on", "maintenance_off"), node()))
+		case 5:
+			s = append(s, fmt.Sprintf("now %s %d %s", pick("slow", "stall", "stall", "lag", "cut", "daemon"), node(), span()))
+		default:
+			kind, at := pick("masters", "masters", "replicas", "reset", "power"), r.IntN(nodes)
+			for i := range 1 + r.IntN(nodes) {
+				f := Fault{Kind: kind, Node: 1 + (at+i)%nodes}
+				if usual(kind) > 0 {
+					f.For = time.Duration(1+r.IntN(60)) * time.Second
+				}
+				s = append(s, pick("now ", fmt.Sprintf("at %d ", 1+r.IntN(30)))+f.String())
+			}
+		}
+	}
+	return s
+}
+
 // Shorten leaves out of a history that fails every line without which it fails
 // in the same way, as far as a few dozen runs show.
 func Shorten(s Script, same func(Outcome) bool) Script {

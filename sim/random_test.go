@@ -3,9 +3,11 @@ package sim
 import (
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,8 +17,24 @@ import (
 func TestRandomHistories(t *testing.T) {
 	seed, count := setting("SEED", 1), setting("COUNT", 1500/part)
 	began := time.Now()
-	each(t, count, func(n int) { tryHistory(t, uint64(seed+n)) })
+	each(t, count, func(n int) { tryHistory(t, uint64(seed+n), Random) })
 	t.Logf("%d histories, %.0f a second", count, float64(count)/time.Since(began).Seconds())
+}
+
+// What an operator gives back of lost slots is what is left of them, and nothing begins
+// empty while there is something.
+func TestDesperateHistories(t *testing.T) {
+	seed, count := setting("SEED", 1), setting("COUNT", 1500/part)
+	var empty atomic.Int64
+	each(t, count, func(n int) {
+		o := tryHistory(t, uint64(seed+n), Desperate)
+		if slices.ContainsFunc(o.Trace, func(l string) bool { return strings.Contains(l, "begin empty as redis:") }) {
+			empty.Add(1)
+		}
+	})
+	if t.Logf("%d histories, in %d of them slots began empty", count, empty.Load()); empty.Load() == 0 && count >= 100 {
+		t.Error("nobody recovered anything")
+	}
 }
 
 func setting(name string, or int) int {
@@ -45,17 +63,18 @@ func each(t *testing.T, count int, f func(n int)) {
 	wait.Wait()
 }
 
-func tryHistory(t *testing.T, seed uint64) {
-	s := Random(seed)
+func tryHistory(t *testing.T, seed uint64, history func(uint64) Script) Outcome {
+	s := history(seed)
 	o := Run(s)
 	if o.Err == nil {
-		return
+		return o
 	}
 	kind := sortOf(o)
 	if !first(t, kind) {
-		return
+		return o
 	}
 	s = Shorten(s, func(o Outcome) bool { return o.Err != nil && sortOf(o) == kind })
 	o = Run(s)
 	t.Errorf("seed %d: %v\n\n%s\n\n%s", seed, o.Err, strings.Join(s, "\n"), strings.Join(o.Trace, "\n"))
+	return o
 }

@@ -13,6 +13,9 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 	b := w.quorum.board
 	for _, e := range c.Log {
 		w.tell("%s", e.Text)
+		if e.Type == "shard_recovered" {
+			w.recovered(b, b.Ranges[b.Shards[e.Shard].Range])
+		}
 	}
 	for id, i := range b.Instances {
 		if _, old := before.Instances[id]; old {
@@ -54,6 +57,22 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		}
 		if _, there := b.Instances[r.Master]; !there && !r.Master.IsZero() {
 			w.fail("the master of %s, %s, is not on the board", id, r.Master)
+		}
+	}
+}
+
+// recovered lets a range lose what is given up with its recovery, and sees that it begins
+// empty only if nobody has anything of it.
+func (w *World) recovered(b *cluster.Board, r cluster.SlotRange) {
+	l, empty := w.ledger(r.ID), !b.Instances[r.Master].Started
+	l.excused, l.emptied = true, empty
+	for _, i := range b.Instances {
+		h := w.hosts[i.Node]
+		if !empty || i.Range != r.ID {
+			continue
+		}
+		if p := h.engines[i.ID]; p != nil && (p.master || p.copied) && !p.syncing && len(p.data) > 0 || len(h.files[i.ID]) > 0 {
+			w.fail("range %s begins empty, and redis:%s on node:%d has data of it", r.ID, i.ID, i.Node)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/plan"
+	"github.com/haulout/haulout/recovery"
 )
 
 // Script is a history in lines that people can read and change:
@@ -21,6 +22,7 @@ import (
 //	do ACTION SUBJECT OPTION ...  ask for an action and wait for its end
 //	ask ACTION SUBJECT OPTION ... ask for an action
 //	cancel                        the youngest action
+//	recover 1 [only_configuration]  what is lost of a database
 //	at 17 FAULT NODE DURATION     when as many boundaries as that have passed from here
 //	now FAULT NODE DURATION
 //	wait 30s
@@ -108,6 +110,9 @@ func (p *player) play(words []string) error {
 		return p.ask(words[1], words[2:], words[0] == "do")
 	case "cancel":
 		return p.cancel()
+	case "recover":
+		p.recover(number(words[1]), slices.Contains(words[2:], "only_configuration"))
+		return nil
 	case "at":
 		n, err := strconv.Atoi(words[1])
 		f, wrong := parseFault(words[2:])
@@ -285,6 +290,29 @@ func (p *player) cancel() error {
 		p.tell("not cancelled: %v", err)
 	}
 	return nil
+}
+
+// recover gives what is lost of a database masters again, as the API does; what is
+// refused is no failure.
+func (p *player) recover(database int, empty bool) {
+	var err error
+	for range 40 {
+		err = p.insist(func(d *daemon) error {
+			v := d.controller.View()
+			commands, err := recovery.Recover(v, v.Databases[database], empty, nil, "admin")
+			for _, c := range commands {
+				err = errors.Join(err, d.controller.Submit(d.ctx, c))
+			}
+			return err
+		})
+		if !cluster.Unheard(err) {
+			break
+		}
+		p.turn()
+	}
+	if err != nil {
+		p.tell("not recovered: %v", err)
+	}
 }
 
 // ends are how the actions ended.
