@@ -280,7 +280,7 @@ type CloseHandover struct {
 	ID     string
 	Moved  bool
 	ReplID string // of the new master
-	Reason string // why it was not moved
+	Reason string // why it was not moved, or, with Moved, why that is not known
 	// For the activity: how long the executor held writes up, and what the new master
 	// lacks of what the old one had, in words.
 	Pause time.Duration
@@ -308,6 +308,11 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 	change := Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_failover_completed", Severity: "INFO",
 		Node: b.Instances[h.To].Node, Database: r.ID.Database, Shard: h.To.Shard, Action: h.Action, By: b.Actions[h.Action].By, Reason: h.told(c),
 		Text: fmt.Sprintf("redis:%d is master of slots %s of db:%d", h.To.Shard, r.SlotsText(), r.ID.Database)}}}
+	if c.Reason != "" {
+		e := &change.Log[0]
+		e.Type, e.Severity = "shard_failover_unclear", "WARNING"
+		e.Text = fmt.Sprintf("redis:%d counts as master of slots %s of db:%d, as it may have served: %s", h.To.Shard, r.SlotsText(), r.ID.Database, c.Reason)
+	}
 	to := b.Instances[h.To]
 	to.Started, to.Seed, to.Leaving, to.Owes = true, InstanceID{}, false, 0
 	change.Put = append(change.Put, to)

@@ -118,6 +118,11 @@ func TestHandover(t *testing.T) {
 	if s.board.RoleOf(s.board.Shards[1]) != cluster.Slave || s.board.RoleOf(s.board.Shards[2]) != cluster.Master {
 		t.Error("roles")
 	}
+	s.must(cluster.OpenHandover{At: at, ID: "l", To: id(1, 1), Unplanned: true})
+	change, err := cluster.CloseHandover{At: at, Range: first, ID: "l", Moved: true, Reason: "its host is gone"}.Apply(s.board)
+	if err != nil || len(change.Log) != 1 || change.Log[0].Type != "shard_failover_unclear" || change.Log[0].Severity != "WARNING" {
+		t.Errorf("one of which it is not known whether it served: %v %+v", err, change.Log)
+	}
 }
 
 func TestHandoverToASecondInstance(t *testing.T) {

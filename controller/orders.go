@@ -103,7 +103,7 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 	}
 	switch {
 	case h.Unplanned && targetGone(v, h):
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended, or does not answer"})
+		t.vanished(v, r, "its process ended, or does not answer")
 		return
 	case !h.Unplanned && o.silent && (!v.Alive[v.Instances[h.To].Node] || recovery.Hung(v, h.To)):
 		t.deserted(v, r, o)

@@ -57,7 +57,7 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, o *order) {
 	node := v.Instances[h.To].Node
 	switch {
 	case h.Unplanned && v.Alive[node]: // its port refuses
-		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "its process ended"})
+		t.vanished(v, r, "its process ended")
 	case !h.Unplanned && v.Heard(node) && to.State == cluster.Up && to.Role == cluster.Master:
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, ReplID: to.ReplicationID})
 	case !h.Unplanned && recovery.Foremost(v, r, h.To):
@@ -66,11 +66,28 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, o *order) {
 			Reason: fmt.Sprintf("the host of its old master, node:%d, is gone", v.Instances[h.From].Node),
 		})
 	case t.now().Before(o.until):
-	case !h.Unplanned && !v.Alive[node] && alone(v, r, h): // the target may serve: whoever of the two returns shows it
-	case !h.Unplanned && v.Alive[node] && (!v.Heard(node) || seen && to.State != cluster.Up && to.State != cluster.Absent): // what became of it must be seen
+	case h.Unplanned:
+		t.vanished(v, r, "its host is gone")
+	case !v.Alive[node] && alone(v, r, h): // the target may serve: whoever of the two returns shows it
+	case v.Alive[node] && (!v.Heard(node) || seen && to.State != cluster.Up && to.State != cluster.Absent): // what became of it must be seen
 	default:
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "the host that was to carry it out is gone"})
 	}
+}
+
+// vanished decides about an unplanned hand-over whose target is gone, when nothing is added
+// any more to what it has done. It may have been promoted and have served: then the old
+// master, if it comes back, has less than clients were told of, and must not simply go on.
+// So the target counts as the master, and what is eligible takes over from it. A copy in
+// the place of its own shard can not, as that would drop what it was made from: it is
+// waited for until its host is given up.
+func (t *term) vanished(v cluster.View, r cluster.SlotRange, why string) {
+	h := *r.Handover
+	inPlace := h.From.Shard == h.To.Shard
+	if to := v.Instances[h.To].Node; inPlace && !v.Alive[to] && !v.WrittenOff(to) {
+		return
+	}
+	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: !inPlace, Reason: why})
 }
 
 // alone reports whether nothing of the range is anywhere but on the two sides of the

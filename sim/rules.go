@@ -122,7 +122,8 @@ func (w *World) done(b *cluster.Board, a cluster.Action) {
 	switch {
 	case a.Name == cluster.MaintenanceOn && h.daemon != nil:
 		for _, p := range h.processes() {
-			if _, ordered := b.Instances[p.id]; p.master || !ordered || !a.Options.KeepsSlaves(p.of.Database) {
+			master := p.master && !w.still(p) // one that stands still and was replaced follows when it goes on
+			if _, ordered := b.Instances[p.id]; master || !ordered || !a.Options.KeepsSlaves(p.of.Database) {
 				w.fail("node:%d is said to be in maintenance mode, and redis:%s runs on it", a.Node, p.id)
 			}
 		}

@@ -36,8 +36,16 @@ func (w *World) sends(a, b int) bool {
 	return a == b || !w.now.Before(w.cuts[[2]int{a, b}])
 }
 
-// inQuorum reports whether the node's daemon can read and write the store now.
+// inQuorum reports whether the node's daemon can read and write the store, and renew its
+// lease, now: it is one of a majority, and the store's leader, which is the cluster's too,
+// answers it while that has one.
 func (w *World) inQuorum(node int) bool {
+	l := w.quorum.leader
+	return w.amongMost(node) && (node == l || !w.amongMost(l) || w.reaches(node, l))
+}
+
+// amongMost reports whether the node's daemon and those that it reaches are a majority.
+func (w *World) amongMost(node int) bool {
 	h := w.hosts[node]
 	if h == nil || h.daemon == nil || !h.on || h.daemon.frozen() {
 		return false
