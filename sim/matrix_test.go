@@ -67,10 +67,10 @@ func sortOf(o Outcome) string {
 
 var failures sync.Map
 
-// first counts a failure and reports whether it is the first of its sort.
+// first counts a failure of a test and reports whether it is the first of its sort.
 func first(t *testing.T, sort string) bool {
 	t.Fail()
-	n, _ := failures.LoadOrStore(sort, new(atomic.Int64))
+	n, _ := failures.LoadOrStore(t.Name()+": "+sort, new(atomic.Int64))
 	return n.(*atomic.Int64).Add(1) == 1
 }
 
