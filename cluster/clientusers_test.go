@@ -60,7 +60,7 @@ func TestRulesThatHaveNoPlace(t *testing.T) {
 	}
 	for _, rule := range []string{
 		"on", "off", "OFF", "nopass", "resetpass", "reset", ">secret", "<secret", "#0123", "!0123", "(+get ~x)", "(+get", "clearselectors",
-		"skip-sanitize-payload", "sanitize-payload", "alldbs", "x",
+		"skip-sanitize-payload", "sanitize-payload", "alldbs", "x", "~a\x07b",
 	} {
 		if faults := cluster.CheckRules("+get " + rule); len(faults) == 0 || faults[0].Code != cluster.CodeInvalidRules || strings.Contains(faults.Error(), "secret") {
 			t.Errorf("%s: %v", rule, faults)
