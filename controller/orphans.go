@@ -68,7 +68,7 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, o *order) {
 	case t.now().Before(o.until):
 	case h.Unplanned:
 		t.vanished(v, r, "its host is gone")
-	case !v.Alive[node] && alone(v, r, h): // the target may serve: whoever of the two returns shows it
+	case !v.Alive[node] && alone(v, r, h) && !givenUp(v, h): // the target may serve: whoever of the two returns shows it
 	case v.Alive[node] && (!v.Heard(node) || seen && to.State != cluster.Up && to.State != cluster.Absent): // what became of it must be seen
 	default:
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Reason: "the host that was to carry it out is gone"})
@@ -78,25 +78,31 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, o *order) {
 // vanished decides about an unplanned hand-over whose target is gone, when nothing is added
 // any more to what it has done. It may have been promoted and have served: then the old
 // master, if it comes back, has less than clients were told of, and must not simply go on.
-// So the target counts as the master, and what is eligible takes over from it. A copy in
-// the place of its own shard can not, as that would drop what it was made from: it is
-// waited for until its host is given up.
+// So the target counts as the master, and what is eligible takes over from it. One that a
+// move is making can not, as that would drop what it was made from; if there is nothing
+// else, it is waited for until its host is given up.
 func (t *term) vanished(v cluster.View, r cluster.SlotRange, why string) {
 	h := *r.Handover
-	inPlace := h.From.Shard == h.To.Shard
-	if to := v.Instances[h.To].Node; inPlace && !v.Alive[to] && !v.WrittenOff(to) {
+	node := v.Instances[h.To].Node
+	seated := v.Shards[h.To.Shard].Instance == h.To
+	if !seated && !v.Alive[node] && !v.WrittenOff(node) && alone(v, r, h) {
 		return
 	}
-	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: !inPlace, Reason: why})
+	t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: seated, Reason: why})
 }
 
 // alone reports whether nothing of the range is anywhere but on the two sides of the
-// hand-over, on hosts that are still expected.
+// hand-over, on hosts that are up.
 func alone(v cluster.View, r cluster.SlotRange, h cluster.Handover) bool {
 	for _, i := range v.Instances {
 		if i.Range == r.ID && i.ID != h.From && i.ID != h.To && v.Alive[i.Node] {
 			return false
 		}
 	}
-	return !v.WrittenOff(v.Instances[h.From].Node) || !v.WrittenOff(v.Instances[h.To].Node)
+	return true
+}
+
+// givenUp reports whether the hosts of both sides of the hand-over are written off.
+func givenUp(v cluster.View, h cluster.Handover) bool {
+	return v.WrittenOff(v.Instances[h.From].Node) && v.WrittenOff(v.Instances[h.To].Node)
 }
