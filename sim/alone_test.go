@@ -110,7 +110,7 @@ func partitions(seed uint64) Script {
 	r := rand.New(rand.NewPCG(seed, 2))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	nodes := 3 + r.IntN(3)
-	s := Script{fmt.Sprintf("nodes %d", nodes), "grace 20", "database notes 1 lone" + pick("", " aof"), "database orders " + pick("1", "2")}
+	s := Script{fmt.Sprintf("nodes %d%s", nodes, []string{"", " relayed"}[seed%2]), "grace 20", "database notes 1 lone" + pick("", " aof"), "database orders " + pick("1", "2")}
 	for range 4 + r.IntN(6) {
 		node := 1 + r.IntN(nodes)
 		switch r.IntN(6) {

@@ -16,7 +16,8 @@ import (
 
 // Script is a history in lines that people can read and change:
 //
-//	nodes 4 [zones a b c]         the cluster
+//	nodes 4 [relayed] [zones a b c]   the cluster; relayed: hosts ask the store by way of
+//	                              any that has a part of it, and not the leader alone
 //	database orders 2 [lone] [aof] [aware] [kept]   with two masters; kept: min_replicas 1
 //	grace 60                      seconds until replicas are rebuilt
 //	do ACTION SUBJECT OPTION ...  ask for an action and wait for its end
@@ -141,10 +142,15 @@ func (p *player) nodes(words []string) error {
 	if err != nil {
 		return err
 	}
+	var zones []string
+	if at := slices.Index(words, "zones"); at >= 0 {
+		zones = words[at+1:]
+	}
+	p.relayed = slices.Contains(words, "relayed")
 	for i := range count {
 		zone := ""
-		if len(words) > 2 {
-			zone = words[2+i%(len(words)-2)]
+		if len(zones) > 0 {
+			zone = zones[i%len(zones)]
 		}
 		p.addNode(2000<<20, zone)
 	}

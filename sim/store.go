@@ -38,10 +38,10 @@ func (w *World) sends(a, b int) bool {
 
 // inQuorum reports whether the node's daemon can read and write the store, and renew its
 // lease, now: it is one of a majority, and the store's leader, which is the cluster's too,
-// answers it while that has one.
+// answers it while that has one. A host without a member of the store asks by way of any.
 func (w *World) inQuorum(node int) bool {
 	l := w.quorum.leader
-	return w.amongMost(node) && (node == l || !w.amongMost(l) || w.reaches(node, l))
+	return w.amongMost(node) && (w.relayed || node == l || !w.amongMost(l) || w.reaches(node, l))
 }
 
 // amongMost reports whether the node's daemon and those that it reaches are a majority.

@@ -31,6 +31,7 @@ type World struct {
 	muffled map[int]time.Time    // reports of the node are lost until then
 	lagging map[int]time.Time    // the node sees nothing new of the board until then
 	slow    map[int]time.Time    // copies to the node make no progress until then
+	relayed bool                 // hosts reach the store by way of each other
 	stalled map[cluster.InstanceID]time.Time
 	ledgers map[cluster.RangeID]*ledger
 	told    map[cluster.EndpointID]time.Time // when clients of discovery were last sent elsewhere
