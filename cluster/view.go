@@ -53,6 +53,9 @@ type Report struct {
 	// from this one a moment ago: of engines, and of all endpoints wherever they
 	// are bound. A host is named only if its daemon's port refused too.
 	Refused map[int][]int `json:"refused,omitempty"`
+	// Reached names the hosts at whose daemon's port a connection of this one was taken
+	// lately.
+	Reached []int `json:"reached,omitempty"`
 }
 
 // Kept are files that a process could be started from.

@@ -318,14 +318,19 @@ func (c *Controller) setLeading(leading bool) {
 // term is one time in office.
 type term struct {
 	*Controller
-	epoch   int64
-	began   time.Time
-	ctx     context.Context
-	orders  map[string]*order // by hand-over
-	wait    sync.WaitGroup    // for the goroutines that carry orders
-	member  bool              // whether the membership is being settled
-	leaves  bool              // whether the office is being handed on
-	removes bool              // whether a node is being removed
+	epoch  int64
+	began  time.Time
+	ctx    context.Context
+	orders map[string]*order // by hand-over
+	wait   sync.WaitGroup    // for the goroutines that carry orders
+	member bool              // whether the membership is being settled
+	leaves bool              // whether the office is being handed on
+	// outreached is by which voter this leader is, and since when.
+	outreached struct {
+		by    int
+		since time.Time
+	}
+	removes bool // whether a node is being removed
 }
 
 // heardAll reports whether every live node has reported to this leader, or has
@@ -367,6 +372,7 @@ func (t *term) commit(decide func(cluster.View) (cluster.Command, error)) error 
 func (t *term) turn() error {
 	for range 100 {
 		v := t.view(t.cfg.Store.Board())
+		t.yield(v)
 		if v.Cluster.ID == "" || !t.heardAll(v) {
 			return nil
 		}
@@ -408,12 +414,12 @@ func (t *term) stepDown(v cluster.View) {
 		return leave && !a.Status.Ended() && a.Node == t.cfg.Node
 	}
 	if slices.ContainsFunc(v.ActionsByAge(), asked) {
-		t.leave("this node goes out of service")
+		t.leave(0, "this node goes out of service")
 	}
 }
 
-// leave hands the office to any other node.
-func (t *term) leave(why string) {
+// leave hands the office to the node, or, for 0, to any other.
+func (t *term) leave(to int, why string) {
 	if t.leaves {
 		return
 	}
@@ -422,7 +428,7 @@ func (t *term) leave(why string) {
 	t.beside(func() {
 		ctx, cancel := context.WithTimeout(t.ctx, commitFor)
 		defer cancel()
-		err := t.cfg.HandOn(ctx, 0)
+		err := t.cfg.HandOn(ctx, to)
 		if err == nil {
 			return
 		}

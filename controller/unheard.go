@@ -16,7 +16,7 @@ const unheardFor = 20 * time.Second
 // lives and is not: its packets may reach another leader.
 func (t *term) makeWay(v cluster.View) {
 	if slices.ContainsFunc(handovers(v), func(r cluster.SlotRange) bool { return t.waitsInVain(v, r) }) {
-		t.leave("clients wait for a host that this leader does not hear")
+		t.leave(0, "clients wait for a host that this leader does not hear")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,15 +20,17 @@ const (
 	probeEvery   = 300 * time.Millisecond
 	probeFor     = 250 * time.Millisecond
 	probesCount  = time.Second // what was seen counts for so long
+	reachedFor   = 2 * time.Second
 	probesAtOnce = 32
 )
 
-// probes remember which other hosts refuse connections. A host whose machine
+// probes remember which other hosts take connections, and which refuse them. A host whose machine
 // runs on and whose processes are dead says so at once; one that does not answer
 // says nothing, and is not suspected.
 type probes struct {
 	mu   sync.Mutex
 	seen map[int]refusal // by node
+	took map[int]time.Time
 }
 
 // refusal is what a host refused whose daemon's port refused.
@@ -48,14 +51,25 @@ func (p *probes) fresh() map[int][]int {
 	return list
 }
 
-func (p *probes) note(node int, r refusal, refused bool) {
+// reached returns the hosts that took a connection lately, by id.
+func (p *probes) reached() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.took, func(_ int, at time.Time) bool { return time.Since(at) > reachedFor })
+	return slices.Sorted(maps.Keys(p.took))
+}
+
+func (p *probes) note(node int, r refusal, k knocked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen == nil {
-		p.seen = map[int]refusal{}
+		p.seen, p.took = map[int]refusal{}, map[int]time.Time{}
 	}
-	if delete(p.seen, node); refused {
+	if delete(p.seen, node); k == refused {
 		p.seen[node] = r
+	}
+	if k == taken {
+		p.took[node] = time.Now()
 	}
 }
 
@@ -78,9 +92,9 @@ func (r *rooms) probe(ctx context.Context) error {
 			}
 			wait.Go(func() {
 				seen := refusal{at: time.Now()}
-				daemon := refuses(ctx, n.Address, r.cfg.PeerPort)
-				if daemon {
-					seen.ports = refused(ctx, n.Address, portsOf(board, n.ID))
+				daemon := knock(ctx, n.Address, r.cfg.PeerPort)
+				if daemon == refused {
+					seen.ports = refusing(ctx, n.Address, portsOf(board, n.ID))
 				}
 				r.probes.note(n.ID, seen, daemon)
 			})
@@ -102,15 +116,15 @@ func portsOf(b *cluster.Board, node int) []int {
 	return list
 }
 
-// refused returns those of the ports that refuse.
-func refused(ctx context.Context, address string, ports []int) []int {
+// refusing returns those of the ports that refuse.
+func refusing(ctx context.Context, address string, ports []int) []int {
 	var mu sync.Mutex // guards list
 	list := []int{}
 	var group errgroup.Group
 	group.SetLimit(probesAtOnce)
 	for _, p := range ports {
 		group.Go(func() error {
-			if refuses(ctx, address, p) {
+			if knock(ctx, address, p) == refused {
 				mu.Lock()
 				defer mu.Unlock()
 				list = append(list, p)
@@ -122,14 +136,26 @@ func refused(ctx context.Context, address string, ports []int) []int {
 	return list
 }
 
-// refuses reports whether nobody listens there: the host itself says so.
-func refuses(ctx context.Context, address string, port int) bool {
+// knocked is what became of a connection.
+type knocked int
+
+const (
+	unanswered knocked = iota
+	taken
+	refused // nobody listens there: the host itself says so
+)
+
+func knock(ctx context.Context, address string, port int) knocked {
 	ctx, cancel := context.WithTimeout(ctx, probeFor)
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", at(address, port))
-	if err == nil {
+	switch {
+	case err == nil:
 		_ = conn.Close() // nothing was said on it
+		return taken
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return refused
 	}
-	return errors.Is(err, syscall.ECONNREFUSED)
+	return unanswered
 }

@@ -21,19 +21,23 @@ func TestRefused(t *testing.T) {
 	open, shut := l.Addr().(*net.TCPAddr).Port, closed.Addr().(*net.TCPAddr).Port
 	_ = closed.Close()
 	defer l.Close()
-	if got := refused(t.Context(), "127.0.0.1", []int{open, shut}); !slices.Equal(got, []int{shut}) {
+	if got := refusing(t.Context(), "127.0.0.1", []int{open, shut}); !slices.Equal(got, []int{shut}) {
 		t.Errorf("%v, want only %d", got, shut)
 	}
 }
 
 func TestRefusalsAreForgotten(t *testing.T) {
 	var p probes
-	p.note(1, refusal{time.Now(), []int{1}}, true)
-	p.note(2, refusal{time.Now().Add(-2 * probesCount), []int{2}}, true)
-	p.note(3, refusal{time.Now(), []int{3}}, true)
-	p.note(3, refusal{time.Now(), nil}, false)
+	p.note(1, refusal{time.Now(), []int{1}}, refused)
+	p.note(2, refusal{time.Now().Add(-2 * probesCount), []int{2}}, refused)
+	p.note(3, refusal{time.Now(), []int{3}}, refused)
+	p.note(3, refusal{time.Now(), nil}, taken)
 	if got := p.fresh(); len(got) != 1 || !slices.Equal(got[1], []int{1}) {
 		t.Errorf("%v", got)
+	}
+	p.took[4] = time.Now().Add(-2 * reachedFor)
+	if got := p.reached(); !slices.Equal(got, []int{3}) {
+		t.Errorf("took a connection lately: %v", got)
 	}
 }
 

@@ -131,7 +131,7 @@ func (d *daemon) turn() {
 	r := cluster.Report{
 		Node: d.node, Sequence: d.sequence, Revision: board.Revision, BootID: d.boot, Proxy: state,
 		Bound:     d.promises.Bound(board, w.nanos()),
-		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node),
+		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node), Reached: w.reached(d.node),
 	}
 	for _, i := range board.InstancesOn(d.node) {
 		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: reasons[i.ID], Kept: cluster.Kept{Bytes: int64(len(h.files[i.ID]))}}
@@ -248,6 +248,16 @@ func (w *World) serveAfterLoss(p *process, r cluster.SlotRange) bool {
 	}
 	w.promote(p)
 	return true
+}
+
+// reached lists the other hosts whose daemon takes connections of this one.
+func (w *World) reached(node int) (list []int) {
+	for _, h := range w.sorted() {
+		if h.id != node && h.daemon != nil && w.reaches(node, h.id) {
+			list = append(list, h.id)
+		}
+	}
+	return list
 }
 
 // refused lists the ports of other hosts, whose machine answers and whose daemon
