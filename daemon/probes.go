@@ -17,10 +17,14 @@ import (
 
 // The times of probing.
 const (
-	probeEvery   = 300 * time.Millisecond
-	probeFor     = 250 * time.Millisecond
-	probesCount  = time.Second // what was seen counts for so long
+	probeEvery  = 300 * time.Millisecond
+	probeFor    = 250 * time.Millisecond
+	probesCount = time.Second // what was seen counts for so long
+	// reachedFor is for how long, and reachedTries for how many knocks, a host must not have
+	// taken a connection before it counts as one that is not reached: a host that is too busy
+	// to knock has lost nobody.
 	reachedFor   = 2 * time.Second
+	reachedTries = 5
 	probesAtOnce = 32
 )
 
@@ -30,7 +34,13 @@ const (
 type probes struct {
 	mu   sync.Mutex
 	seen map[int]refusal // by node
-	took map[int]time.Time
+	took map[int]reach
+}
+
+// reach is when a host last took a connection, and how often it has not since.
+type reach struct {
+	at     time.Time
+	failed int
 }
 
 // refusal is what a host refused whose daemon's port refused.
@@ -55,7 +65,7 @@ func (p *probes) fresh() map[int][]int {
 func (p *probes) reached() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.took, func(_ int, at time.Time) bool { return time.Since(at) > reachedFor })
+	maps.DeleteFunc(p.took, func(_ int, r reach) bool { return r.failed >= reachedTries && time.Since(r.at) > reachedFor })
 	return slices.Sorted(maps.Keys(p.took))
 }
 
@@ -63,13 +73,15 @@ func (p *probes) note(node int, r refusal, k knocked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen == nil {
-		p.seen, p.took = map[int]refusal{}, map[int]time.Time{}
+		p.seen, p.took = map[int]refusal{}, map[int]reach{}
 	}
 	if delete(p.seen, node); k == refused {
 		p.seen[node] = r
 	}
-	if k == taken {
-		p.took[node] = time.Now()
+	if last, known := p.took[node]; k == taken {
+		p.took[node] = reach{at: time.Now()}
+	} else if known {
+		p.took[node] = reach{last.at, last.failed + 1}
 	}
 }
 

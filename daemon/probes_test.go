@@ -35,9 +35,13 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	if got := p.fresh(); len(got) != 1 || !slices.Equal(got[1], []int{1}) {
 		t.Errorf("%v", got)
 	}
-	p.took[4] = time.Now().Add(-2 * reachedFor)
-	if got := p.reached(); !slices.Equal(got, []int{3}) {
-		t.Errorf("took a connection lately: %v", got)
+	for range reachedTries {
+		p.note(3, refusal{}, unanswered)
+	}
+	long := time.Now().Add(-2 * reachedFor)
+	p.took[4], p.took[5], p.took[6] = reach{long, reachedTries}, reach{long, 0}, reach{time.Now(), 0}
+	if got := p.reached(); !slices.Equal(got, []int{3, 5, 6}) {
+		t.Errorf("not known to be out of reach: %v", got)
 	}
 }
 
