@@ -318,19 +318,19 @@ func (c *Controller) setLeading(leading bool) {
 // term is one time in office.
 type term struct {
 	*Controller
-	epoch  int64
-	began  time.Time
-	ctx    context.Context
-	orders map[string]*order // by hand-over
-	wait   sync.WaitGroup    // for the goroutines that carry orders
-	member bool              // whether the membership is being settled
-	leaves bool              // whether the office is being handed on
+	epoch   int64
+	began   time.Time
+	ctx     context.Context
+	orders  map[string]*order // by hand-over
+	wait    sync.WaitGroup    // for the goroutines that carry orders
+	member  bool              // whether the membership is being settled
+	leaves  bool              // whether the office is being handed on
+	removes bool              // whether a node is being removed
 	// outreached is by which voter this leader is, and since when.
 	outreached struct {
 		by    int
 		since time.Time
 	}
-	removes bool // whether a node is being removed
 }
 
 // heardAll reports whether every live node has reported to this leader, or has

@@ -14,7 +14,11 @@ func ShardTrouble(v cluster.View, s cluster.Shard) string {
 	o, seen := v.Observed(i.ID)
 	switch master := r.Master == i.ID; {
 	case r.Unsettled != "" && seen && o.State == cluster.Absent && o.Kept.Bytes > 0:
-		return fmt.Sprintf("its process has ended; it has files of %s, last written %s", cluster.Size(o.Kept.Bytes, 2), o.Kept.Written.UTC().Format("2006-01-02 15:04:05 UTC"))
+		before := ""
+		if o.Kept.Unsaved {
+			before = ", from before its last copy"
+		}
+		return fmt.Sprintf("its process has ended; it has files of %s, last written %s%s", cluster.Size(o.Kept.Bytes, 2), o.Kept.Written.UTC().Format("2006-01-02 15:04:05 UTC"), before)
 	case r.Unsettled != "" && seen && o.State == cluster.Absent:
 		return "its process has ended, and it has no files"
 	case master && r.Lost && r.Unsettled != "":
