@@ -115,11 +115,16 @@ func anyDatabase(t *rapid.T, n int) cluster.Command {
 func anyMoves(t *rapid.T, b *cluster.Board) []cluster.Move {
 	var moves []cluster.Move
 	for range rapid.IntRange(0, 3).Draw(t, "moves") {
-		moves = append(moves, cluster.Move{
-			Kind:     rapid.SampledFrom([]cluster.MoveKind{cluster.Migrate, cluster.Failover, cluster.Rebind}).Draw(t, "kind"),
-			Shard:    rapid.IntRange(1, max(b.Cluster.NextShard, 2)).Draw(t, "moved"),
-			Endpoint: cluster.EndpointID{Database: 1, Index: 1}, To: rapid.IntRange(1, 4).Draw(t, "to"),
-		})
+		m := cluster.Move{
+			Kind: rapid.SampledFrom([]cluster.MoveKind{cluster.Migrate, cluster.Failover, cluster.Rebind}).Draw(t, "kind"),
+			To:   rapid.IntRange(1, 4).Draw(t, "to"),
+		}
+		if m.Kind == cluster.Rebind {
+			m.Endpoint = cluster.EndpointID{Database: 1, Index: 1}
+		} else {
+			m.Shard = rapid.IntRange(1, max(b.Cluster.NextShard, 2)).Draw(t, "moved")
+		}
+		moves = append(moves, m)
 	}
 	return moves
 }
