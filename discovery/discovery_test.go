@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -135,6 +136,24 @@ func (h *host) failoverClient() *redis.Client {
 	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "orders", SentinelAddrs: h.sentinels()})
 	h.t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// awaitSubscriber returns when a client has subscribed to something.
+func (h *host) awaitSubscriber() {
+	h.t.Helper()
+	eventually(h.t, "a client has subscribed", func() error {
+		for _, s := range h.servers {
+			for _, c := range s.connected() {
+				c.mu.Lock()
+				subscribed := len(c.subscribed) > 0
+				c.mu.Unlock()
+				if subscribed {
+					return nil
+				}
+			}
+		}
+		return errors.New("none has")
+	})
 }
 
 // startEngines runs a real engine on the database's port of each node.

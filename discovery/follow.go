@@ -103,9 +103,8 @@ func moving(e cluster.Endpoint) bool {
 }
 
 // follow watches the board until ctx ends: it wakes answers that wait, and
-// tells subscribers of each announcement.
-func (s *Server) follow(ctx context.Context) {
-	told := map[string]news{}
+// tells subscribers of each announcement. told is what they know.
+func (s *Server) follow(ctx context.Context, told map[string]news) {
 	for range s.cfg.Subscribe(ctx) {
 		if b := s.board(); b != nil {
 			s.moves.see(b, time.Now())

@@ -39,6 +39,7 @@ func TestGoRedisFollowsAnEndpoint(t *testing.T) {
 	set("opening")
 	h.bind(draining)
 	set("draining")
+	h.awaitSubscriber()
 	h.bind(told)
 	eventually(t, "writes reach node 3", func() error {
 		set("after")

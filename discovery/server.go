@@ -87,7 +87,11 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("discovery: %w", err)
 	}
 	var running sync.WaitGroup
-	running.Go(func() { s.follow(ctx) })
+	told := map[string]news{}
+	if b := s.board(); b != nil { // whoever comes from here on is told of what changes from here on
+		s.tell(b, told)
+	}
+	running.Go(func() { s.follow(ctx, told) })
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
 	err = s.accept(ctx, listener, &running)
