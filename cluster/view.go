@@ -53,8 +53,8 @@ type Report struct {
 	// from this one a moment ago: of engines, and of all endpoints wherever they
 	// are bound. A host is named only if its daemon's port refused too.
 	Refused map[int][]int `json:"refused,omitempty"`
-	// Reached names the hosts at whose daemon's port a connection of this one was taken
-	// lately.
+	// Reached names the hosts that lately answered when this one knocked at their daemon's
+	// port, be it by a refusal.
 	Reached []int `json:"reached,omitempty"`
 }
 

@@ -21,23 +21,23 @@ const (
 	probeFor    = 250 * time.Millisecond
 	probesCount = time.Second // what was seen counts for so long
 	// reachedFor is for how long, and reachedTries for how many knocks, a host must not have
-	// taken a connection before it counts as one that is not reached: a host that is too busy
-	// to knock has lost nobody.
+	// answered before it counts as one that is not reached: a host that is too busy to knock
+	// has lost nobody.
 	reachedFor   = 2 * time.Second
 	reachedTries = 5
 	probesAtOnce = 32
 )
 
-// probes remember which other hosts take connections, and which refuse them. A host whose machine
+// probes remember which other hosts answer, and which refuse connections. A host whose machine
 // runs on and whose processes are dead says so at once; one that does not answer
 // says nothing, and is not suspected.
 type probes struct {
 	mu   sync.Mutex
 	seen map[int]refusal // by node
-	took map[int]reach
+	last map[int]reach
 }
 
-// reach is when a host last took a connection, and how often it has not since.
+// reach is when a host last answered, be it by a refusal, and how often it has not since.
 type reach struct {
 	at     time.Time
 	failed int
@@ -61,27 +61,27 @@ func (p *probes) fresh() map[int][]int {
 	return list
 }
 
-// reached returns the hosts that took a connection lately, by id.
+// reached returns the hosts that have answered lately, by id.
 func (p *probes) reached() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.took, func(_ int, r reach) bool { return r.failed >= reachedTries && time.Since(r.at) > reachedFor })
-	return slices.Sorted(maps.Keys(p.took))
+	maps.DeleteFunc(p.last, func(_ int, r reach) bool { return r.failed >= reachedTries && time.Since(r.at) > reachedFor })
+	return slices.Sorted(maps.Keys(p.last))
 }
 
 func (p *probes) note(node int, r refusal, k knocked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen == nil {
-		p.seen, p.took = map[int]refusal{}, map[int]reach{}
+		p.seen, p.last = map[int]refusal{}, map[int]reach{}
 	}
 	if delete(p.seen, node); k == refused {
 		p.seen[node] = r
 	}
-	if last, known := p.took[node]; k == taken {
-		p.took[node] = reach{at: time.Now()}
+	if r, known := p.last[node]; k != unanswered {
+		p.last[node] = reach{at: time.Now()}
 	} else if known {
-		p.took[node] = reach{last.at, last.failed + 1}
+		p.last[node] = reach{r.at, r.failed + 1}
 	}
 }
 

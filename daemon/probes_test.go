@@ -39,8 +39,8 @@ func TestRefusalsAreForgotten(t *testing.T) {
 		p.note(3, refusal{}, unanswered)
 	}
 	long := time.Now().Add(-2 * reachedFor)
-	p.took[4], p.took[5], p.took[6] = reach{long, reachedTries}, reach{long, 0}, reach{time.Now(), 0}
-	if got := p.reached(); !slices.Equal(got, []int{3, 5, 6}) {
+	p.last[4], p.last[5], p.last[6] = reach{long, reachedTries}, reach{long, 0}, reach{time.Now(), 0}
+	if got := p.reached(); !slices.Equal(got, []int{1, 2, 3, 5, 6}) {
 		t.Errorf("not known to be out of reach: %v", got)
 	}
 }

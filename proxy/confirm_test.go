@@ -331,6 +331,7 @@ func TestQuestionIsAskedAgain(t *testing.T) {
 	}
 	// Another process at its address has lost it.
 	reply = r.pending(c, master, replica)
+	eventually(t, "the next question is asked", func() bool { return blockedClients(master) == "1" })
 	master.kill()
 	_, port, _ := net.SplitHostPort(master.addr)
 	startEngineOn(t, int(number(port)))

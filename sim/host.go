@@ -250,10 +250,10 @@ func (w *World) serveAfterLoss(p *process, r cluster.SlotRange) bool {
 	return true
 }
 
-// reached lists the other hosts whose daemon takes connections of this one.
+// reached lists the other hosts that answer this one, be it by a refusal.
 func (w *World) reached(node int) (list []int) {
 	for _, h := range w.sorted() {
-		if h.id != node && h.daemon != nil && w.reaches(node, h.id) {
+		if h.id != node && w.reaches(node, h.id) {
 			list = append(list, h.id)
 		}
 	}
