@@ -40,7 +40,8 @@ func (p *Process) Wait(ctx context.Context) error { return p.pid.wait(ctx) }
 
 // Observe asks the engine for its state, within ctx or a second. Unlike
 // [Instance.Observe] it tells a process that is not there from one that does
-// not answer yet or any more.
+// not answer yet or any more, and keeps the mark by which [Saved] tells whether
+// its append-only files hold its last copy; what failed about that is the Reason.
 func (p *Process) Observe(ctx context.Context) Observation {
 	o := p.Instance.Observe(ctx)
 	if !p.Alive() {

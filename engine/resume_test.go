@@ -84,8 +84,8 @@ func TestFilesFromBeforeACopyAreNotLoaded(t *testing.T) {
 	if err := replica.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if Saved(s.Dir) {
-		t.Error("files from before the copy count as saved")
+	if Saved(s.Dir) || Saved(filepath.Join(s.Dir, configName)) {
+		t.Error("files from before the copy, or what can not be looked at, count as saved")
 	}
 	s.Source, s.Resume = nil, true
 	if _, err := Start(bounded(t), s); !errors.Is(err, ErrUnsaved) || !strings.Contains(err.Error(), unsavedName) {

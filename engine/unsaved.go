@@ -18,16 +18,16 @@ const unsavedName = "unsaved"
 var ErrUnsaved = errors.New("its files are from before its last copy")
 
 // Saved reports whether the append-only files of an instance's folder, if it has some,
-// hold its last copy.
+// hold its last copy. What can not be looked at does not.
 func Saved(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, unsavedName))
-	return err != nil
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // note keeps the mark as the engine was seen. A copy that begins and is written between
 // two looks needs none.
 func (p *Process) note(o Observation) error {
-	if _, err := os.Stat(filepath.Join(p.Dir, aofName)); err != nil {
+	if _, err := os.Stat(filepath.Join(p.Dir, aofName)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	switch saved := Saved(p.Dir); {
