@@ -24,6 +24,9 @@ type Board interface {
 	// ServeUntil is the instant of the boot-time clock, in nanoseconds, until
 	// which this host's proxy may serve.
 	ServeUntil() int64
+	// Current reports whether the board is at least as new as any that this host was
+	// ever shown.
+	Current() bool
 	// Alive returns the nodes whose lease stands.
 	Alive() map[int]bool
 }

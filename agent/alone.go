@@ -19,9 +19,10 @@ const (
 	// two may fail, and an election may take its time.
 	aloneBefore = 3 * time.Second
 	aloneAnswer = 700 * time.Millisecond
-	// firstLease is how long a daemon may take to its first lease before it says that
-	// it serves nothing.
-	firstLease = 10 * time.Second
+	// firstLease is how long a daemon that starts waits for a lease before it asks
+	// others, and longLease before it says that it serves nothing as it may not ask.
+	firstLease = 2 * time.Second
+	longLease  = 10 * time.Second
 )
 
 // alone is what this host serves without a lease. It belongs to its loop, but for
@@ -55,8 +56,9 @@ func (a *Agent) serveAlone(ctx context.Context) error {
 		switch {
 		case until-bootTime() > aloneBefore.Nanoseconds():
 			a.endAlone(ctx)
+		case !a.cfg.Board.Current() && bootTime()-began < longLease.Nanoseconds():
 		case until == 0 && bootTime()-began < firstLease.Nanoseconds():
-		case until == 0:
+		case !a.cfg.Board.Current():
 			a.show(startedAlone(a.cfg.Board.Board(), a.cfg.Node))
 		case a.routesApplied() < a.cfg.Board.Board().Revision:
 			// The proxy does not know the board yet: what it has ends by itself.
@@ -116,8 +118,8 @@ func (a *Agent) askAll(ctx context.Context) {
 	a.show(shown)
 }
 
-// startedAlone says why a daemon serves nothing that has had no lease since it
-// started: its board may be old.
+// startedAlone says why a daemon serves nothing that was started without a quorum: its
+// board may be old.
 func startedAlone(b *cluster.Board, node int) map[cluster.RangeID]shownAlone {
 	shown := map[cluster.RangeID]shownAlone{}
 	claims := Claims(b, node)
@@ -127,7 +129,7 @@ func startedAlone(b *cluster.Board, node int) map[cluster.RangeID]shownAlone {
 	for r := range claims.Stands {
 		d := b.Databases[r.Database]
 		shown[r] = shownAlone{why: cluster.Refuse(cluster.CodeServingStopped, "bring the quorum back",
-			"db:%d (%s) is not served: the daemon was started without a quorum", d.ID, d.Name)}
+			"db:%d (%s) is not served: the daemon was started without a quorum, and may know less than the one before it", d.ID, d.Name)}
 	}
 	return shown
 }

@@ -150,17 +150,16 @@ func Stand(b *cluster.Board, id cluster.RangeID) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Promise answers a host that wants to go on serving without a lease. A daemon that
-// has had no lease since it started promises nothing: its board may be older than
-// what it once carried out.
+// Promise answers a host that wants to go on serving without a lease. A daemon whose
+// board may be older than what its host once carried out promises nothing.
 func (a *Agent) Promise(from int, ask Ask) Answer {
 	answer := Answer{Promised: []cluster.RangeID{}, Refused: map[cluster.RangeID]string{}}
 	for r, stand := range ask.Stands {
 		why := ""
 		if _, known := a.cfg.Board.Board().Nodes[from]; !known {
 			why = "its board does not know who asks"
-		} else if a.cfg.Board.ServeUntil() == 0 {
-			why = "its daemon was started without a quorum"
+		} else if !a.cfg.Board.Current() {
+			why = "its daemon was started without a quorum, and may know less than the one before"
 		} else {
 			why = a.promises.Give(a.cfg.Board.Board, r, stand, bootTime())
 		}

@@ -82,6 +82,40 @@ func TestServingWithoutAQuorum(t *testing.T) {
 	if served == 0 {
 		t.Fatalf("nothing was to go on: %v, dead %v", homes, dead)
 	}
+	// A daemon that is started again knows no less than the one before it: it goes on. The
+	// voter comes last, as another host starts by what a running one knows.
+	for _, n := range []int{4, living} {
+		ended := time.Now()
+		if err := c.KillDaemon(n); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(ctx, n); err != nil {
+			t.Fatal(err)
+		}
+		for name := range homes {
+			if !goesOn(name) {
+				continue
+			}
+			for _, host := range []int{living, 4} {
+				if err := c.goesOnAt(ctx, host, homes[name], name+" alone"); err != nil {
+					t.Errorf("%s by node %d, after the daemon of node %d was started again: %v", name, host, n, err)
+				}
+			}
+		}
+		t.Logf("the daemon of node %d was started again, and everything takes writes, after %s", n, time.Since(ended).Round(time.Millisecond))
+		longest := time.Duration(0)
+		for time.Since(ended) < 12*time.Second { // what the daemon before was promised has ended long ago
+			for name := range homes {
+				if began := time.Now(); goesOn(name) {
+					if err := c.writes(ctx, n, homes[name], name+" alone"); err != nil {
+						t.Fatalf("%s by node %d: %v", name, n, err)
+					}
+					longest = max(longest, time.Since(began))
+				}
+			}
+		}
+		t.Logf("from then on, the longest write took %s", longest.Round(time.Millisecond))
+	}
 	for name, home := range homes {
 		if !goesOn(name) && c.writes(ctx, living, home, "late") == nil {
 			t.Errorf("%s on %v takes writes without a quorum", name, home.hosts)
@@ -163,6 +197,13 @@ func (c *Cluster) scatter(ctx context.Context, t *testing.T) map[string]spread {
 type spread struct {
 	hosts []int // with its copies
 	port  int   // of its endpoint, on every host
+}
+
+// goesOnAt waits until the endpoint of a host takes writes.
+func (c *Cluster) goesOnAt(ctx context.Context, host int, s spread, value string) error {
+	return await(ctx, fmt.Sprintf("node %d serves", host), readyDeadline, func(ctx context.Context) (bool, error) {
+		return c.writes(ctx, host, s, value) == nil, nil
+	})
 }
 
 // writes writes by the endpoint of a host, trying nothing twice.

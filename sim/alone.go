@@ -14,6 +14,7 @@ import (
 const (
 	aloneFor    = 2 * time.Second
 	aloneBefore = 3 * time.Second
+	firstLease  = 2 * time.Second
 )
 
 // nanos is what the boot-time clock of every host shows.
@@ -29,7 +30,9 @@ func (d *daemon) serveAlone(h *host) {
 	case d.serveUntil.Sub(w.now) > aloneBefore:
 		p.extended = nil
 		return
-	case d.serveUntil.IsZero() || p.revision < d.board.Revision:
+	case !d.current || p.revision < d.board.Revision:
+		return
+	case d.serveUntil.IsZero() && w.now.Sub(d.started) < firstLease:
 		return
 	}
 	claims := agent.Claims(d.board, d.node)
@@ -53,7 +56,7 @@ func (d *daemon) serveAlone(h *host) {
 func (d *daemon) ask(node int, r cluster.RangeID, stand string) bool {
 	w := d.w
 	h := w.hosts[node]
-	if h == nil || h.daemon == nil || !w.sends(d.node, node) || h.daemon.frozen() || h.daemon.serveUntil.IsZero() {
+	if h == nil || h.daemon == nil || !w.sends(d.node, node) || h.daemon.frozen() || !h.daemon.current {
 		return false
 	}
 	if _, known := h.daemon.board.Nodes[d.node]; !known {

@@ -30,8 +30,11 @@ func TestServingWithoutAQuorum(t *testing.T) {
 		"only the answers of the replica's host are lost": {
 			Script{"nodes 5", "database orders 1", "wait 3s", "now cut 1 60s", "now one-way 1 60s", "wait 50s"}, false,
 		},
-		"the replica's daemon was started without a quorum": {
-			Script{"nodes 5", "database orders 1", "wait 3s", "now island 1 60s", "now daemon 2 1s", "wait 50s"}, false,
+		"both daemons were started again without a quorum": {
+			Script{"nodes 5", "database orders 1", "wait 3s", "now island 1 60s", "wait 20s", "now daemon 1 1s", "now daemon 2 1s", "wait 30s"}, true,
+		},
+		"the replica's daemon was started without a quorum with an older board": {
+			Script{"nodes 5", "database orders 1", "wait 30s", "database notes 1 lone", "wait 3s", "now island 1 60s", "now forget 2 4s", "wait 50s"}, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,6 +51,17 @@ func TestServingWithoutAQuorum(t *testing.T) {
 func TestReplacedWhileServingAlone(t *testing.T) {
 	o := Run(Script{"nodes 5", "database orders 1", "wait 3s", "now apart 1 60s", "wait 50s"})
 	if trace := strings.Join(o.Trace, "\n"); o.Err != nil || o.Alone == 0 || !strings.Contains(trace, "redis:2 is master") {
+		t.Errorf("%v: %d writes without a quorum\n%s", o.Err, o.Alone, trace)
+	}
+}
+
+// A replica's host promotes it while the master's is cut off; then the two see only each
+// other, and the daemon that promoted is started again with a board from before: it
+// promises nothing to the old master's.
+func TestPromotionIsForgotten(t *testing.T) {
+	o := Run(Script{"nodes 5", "database orders 1", "wait 3s", "now cut 1 25s", "wait 24s", "now island 1 60s", "now forget 2 15s", "wait 50s"})
+	trace := strings.Join(o.Trace, "\n")
+	if o.Err != nil || o.Alone != 0 || !strings.Contains(trace, "redis:2 is master") {
 		t.Errorf("%v: %d writes without a quorum\n%s", o.Err, o.Alone, trace)
 	}
 }
@@ -121,7 +135,7 @@ func partitions(seed uint64) Script {
 		case 2:
 			s = append(s, fmt.Sprintf("wait %ds", 1+r.IntN(40)))
 		default:
-			f := Fault{pick("apart", "island", "one-way", "cut", "mute", "deaf", "lag", "lag", "desert", "daemon", "power", "stuck", "masters"), node, time.Duration(1+r.IntN(120)) * time.Second}
+			f := Fault{pick("apart", "island", "one-way", "cut", "mute", "deaf", "lag", "lag", "desert", "daemon", "forget", "power", "stuck", "masters"), node, time.Duration(1+r.IntN(120)) * time.Second}
 			s = append(s, pick("now ", fmt.Sprintf("at %d ", 1+r.IntN(60)))+f.String())
 		}
 	}

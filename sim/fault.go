@@ -45,6 +45,7 @@ func parseFault(words []string) (Fault, error) {
 // writes: they take a serving master away. The next host of the last is node 1.
 var Kinds = []string{
 	"daemon",   // the daemon ends, and is started again
+	"forget",   // the daemon ends, and is started again without what it learned in as long a time
 	"desert",   // all other daemons end, and are started again
 	"freeze",   // the daemon stands still, and goes on
 	"proxy",    // the proxy ends
@@ -86,8 +87,11 @@ func (w *World) strike(f Fault) {
 	w.lively = w.now
 	until := w.now.Add(f.For)
 	switch f.Kind {
-	case "daemon":
+	case "daemon", "forget":
 		h.killDaemon()
+		if f.Kind == "forget" {
+			h.forget(w.now.Add(-f.For))
+		}
 		w.after(f.For, h.recover)
 	case "desert":
 		for _, o := range w.sorted() {
@@ -124,6 +128,9 @@ func (w *World) strike(f Fault) {
 	case "power", "reset":
 		h.on = f.Kind == "reset"
 		h.killDaemon()
+		if f.Kind == "power" {
+			h.latest = 0
+		}
 		h.proxy = nil
 		for _, p := range h.processes() {
 			h.kill(p)

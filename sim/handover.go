@@ -81,7 +81,7 @@ func (d *daemon) carryOut(o cluster.Order, deadline time.Time) cluster.Outcome {
 		return unknown("the board can not be read")
 	}
 	board := w.quorum.board
-	d.board = board // what it synced to, its host knows
+	d.show(board) // what it synced to, its host knows
 	from, fromOK := board.Instances[o.From]
 	to, toOK := board.Instances[o.To]
 	switch h := board.Ranges[o.Range].Handover; {

@@ -24,6 +24,8 @@ type host struct {
 	proxy   *door
 	engines map[cluster.InstanceID]*process
 	files   map[cluster.InstanceID][]int // of processes that ended, what was appended to their files
+	shown   []shown                      // boards, as they came; the next daemon finds the last one
+	latest  int64                        // the newest board that was shown here since the machine is on; 0: not known
 }
 
 func (h *host) processes() []*process {
@@ -41,6 +43,7 @@ type daemon struct {
 	die        context.CancelFunc
 	stopped    time.Time // it stands still until then
 	board      *cluster.Board
+	current    bool // the board is as new as any that was shown here
 	leased     bool
 	taken      int64     // the board at which it took its lease: before it has seen that, it may not serve
 	serveUntil time.Time // its own reckoning of its lease
@@ -61,13 +64,48 @@ func (h *host) startDaemon() {
 	w := h.w
 	ctx, die := context.WithCancel(context.Background())
 	d := &daemon{
-		w: w, node: h.id, started: w.now, ctx: ctx, die: die, board: &cluster.Board{}, boot: w.now.String(),
-		orders: map[string]*order{}, held: map[cluster.InstanceID]bool{}, promises: agent.NewPromises(w.nanos()),
+		w: w, node: h.id, started: w.now, ctx: ctx, die: die, board: h.known(), boot: w.now.String(),
+		current: h.latest > 0 && h.known().Revision >= h.latest,
+		orders:  map[string]*order{}, held: map[cluster.InstanceID]bool{}, promises: agent.NewPromises(w.nanos()),
 	}
 	d.controller = controller.New(controller.Config{
 		Node: h.id, Store: d, Executor: d, Members: d, HandOn: d.handOn, Logger: w.log, Clock: d,
 	})
 	h.daemon = d
+}
+
+// shown is a board, and when it came to a host.
+type shown struct {
+	board *cluster.Board
+	at    time.Time
+}
+
+// known is the board that a daemon finds on its host.
+func (h *host) known() *cluster.Board {
+	if len(h.shown) == 0 {
+		return &cluster.Board{}
+	}
+	return h.shown[len(h.shown)-1].board
+}
+
+// forget takes away what came lately, but for the first.
+func (h *host) forget(since time.Time) {
+	for len(h.shown) > 1 && h.shown[len(h.shown)-1].at.After(since) {
+		h.shown = h.shown[:len(h.shown)-1]
+	}
+}
+
+// show gives the daemon a newer board. It stays on the host.
+func (d *daemon) show(b *cluster.Board) {
+	h := d.w.hosts[d.node]
+	if b.Revision > h.known().Revision {
+		h.shown = append(h.shown, shown{b, d.w.now})
+	}
+	d.board = b
+	d.current = d.current || h.latest > 0 && b.Revision >= h.latest
+	if d.current {
+		h.latest = b.Revision
+	}
 }
 
 func (h *host) killDaemon() {
@@ -82,7 +120,7 @@ func (d *daemon) frozen() bool { return d.w.now.Before(d.stopped) }
 
 func (d *daemon) takeOffice() {
 	t := d.controller.Drive(d.ctx, d.w.quorum.epoch)
-	d.board = d.w.quorum.board
+	d.show(d.w.quorum.board)
 	d.term = &t
 }
 
@@ -92,7 +130,7 @@ func (d *daemon) lead() {
 		return
 	}
 	if d.board.Revision < d.w.quorum.board.Revision && d.w.inQuorum(d.node) {
-		d.board = d.w.quorum.board
+		d.show(d.w.quorum.board)
 	}
 	err := d.term.Look()
 	if err != nil && strings.Contains(err.Error(), "at rest") {

@@ -51,10 +51,12 @@ func (d *daemon) keepProxy(h *host, board *cluster.Board) cluster.ProxyReport {
 		return cluster.ProxyReport{Up: true, Silent: true}
 	}
 	d.silent = time.Time{}
-	if p.revision != board.Revision {
+	if p.revision < board.Revision {
 		p.apply(agent.Routes(board, d.node, cluster.Certificate{}))
 	}
-	p.drain(board, d.node)
+	if p.revision == board.Revision { // it refuses older routes
+		p.drain(board, d.node)
+	}
 	r := cluster.ProxyReport{Up: true, Revision: p.revision, Endpoints: map[cluster.EndpointID]cluster.EndpointState{}}
 	for id, e := range p.endpoints {
 		r.Endpoints[id] = *e

@@ -71,7 +71,7 @@ func (w *World) keepLeases() {
 		}
 		d := h.daemon
 		if !w.now.Before(w.lagging[h.id]) {
-			d.board = w.quorum.board
+			d.show(w.quorum.board)
 		}
 		if !d.leased || !w.now.Before(w.quorum.leases[h.id]) {
 			d.leased, d.taken = true, w.quorum.board.Revision
@@ -79,6 +79,7 @@ func (w *World) keepLeases() {
 		w.quorum.leases[h.id] = w.now.Add(leaseTTL)
 		if d.board.Revision >= d.taken {
 			d.serveUntil = w.now.Add(leaseTTL - leaseMargin)
+			d.current, h.latest = true, d.board.Revision
 		}
 	}
 }
@@ -137,7 +138,7 @@ func (d *daemon) Commit(_ context.Context, epoch int64, basis *cluster.Board, c 
 	if !d.lives() || !w.inQuorum(d.node) {
 		return nil, unknown
 	}
-	d.board = q.board
+	d.show(q.board)
 	return q.board, nil
 }
 

@@ -87,7 +87,7 @@ func usual(kind string) time.Duration {
 	switch kind {
 	case "freeze", "cut", "deaf", "mute", "stuck", "one-way", "doze", "hang":
 		return 12 * time.Second
-	case "daemon":
+	case "daemon", "forget":
 		return 3 * time.Second
 	case "slow":
 		return 5 * time.Minute

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -83,17 +85,33 @@ func TestNothingWorksBeforeRun(t *testing.T) {
 func TestWithoutAQuorum(t *testing.T) {
 	f := newFleet(t)
 	hosts := f.three(t)
-	b := hosts[0].commit(t, put(database(1, "a")))
+	b := hosts[0].commit(t, put(cluster.Cluster{ID: "c", Incarnation: 1}, database(1, "a")))
 	_, epoch, _ := hosts[0].Leader()
 	hosts[1].reached(t, b.Revision)
-	hosts[1].crash()
+	fourth := f.client4(t, 1, 2)
+	fourth.reached(t, b.Revision)
+	for _, h := range []*host{hosts[1], fourth} {
+		eventually(t, "a lease", func() error {
+			if !h.Current() {
+				return errors.New("it has had none")
+			}
+			return nil
+		})
+	}
+	fourth.crash()
+	hosts[0].crash()
 	hosts[2].crash()
 
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	_, err := hosts[0].Commit(ctx, epoch, b, put(database(2, "b")))
+	_, err := hosts[1].Commit(ctx, epoch, b, put(database(2, "b")))
 	wantCode(t, err, cluster.CodeNoQuorum)
-	hosts[0].crash()
+	fourth = f.client4(t, 1, 2)
+	if text(t, fourth.Board()) != text(t, b) || !fourth.Current() || fourth.ServeUntil() != 0 {
+		t.Errorf("a client that starts without a quorum shows %s (%v), want what it knew: %s", text(t, fourth.Board()), fourth.Current(), text(t, b))
+	}
+	fourth.crash()
+	hosts[1].crash()
 
 	s, err := Open(f.config(t, 2))
 	alone := f.run(t, s, err).ready(t)
@@ -106,6 +124,73 @@ func TestWithoutAQuorum(t *testing.T) {
 	if alone.ServeUntil() != 0 {
 		t.Error("it believes that it may serve")
 	}
+	if !alone.Current() {
+		t.Error("it does not know that it has lost nothing")
+	}
+	alone.crash()
+
+	newer, _, err := openLatest(f.config(t, 2).Dir)
+	if err == nil {
+		err = newer.leased(boardAt("c", 1, b.Revision+1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer.close()
+	s, err = Open(f.config(t, 2))
+	if f.run(t, s, err).ready(t).Current() {
+		t.Error("it believes to know all that was shown there")
+	}
+}
+
+// Without a quorum a client does not start by what a voter knows if that is older than
+// what it was shown.
+func TestClientThatKnewMore(t *testing.T) {
+	f := newFleet(t)
+	hosts := f.three(t)
+	b := hosts[0].commit(t, put(cluster.Cluster{ID: "c", Incarnation: 1}))
+	hosts[1].reached(t, b.Revision)
+	hosts[0].crash()
+	hosts[2].crash()
+	c := f.config(t, 4)
+	c.HasMember, c.Endpoints = false, []string{f.clientURL(2)}
+	knew, _, err := openLatest(c.Dir)
+	if err == nil {
+		err = knew.leased(boardAt("c", 1, b.Revision+1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	knew.close()
+	said := make(lines, 1000)
+	c.Logger = slog.New(slog.NewTextHandler(said, nil))
+	s, err := Open(c)
+	fourth := f.run(t, s, err)
+	deadline := time.After(20 * time.Second)
+	for tried := false; !tried; {
+		select {
+		case line := <-said:
+			tried = strings.Contains(line, "may know less than this host was shown before")
+		case <-deadline:
+			t.Fatal("it does not say that it has tried")
+		}
+	}
+	select {
+	case <-fourth.Ready():
+		t.Errorf("it shows %s", text(t, fourth.Board()))
+	default:
+	}
+}
+
+// lines is a log, line by line; what is too much is left out.
+type lines chan string
+
+func (l lines) Write(text []byte) (int, error) {
+	select {
+	case l <- string(text):
+	default:
+	}
+	return len(text), nil
 }
 
 // randomChange writes and deletes some objects of several kinds.

@@ -16,7 +16,7 @@ import (
 
 // Config says who this node is and how it reaches the quorum.
 type Config struct {
-	Dir        string // etcd's data lies under it; unused by clients
+	Dir        string // etcd's data lies under it, and how new the board was; clients may have none
 	Name       string // of the etcd member: the node's identity and a random part, new for each join
 	NodeID     int    // 0: hold no lease
 	Address    string // to listen on and be reached at

@@ -166,7 +166,7 @@ func SetAside(dir string) (string, error) {
 	if err := os.Mkdir(aside, 0o700); err != nil {
 		return "", err
 	}
-	for _, name := range []string{"etcd", "member.json"} {
+	for _, name := range []string{"etcd", "member.json", filepath.Base(latestPath(dir))} {
 		err := os.Rename(filepath.Join(dir, name), filepath.Join(aside, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err

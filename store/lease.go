@@ -21,6 +21,11 @@ const (
 // sent, at the leader when it arrives. Compare it immediately before each act.
 func (s *Store) ServeUntil() int64 { return s.serveUntil.Load() }
 
+// Current reports whether the board is at least as new as any that this host was ever
+// shown, by this daemon or one before: it has had a lease since it started, or it was
+// started again, and what it found is no older than what its predecessor had.
+func (s *Store) Current() bool { return s.mirror.current() }
+
 // hold is what the node has in the store.
 type hold struct {
 	lease  clientv3.LeaseID
@@ -71,6 +76,9 @@ func (s *Store) takeLease(ctx context.Context, l *link) (hold, error) {
 	defer cancel()
 	if _, err := s.mirror.await(limited, revision); err != nil {
 		return h, fmt.Errorf("see the own lease: %w", err)
+	}
+	if err := s.mirror.leased(); err != nil {
+		return h, err
 	}
 	s.extend(sent, lease.TTL)
 	return h, nil

@@ -42,6 +42,7 @@ type mirror struct {
 	texts       map[cluster.Key]json.RawMessage // what stands in the store, for the fields we do not know
 	changed     chan struct{}                   // closed and replaced at each change
 	subscribers map[chan *cluster.Board]bool
+	latest      *latest
 
 	loaded chan struct{} // closed when now is the cluster's state for the first time
 }
@@ -53,6 +54,7 @@ func newMirror(c *codec, log *slog.Logger) *mirror {
 		now:         &state{board: emptyBoard(), alive: map[int]int64{}},
 		changed:     make(chan struct{}),
 		subscribers: map[chan *cluster.Board]bool{},
+		latest:      &latest{},
 		loaded:      make(chan struct{}),
 	}
 }
@@ -126,9 +128,10 @@ func (m *mirror) follow(ctx context.Context, l *link, c *clientv3.Client, left <
 
 func (m *mirror) load(ctx context.Context, l *link, c *clientv3.Client) error {
 	pairs, revision, err := list(ctx, c)
-	if err != nil && l.member != nil && unavailable(err) {
-		// No quorum. What this member knows already is better than nothing, and
-		// whoever acts on it is fenced; but nothing at all would look like a new cluster.
+	alone := err != nil && unavailable(err)
+	if alone {
+		// No quorum. What a member knows already is better than nothing, and whoever
+		// acts on it is fenced; but nothing at all would look like a new cluster.
 		pairs, revision, err = list(ctx, c, clientv3.WithSerializable())
 		if err == nil && !holds(pairs, headKey) {
 			err = errors.New("no quorum, and no state to start from")
@@ -137,7 +140,17 @@ func (m *mirror) load(ctx context.Context, l *link, c *clientv3.Client) error {
 	if err != nil {
 		return err
 	}
-	return m.reset(pairs, revision)
+	next := newEdit(&state{revision: revision, board: emptyBoard()}, nil)
+	for _, kv := range pairs {
+		if err := next.put(m.codec, kv); err != nil {
+			return err
+		}
+	}
+	now := next.finish()
+	if alone && l.member == nil && !m.covers(now.board) {
+		return errors.New("no quorum, and the voter may know less than this host was shown before")
+	}
+	return m.publish(now, next.texts)
 }
 
 func holds(pairs []*mvccpb.KeyValue, key string) bool {
@@ -172,17 +185,6 @@ func get(ctx context.Context, c *clientv3.Client, key string, options ...clientv
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	return c.Get(ctx, key, options...)
-}
-
-func (m *mirror) reset(pairs []*mvccpb.KeyValue, revision int64) error {
-	next := newEdit(&state{revision: revision, board: emptyBoard()}, nil)
-	for _, kv := range pairs {
-		if err := next.put(m.codec, kv); err != nil {
-			return err
-		}
-	}
-	m.publish(next.finish(), next.texts)
-	return nil
 }
 
 // watch ends when the node has turned to another voter, too: what does not
@@ -227,15 +229,19 @@ func (m *mirror) receive(r clientv3.WatchResponse) error {
 			return err
 		}
 	}
-	m.publish(next.finish(), next.texts)
-	return nil
+	return m.publish(next.finish(), next.texts)
 }
 
 // publish shows the state to everybody who waits for a newer one.
-func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) {
+func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	newBoard := next.board != m.now.board
+	if newBoard {
+		if err := m.latest.show(next.board); err != nil {
+			return err
+		}
+	}
 	m.now, m.texts = next, texts
 	close(m.changed)
 	m.changed = make(chan struct{})
@@ -249,6 +255,35 @@ func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) {
 	default:
 		close(m.loaded)
 	}
+	return nil
+}
+
+// remember says where what is shown is written down. It is called before the mirror runs.
+func (m *mirror) remember(l *latest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.latest = l
+}
+
+// covers reports whether the board is as new as what the daemon before has shown here.
+func (m *mirror) covers(b *cluster.Board) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.latest.covers(b)
+}
+
+// current reports whether the board is as new as any that was ever shown here.
+func (m *mirror) current() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.latest.sure
+}
+
+// leased says that the quorum has shown this host all there is.
+func (m *mirror) leased() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.latest.leased(m.now.board)
 }
 
 // offer puts the board into a channel of one place, in place of an older one.

@@ -44,6 +44,17 @@ type Store struct {
 // foreign_data_folder, damaged_data_folder, join_refused.
 func (s *Store) Run(ctx context.Context) error {
 	defer close(s.stopped)
+	if s.cfg.Dir != "" {
+		latest, warning, err := openLatest(s.cfg.Dir)
+		if err != nil {
+			return err
+		}
+		defer latest.close()
+		if warning != nil {
+			s.log.Warn("started again without a quorum, this node will serve nothing", "error", warning)
+		}
+		s.mirror.remember(latest)
+	}
 	l, err := newLink(s.cfg, s.start)
 	if err != nil {
 		return err
@@ -108,8 +119,9 @@ func (s *Store) member() (*member, error) {
 // Member reports whether this node holds a copy of the state: it is a voter or a learner.
 func (s *Store) Member() bool { return s.cfg.HasMember }
 
-// Ready is closed when the board has been loaded. Without a quorum a member
-// that has been in the cluster before loads what it knows itself.
+// Ready is closed when the board has been loaded. Without a quorum a member that has been
+// in the cluster before loads what it knows itself, and a client what any voter knows, if
+// that is no older than what it was shown before.
 func (s *Store) Ready() <-chan struct{} { return s.mirror.loaded }
 
 // Board returns the newest board this node knows; an empty one before [Store.Ready].
