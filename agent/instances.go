@@ -357,7 +357,7 @@ func (a *Agent) spec(b *cluster.Board, p *process) engine.Spec {
 	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
 	return engine.Spec{
 		Name: i.ID.String(), Dir: p.dir, Binary: a.program(), Address: b.Nodes[i.Node].Address, Port: i.Port,
-		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, AOF: d.Persistence == "aof",
+		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, Events: d.Events, AOF: d.Persistence == "aof",
 		MinReplicas: d.MinReplicas, MinReplicasLag: cluster.MinReplicasLag,
 		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
 	}

@@ -117,7 +117,8 @@ func Routes(board *cluster.Board, node int, shown cluster.Certificate) proxy.Rou
 				ID: e.ID, Database: d.Name, Address: board.Nodes[node].Address, Port: e.Port,
 				Listen: true, Drain: draining, DrainCap: drainCap, Notices: !board.Cluster.NoNotices,
 				Password: secrets.Client, NoDefault: secrets.NoDefault, Users: userRoutes(secrets), ProxyPassword: secrets.Proxy, MinReplicas: d.MinReplicas,
-				TLS: tlsRoute(d.TLS, shown), Ranges: rangeRoutes(board, d.ID, copies),
+				Settings: settings(d),
+				TLS:      tlsRoute(d.TLS, shown), Ranges: rangeRoutes(board, d.ID, copies),
 			}
 			if draining {
 				route.MovedTo, route.MovedOutside = whereTo(board.Nodes[e.Nodes[0]], e.Port)
@@ -126,6 +127,18 @@ func Routes(board *cluster.Board, node int, shown cluster.Certificate) proxy.Rou
 		}
 	}
 	return routes
+}
+
+// settings are what clients of the database may ask of its engines' settings.
+func settings(d cluster.Database) map[string]string {
+	aof := "no"
+	if d.Persistence == "aof" {
+		aof = "yes"
+	}
+	return map[string]string{
+		"maxmemory": strconv.FormatInt(d.MemorySize, 10), "maxmemory-policy": d.Eviction, "notify-keyspace-events": d.Events,
+		"appendonly": aof, "save": "", "databases": "1",
+	}
 }
 
 // whereTo is the address of an endpoint on a node, and the one that clients

@@ -95,6 +95,7 @@ func takeDatabase(o *object) (cluster.Database, string) {
 	o.number("port", &d.Port)
 	o.text("data_persistence", &d.Persistence)
 	o.text("eviction_policy", &d.Eviction)
+	takeEvents(o, &d.Events)
 	o.flag("rack_aware", &d.RackAware)
 	o.number("min_replicas", &d.MinReplicas)
 	o.text("proxy_policy", &d.ProxyPolicy)
@@ -105,6 +106,15 @@ func takeDatabase(o *object) (cluster.Database, string) {
 	takeNeutral(o)
 	o.rest(databaseFields...)
 	return d, password
+}
+
+// takeEvents takes classes of keyspace events in any order.
+func takeEvents(o *object, events *string) {
+	if o.text("notify_keyspace_events", events) {
+		if written, ok := cluster.KeyspaceEvents(*events); ok {
+			*events = written
+		}
+	}
 }
 
 func checkPassword(o *object, password string) {
@@ -185,7 +195,7 @@ func databaseObject(v cluster.View, d cluster.Database) Database {
 	o := Database{
 		UID: NumberID(d.ID), Name: d.Name, Type: "redis", Status: string(d.Status), MemorySize: d.MemorySize,
 		Replication: d.Replication, Sharding: d.ShardsCount > 1, ShardsCount: d.ShardsCount, Shards: []NumberID{},
-		Port: d.Port, Persistence: d.Persistence, Eviction: d.Eviction, RackAware: d.RackAware, MinReplicas: d.MinReplicas,
+		Port: d.Port, Persistence: d.Persistence, Eviction: d.Eviction, Events: d.Events, RackAware: d.RackAware, MinReplicas: d.MinReplicas,
 		ProxyPolicy: d.ProxyPolicy, Placement: "dense", Created: d.Created, Endpoints: []Endpoint{},
 		TLSMode: d.TLS.ModeText(), EnforceClients: onOff(d.TLS.Authenticate), ClientCerts: []ClientCert{},
 	}

@@ -59,7 +59,7 @@ func putDatabase(c *call) (any, error) {
 // creationFields are fields that are given when a database is created and can not
 // be changed yet.
 var creationFields = []string{
-	"name", "memory_size", "shards_count", "replication", "port", "data_persistence", "eviction_policy", "rack_aware",
+	"name", "memory_size", "shards_count", "replication", "port", "data_persistence", "eviction_policy", "notify_keyspace_events", "rack_aware",
 	"authentication_redis_pass", "sharding", "slave_ha", "oss_cluster", "shards_placement", "data_internode_encryption",
 	"max_connections", "default_user", "backup", "tags", "replica_sources",
 }

@@ -340,6 +340,7 @@ type Database struct {
 	Port        int        `json:"port"`
 	Persistence string     `json:"data_persistence"`
 	Eviction    string     `json:"eviction_policy"`
+	Events      string     `json:"notify_keyspace_events,omitempty"` // the engine's classes: K, E or both, and A or some of g$lshzxetdnm
 	RackAware   bool       `json:"rack_aware"`
 	ProxyPolicy string     `json:"proxy_policy"`
 	MinReplicas int        `json:"min_replicas,omitempty"`
@@ -411,6 +412,7 @@ type CreateDatabase struct {
 	Port        int    `json:"port,omitempty"`
 	Persistence string `json:"data_persistence,omitempty"`
 	Eviction    string `json:"eviction_policy,omitempty"`
+	Events      string `json:"notify_keyspace_events,omitempty"`
 	RackAware   bool   `json:"rack_aware,omitempty"`
 	ProxyPolicy string `json:"proxy_policy,omitempty"`
 	MinReplicas int    `json:"min_replicas,omitempty"`

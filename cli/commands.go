@@ -101,7 +101,7 @@ func commands() []command {
 		{pattern: "cluster running_actions", help: "List the actions that are queued or running", run: runningActions},
 
 		{pattern: "db create (name <name>) (memory_size <size>) [shards_count <number>] [replication] [port <number>]" +
-			" [persistence disabled|aof] [eviction_policy <policy>] [password_file <file>] [rack_aware] [min_replicas <number>]" +
+			" [persistence disabled|aof] [eviction_policy <policy>] [notify_keyspace_events <classes>] [password_file <file>] [rack_aware] [min_replicas <number>]" +
 			" [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]",
 			help: "Create a database; with min_replicas 1 a write is answered when a replica has it", run: databaseCreate},
 		{pattern: "db delete <db>", help: "Delete a database and its data", run: databaseDelete},

@@ -19,7 +19,7 @@ func databaseCreate(s *session, w words) error {
 	size, _ := cluster.ParseSize(w.text("memory_size")) // the grammar has found it to be one
 	r := api.CreateDatabase{
 		Name: w.text("name"), MemorySize: size, ShardsCount: w.number("shards_count"), Replication: w.has("replication"),
-		Port: w.number("port"), Persistence: w.text("persistence"), Eviction: w.text("eviction_policy"), RackAware: w.has("rack_aware"),
+		Port: w.number("port"), Persistence: w.text("persistence"), Eviction: w.text("eviction_policy"), Events: w.text("notify_keyspace_events"), RackAware: w.has("rack_aware"),
 		MinReplicas: w.number("min_replicas"),
 		ProxyPolicy: w.text("proxy_policy"), TLSMode: w.text("tls_mode"),
 	}

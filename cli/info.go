@@ -29,6 +29,9 @@ func infoDatabases(s *session, w words) error {
 		s.say("    replication: %s", onOff(d.Replication))
 		s.say("    data_persistence: %s", d.Persistence)
 		s.say("    eviction_policy: %s", d.Eviction)
+		if d.Events != "" {
+			s.say("    notify_keyspace_events: %s", d.Events)
+		}
 		s.say("    rack_aware: %s", onOff(d.RackAware))
 		s.say("    proxy_policy: %s", d.ProxyPolicy)
 		s.say("    oss_cluster: %s", onOff(d.OSSCluster))

@@ -130,6 +130,8 @@ func TestDatabaseChecks(t *testing.T) {
 		"port out of range":  {func(d *cluster.Database) { d.Port = 6379 }, cluster.CodePortUnavailable},
 		"port taken":         {func(d *cluster.Database) { d.Port = port }, cluster.CodePortUnavailable},
 		"persistence":        {func(d *cluster.Database) { d.Persistence = "rdb" }, cluster.CodeInvalidPersistence},
+		"events of nothing":  {func(d *cluster.Database) { d.Events = "KE" }, cluster.CodeBadRequest},
+		"events unknown":     {func(d *cluster.Database) { d.Events = "KEAq" }, cluster.CodeBadRequest},
 		"eviction":           {func(d *cluster.Database) { d.Eviction = "random" }, cluster.CodeInvalidEviction},
 		"proxy policy":       {func(d *cluster.Database) { d.ProxyPolicy = "some-nodes" }, cluster.CodeInvalidProxyPolicy},
 		"tls mode":           {func(d *cluster.Database) { d.TLS.Mode = "replica_ssl" }, cluster.CodeUnsupported},

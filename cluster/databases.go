@@ -9,6 +9,24 @@ import (
 
 // The commands that make and end databases.
 
+// KeyspaceEvents returns classes of keyspace events as the engine writes them (its
+// setting notify-keyspace-events), and whether an engine knows them and publishes
+// something: K or E say where, the others what. Nothing at all publishes nothing.
+func KeyspaceEvents(text string) (written string, ok bool) {
+	const whatA, what, where = "g$lshzxetd", "g$lshzxetdnm", "KE"
+	text = strings.ReplaceAll(text, "A", whatA)
+	for _, class := range whatA + "n" + where + "m" {
+		if strings.ContainsRune(text, class) {
+			written += string(class)
+		}
+	}
+	if rest, all := strings.CutPrefix(written, whatA); all {
+		written = "A" + rest
+	}
+	known := strings.Trim(text, what+where) == ""
+	return written, text == "" || known && strings.ContainsAny(text, what) && strings.ContainsAny(text, where)
+}
+
 // EvictionPolicies are the engine's policies, as a database may name them.
 var EvictionPolicies = []string{
 	"noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random",
@@ -48,6 +66,9 @@ func (d Database) Check(b *Board) error {
 	}
 	if !slices.Contains(EvictionPolicies, d.Eviction) {
 		refuse(CodeInvalidEviction, "use one of "+strings.Join(EvictionPolicies, ", "), "eviction_policy %q does not exist", d.Eviction)
+	}
+	if events, ok := KeyspaceEvents(d.Events); !ok || events != d.Events {
+		refuse(CodeBadRequest, "use K, E or both, and A or some of g$lshzxetdnm", "notify_keyspace_events %q publishes nothing, or says what no engine knows", d.Events)
 	}
 	if !slices.Contains(ProxyPolicies, d.ProxyPolicy) {
 		refuse(CodeInvalidProxyPolicy, "use "+strings.Join(ProxyPolicies, ", "), "proxy_policy %q does not exist", d.ProxyPolicy)

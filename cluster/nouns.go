@@ -203,6 +203,7 @@ type Database struct {
 	Port        int            `json:"port"`
 	Persistence string         `json:"data_persistence"` // disabled or aof
 	Eviction    string         `json:"eviction_policy"`
+	Events      string         `json:"notify_keyspace_events,omitempty"` // as [KeyspaceEvents] writes them; empty: none
 	RackAware   bool           `json:"rack_aware"`
 	ProxyPolicy string         `json:"proxy_policy"` // one of ProxyPolicies
 	// MinReplicas is how many replicas must have a write before it is answered, so

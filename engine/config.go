@@ -74,6 +74,7 @@ func (s Spec) placeOptions(set func(string, string, ...any)) {
 	set("enable-debug-command", "no")
 	set("enable-module-command", "no")
 	set("sanitize-dump-payload", "clients")
+	set("notify-keyspace-events", "%q", s.Events)
 	set("crash-log-enabled", "yes")
 	set("crash-memcheck-enabled", "no")
 }

@@ -44,6 +44,7 @@ func TestParseVersion(t *testing.T) {
 func TestStartServesAndStops(t *testing.T) {
 	spec := testSpec(t, "1.1", nil)
 	spec.MaxMemory, spec.Eviction, spec.AOF = 100<<20, "allkeys-lru", true
+	spec.Events = "AnKEm"
 	p := start(t, spec)
 	o := p.Observe(bounded(t))
 	if o.State != Up || o.Role != Master || !o.Serving || o.PID != p.PID || o.RunID == "" {
@@ -54,6 +55,9 @@ func TestStartServesAndStops(t *testing.T) {
 	}
 	if got := ask(t, p.Instance, "CONFIG", "GET", "maxmemory").Strings()[1]; got != strconv.Itoa(100<<20+Backlog) {
 		t.Errorf("maxmemory %s", got)
+	}
+	if got := ask(t, p.Instance, "CONFIG", "GET", "notify-keyspace-events").Strings()[1]; got != "AKEm" { // it does not name n
+		t.Errorf("notify-keyspace-events %s", got)
 	}
 	if _, err := dialProxy(t, p.Instance).Do(bounded(t), "SET", "a", "1"); err != nil {
 		t.Error(err)

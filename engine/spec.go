@@ -40,6 +40,7 @@ type Spec struct {
 	Port      int
 	MaxMemory int64  // bytes of data; 0 means no limit
 	Eviction  string // the engine's policy name; "" means noeviction
+	Events    string // classes of keyspace events that are published
 	AOF       bool
 	Users     Users
 	// MinReplicas and MinReplicasLag, of a master: it refuses writes (NOREPLICAS,
@@ -70,7 +71,7 @@ func (s Spec) check() error {
 	need(s.MinReplicas == 0 || s.MinReplicas > 0 && s.MinReplicasLag >= time.Second, "least number of replicas is negative or without a time")
 	need(s.Users.Agent != "" && s.Users.Replica != "" && s.Users.Proxy != "", "a user has no password")
 	need(s.Users.Agent != s.Users.Proxy && s.Users.Agent != s.Users.Replica, "users share a password")
-	need(!strings.ContainsAny(s.Name+s.Dir+s.Eviction+s.Users.Replica, "\"\\\r\n\x00"), "a setting has a quote, backslash or line end in it")
+	need(!strings.ContainsAny(s.Name+s.Dir+s.Eviction+s.Events+s.Users.Replica, "\"\\\r\n\x00"), "a setting has a quote, backslash or line end in it")
 	need(!s.Resume || s.AOF && s.Source == nil, "only a master with append-only files can resume")
 	need(s.Source == nil || net.ParseIP(s.Source.Address) != nil, "source is not an IP address")
 	return errors.Join(errs...)

@@ -26,11 +26,7 @@ var clientHelp = []string{
 }
 
 func (s *session) clientHelp([]byte, [][]byte) {
-	b := resp.AppendArrayHeader(s.loop.reply[:0], len(clientHelp))
-	for _, line := range clientHelp {
-		b = resp.AppendSimple(b, line)
-	}
-	s.answerNow(b)
+	s.help(clientHelp...)
 }
 
 // about describes the client as CLIENT LIST does, in one line.

@@ -117,6 +117,7 @@ func (k *keySpec) find(args [][]byte) int {
 var tenantRights = map[string]bool{
 	"info": true, "keys": true, "flushall": true, "flushdb": true, "sort": true, "sort_ro": true, "restore": true, "role": true,
 	"client|list": true, "client|kill": true, "client|unblock": true, "client|no-evict": true, // of their own endpoint
+	"config|get": true, "config|help": true, // of their own database
 }
 
 // noTenant are commands that the engine counts among the harmless ones, and
@@ -137,7 +138,7 @@ func init() {
 
 func (c *command) forbid(all bool) {
 	all = all || slices.Contains(noTenant, c.name)
-	c.never = all || c.flags.has(admin|dangerous) && !tenantRights[c.name]
+	c.never = (all || c.flags.has(admin|dangerous)) && !tenantRights[c.name]
 	for _, sub := range c.subs {
 		sub.forbid(all)
 	}

@@ -17,6 +17,7 @@ var atOnce = map[string]bool{
 	"select": true, "auth": true, "readonly": true, "readwrite": true, "asking": true, "role": true,
 	"client|setname": true, "client|getname": true, "client|id": true, "client|info": true, "client|setinfo": true, "client|capa": true,
 	"client|no-touch": true, "client|no-evict": true, "client|help": true, "client|getredir": true, "client|trackinginfo": true,
+	"config|get": true, "config|help": true,
 }
 
 // enlisted is one of those, or a command whose reply has to be changed.

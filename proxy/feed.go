@@ -37,9 +37,11 @@ type EndpointRoute struct {
 	Users         []UserRoute `json:"users,omitempty"`
 	ProxyPassword string      `json:"proxy_password"` // of the engine's user proxy, and of the others there
 	// MinReplicas is how many replicas must have a write before it is answered; 0: none.
-	MinReplicas int          `json:"min_replicas,omitempty"`
-	TLS         *TLSRoute    `json:"tls,omitempty"` // nil: clients speak in the clear
-	Ranges      []RangeRoute `json:"ranges"`
+	MinReplicas int `json:"min_replicas,omitempty"`
+	// Settings are what CONFIG GET answers, by their names in the engine.
+	Settings map[string]string `json:"settings,omitempty"`
+	TLS      *TLSRoute         `json:"tls,omitempty"` // nil: clients speak in the clear
+	Ranges   []RangeRoute      `json:"ranges"`
 }
 
 // RangeRoute says who serves a slot range. Among routes of one range the one

@@ -51,6 +51,9 @@ var own = map[string]func(s *session, raw []byte, args [][]byte){
 	"client|no-evict":            (*session).onOrOff,
 	"role":                       (*session).role,
 
+	"config|get":  (*session).getSettings,
+	"config|help": (*session).configHelp,
+
 	"client|trackinginfo":  (*session).trackingInfo,
 	"pubsub|shardchannels": (*session).shardChannels,
 }

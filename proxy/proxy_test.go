@@ -219,7 +219,7 @@ func TestSimpleCommands(t *testing.T) {
 				{"HSET h a 1", "1"}, {"HGETALL h", "[a 1]"}, {"PING", "PONG"}, {"PING x", "x"}, {"ECHO y", "y"},
 				{"GET", "-ERR wrong number of arguments for 'get' command"}, {"SELECT 0", "OK"},
 				{"CLIENT SETNAME me", "OK"}, {"CLIENT GETNAME", "me"},
-				{"CONFIG GET port", "-NOPERM this user has no permissions to run the 'config|get' command"},
+				{"CONFIG SET port 1", "-NOPERM this user has no permissions to run the 'config|set' command"},
 				{"DEL k h", "2"},
 			} {
 				if got := r.say(c, step[0]); got != step[1] {

@@ -190,7 +190,7 @@ func TestUsersRights(t *testing.T) {
 				{"KEYS *", noCommand("keys")}, {"DBSIZE", noCommand("dbsize")}, {"SCAN 0 COUNT 100", ""},
 				{"BLPOP other 1", noKey}, {"BLMOVE app:a app:a LEFT LEFT 1", noCommand("blmove")},
 				{"LPUSH app:l x", "1"}, {"BLPOP app:l 1", "[app:l x]"}, {"BLPOP app:l 0.01", "nil"},
-				{"MULTI", noCommand("multi")}, {"CLIENT KILL ID 1", noCommand("client|kill")}, {"CLIENT SETNAME x", "OK"},
+				{"MULTI", noCommand("multi")}, {"CLIENT KILL ID 1", noCommand("client|kill")}, {"CONFIG GET *", noCommand("config|get")}, {"CLIENT SETNAME x", "OK"},
 				{"WATCH other", noKey}, {"WATCH app:1", "OK"}, {"UNWATCH", "OK"}, {"EVAL return(redis.call('get',KEYS[1])) 1 app:1", "nil"},
 				{"EVAL return(redis.call('config','get','x')) 1 app:1", ""}, {"EVAL return(1) 1 other", noKey},
 				{"PUBLISH news x", "0"}, {"PUBLISH gossip x", noChannel}, {"WAIT 0 0", "0"}, {"INFO server", "-NOPERM this user has no permissions to run the 'info' command"},
