@@ -24,6 +24,8 @@ type Board interface {
 	// ServeUntil is the instant of the boot-time clock, in nanoseconds, until
 	// which this host's proxy may serve.
 	ServeUntil() int64
+	// ServeSince is the instant at which the lease was taken that gives this right.
+	ServeSince() int64
 	// Current reports whether the board is at least as new as any that this host was
 	// ever shown.
 	Current() bool
@@ -202,29 +204,50 @@ func (a *Agent) program() engine.Binary {
 	return b
 }
 
-// feed keeps telling the proxy until when it may serve. After a time without
-// that right it comes back only with the routes of now: while this host counted
-// as gone, others may have been promoted.
+// feed keeps telling the proxy until when it may serve.
 func (a *Agent) feed(ctx context.Context) error {
 	tick := time.NewTicker(feedEvery)
 	defer tick.Stop()
-	fed := int64(0)
+	var fed right
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		until := a.cfg.Board.ServeUntil()
-		if until == 0 || bootTime() > fed && a.routesApplied() < a.cfg.Board.Board().Revision {
+		now := right{until: a.cfg.Board.ServeUntil()}
+		now.since = a.cfg.Board.ServeSince() // of that lease, or a newer one
+		next, ok := fed.next(now, bootTime(), a.routesApplied() >= a.cfg.Board.Board().Revision)
+		if !ok {
 			continue
 		}
 		feedCtx, cancel := context.WithTimeout(ctx, feedEvery)
-		if a.cfg.Proxy.ServeUntil(feedCtx, until) == nil {
-			fed = until
+		if a.cfg.Proxy.ServeUntil(feedCtx, next.until) == nil {
+			fed = next
 		}
 		cancel()
 	}
+}
+
+// right is a right to serve: until when, and since when there is the lease behind it.
+// Instants are of the boot-time clock; zero: there is none.
+type right struct{ until, since int64 }
+
+// next is what the proxy is told next, that was told of this right, if anything. After a
+// time without the right it comes back only with the routes of now: while this host
+// counted as gone, others may have been promoted. So it does with another lease, and what
+// the proxy has of the last one ends meanwhile. What it has from the daemon before stays.
+func (fed right) next(held right, now int64, routed bool) (right, bool) {
+	another := fed.since != 0 && held.since != fed.since
+	switch {
+	case held.until == 0:
+		return fed, false
+	case routed || now <= fed.until && !another:
+		return held, true
+	case another && fed.until > now:
+		return right{now, fed.since}, true
+	}
+	return fed, false
 }
 
 func (a *Agent) routesApplied() int64 {

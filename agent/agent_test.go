@@ -44,6 +44,7 @@ func (d *desk) Subscribe(context.Context) <-chan *cluster.Board {
 }
 func (d *desk) Sync(context.Context) (*cluster.Board, error) { return d.Board(), nil }
 func (d *desk) Current() bool                                { return true }
+func (d *desk) ServeSince() int64                            { return 1 }
 func (d *desk) ServeUntil() int64                            { return bootTime() + int64(time.Minute) }
 func (d *desk) Alive() map[int]bool                          { return map[int]bool{1: true} }
 func (d *desk) Call(context.Context, int, string, any, any) error {

@@ -20,18 +20,30 @@ type pidfd struct{ file *os.File }
 
 // openPID takes hold of the process if it is the one that was started at that
 // time from that folder, and is not dead. Checking after taking hold makes the
-// answer true of what is held.
-func openPID(pid int, started uint64, dir string) (pidfd, bool) {
+// answer true of what is held. An error says that it could not be looked at.
+func openPID(pid int, started uint64, dir string) (pidfd, bool, error) {
 	p, err := holdPID(pid)
 	if err != nil {
-		return pidfd{}, false
+		return pidfd{}, false, unlessGone(err)
 	}
 	ticks, err := startTicks(pid)
-	if err != nil || ticks != started || !runsFrom(pid, dir) || !p.alive() {
-		_ = p.close()
-		return pidfd{}, false
+	same := err == nil && ticks == started
+	if same {
+		same, err = runsFrom(pid, dir)
 	}
-	return p, true
+	if same && p.alive() {
+		return p, true, nil
+	}
+	_ = p.close()
+	return pidfd{}, false, unlessGone(err)
+}
+
+// unlessGone is nil for an error that says that there is no such process.
+func unlessGone(err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
 }
 
 // holdPID takes hold of whatever process has the number now.
@@ -138,26 +150,34 @@ func startTicks(pid int) (uint64, error) {
 
 // runsFrom reports whether the process is an engine started on the folder's
 // configuration.
-func runsFrom(pid int, dir string) bool {
+func runsFrom(pid int, dir string) (bool, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	args := strings.Split(string(data), "\x00")
-	return err == nil && len(args) > 1 && args[1] == filepath.Join(dir, configName)
+	return len(args) > 1 && args[1] == filepath.Join(dir, configName), err
 }
 
-// search finds the engine of a folder among all processes.
-func search(dir string) (pid int, started uint64, ok bool) {
+// search finds the engine of a folder among all processes; that there is none is said
+// only if all could be looked at. What is kept from us is another user's, not ours.
+func search(dir string) (pid int, started uint64, ok bool, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0, 0, false
+		return 0, 0, false, err
 	}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || !runsFrom(pid, dir) {
+		if err != nil {
 			continue
 		}
-		if started, err := startTicks(pid); err == nil {
-			return pid, started, true
+		ours, err := runsFrom(pid, dir)
+		if ours {
+			started, err = startTicks(pid)
+		}
+		switch {
+		case unlessGone(err) != nil && !errors.Is(err, os.ErrPermission):
+			return 0, 0, false, err
+		case ours && err == nil:
+			return pid, started, true, nil
 		}
 	}
-	return 0, 0, false
+	return 0, 0, false, nil
 }

@@ -102,7 +102,8 @@ func (p *Process) Remove() error {
 // Adopt finds the engine that runs from the folder and reports whether there
 // is one. It must be the very process that was started there: same number,
 // same start, same configuration file. Whether it answers is left to Observe.
-// A folder without an instance, or whose process is gone, is no error.
+// A folder without an instance, or whose process is gone, is no error; that the process
+// can not be looked at is one, as it may be there.
 func Adopt(dir string) (*Process, bool, error) {
 	r, err := loadRecord(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -114,16 +115,16 @@ func Adopt(dir string) (*Process, bool, error) {
 	if r.PID == 0 {
 		// The starter died between starting the engine and writing its number.
 		var ok bool
-		if r.PID, r.Started, ok = search(dir); !ok {
-			return nil, false, nil
+		if r.PID, r.Started, ok, err = search(dir); !ok {
+			return nil, false, err
 		}
 		if err := r.save(dir); err != nil {
 			return nil, false, err
 		}
 	}
-	held, ok := openPID(r.PID, r.Started, dir)
+	held, ok, err := openPID(r.PID, r.Started, dir)
 	if !ok {
-		return nil, false, nil
+		return nil, false, err
 	}
 	return newProcess(dir, r, held), true, nil
 }
@@ -132,9 +133,9 @@ func Adopt(dir string) (*Process, bool, error) {
 // running, and is recognised by what it was started with. The folder is made
 // again with what is needed to find it; the engine's files are not.
 func Recall(s Spec) (*Process, bool, error) {
-	pid, started, running := search(s.Dir)
+	pid, started, running, err := search(s.Dir)
 	if !running {
-		return nil, false, nil
+		return nil, false, err
 	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, false, err
@@ -181,9 +182,11 @@ func ended(dir string) error {
 	}
 	if err != nil {
 		// An unreadable record names no process; its engine might still run.
-		if pid, _, found := search(dir); found {
+		pid, _, found, err := search(dir)
+		if found {
 			return fmt.Errorf("folder %s: process %d is still running", dir, pid)
 		}
+		return err
 	}
 	return nil
 }

@@ -224,13 +224,18 @@ func (t *turn) asWaiting(moves []cluster.Move) bool {
 	var waiting, planned []string
 	for _, m := range t.a.Moves {
 		if m.Status == cluster.MoveWaiting {
-			waiting = append(waiting, m.Text())
+			waiting = append(waiting, whatMoves(m))
 		}
 	}
 	for _, m := range moves {
-		planned = append(planned, m.Text())
+		planned = append(planned, whatMoves(m))
 	}
 	return len(planned) > 0 && slices.Equal(waiting, planned)
+}
+
+// whatMoves tells moves apart by what they do, wherever they stand in a plan.
+func whatMoves(m cluster.Move) string {
+	return fmt.Sprintf("%s %d %d %s %d %d", m.Kind, m.Shard, m.Old, m.Endpoint, m.From, m.To)
 }
 
 func (t *turn) fail(err *cluster.Error, left []string) step {

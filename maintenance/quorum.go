@@ -10,34 +10,52 @@ import (
 // up and in service are fewer than a majority of all. For a node without a vote
 // it is enough that the quorum stands now.
 func (p preflight) quorum() cluster.Refusals {
-	voters, up, serving := 0, 0, 0
-	var absent []int
-	for _, n := range cluster.Sorted(p.Nodes) {
-		if n.Membership != cluster.Voter {
-			continue
+	for _, left := range []bool{false, true} {
+		c := p.count(left)
+		need := c.voters/2 + 1
+		switch {
+		case p.node.Membership != cluster.Voter && c.up < need:
+			return one(cluster.CodeQuorumWouldBeLost, "bring "+nodes(c.absent)+" back first", "%d of %d voting nodes are up, %s", c.up, c.voters, needed(need))
+		case p.node.Membership == cluster.Voter && c.serving < need:
+			return one(cluster.CodeQuorumWouldBeLost, quorumHint(c.voters, c.absent),
+				"without node:%d, %d of %d voting nodes would be up and in service, %s", p.id, c.serving, c.voters, needed(need))
 		}
-		voters++
-		if p.Alive[n.ID] {
-			up++
-		}
-		if n.ID == p.id {
-			continue
-		}
-		if p.Alive[n.ID] && n.Maintenance == nil {
-			serving++
-		} else {
-			absent = append(absent, n.ID)
-		}
-	}
-	need := voters/2 + 1
-	switch {
-	case p.node.Membership != cluster.Voter && up < need:
-		return one(cluster.CodeQuorumWouldBeLost, "bring "+nodes(absent)+" back first", "%d of %d voting nodes are up, %s", up, voters, needed(need))
-	case p.node.Membership == cluster.Voter && serving < need:
-		return one(cluster.CodeQuorumWouldBeLost, quorumHint(voters, absent),
-			"without node:%d, %d of %d voting nodes would be up and in service, %s", p.id, serving, voters, needed(need))
 	}
 	return nil
+}
+
+// census is of the voting nodes.
+type census struct {
+	voters, up int
+	serving    int   // up and in service, without the node in question
+	absent     []int // the others without that
+}
+
+// count counts the voting nodes, with or without those that are being removed: either
+// may become of them. One that an action is about to take out counts as out.
+func (p preflight) count(left bool) census {
+	var c census
+	leaving := map[int]bool{}
+	for _, a := range p.Actions {
+		leaving[a.Node] = leaving[a.Node] || a.Name == cluster.MaintenanceOn && a.Status == cluster.ActionRunning
+	}
+	for _, n := range cluster.Sorted(p.Nodes) {
+		if n.Membership != cluster.Voter || left && n.Removing != "" && n.ID != p.id {
+			continue
+		}
+		c.voters++
+		if p.Alive[n.ID] {
+			c.up++
+		}
+		switch {
+		case n.ID == p.id:
+		case p.Alive[n.ID] && n.Maintenance == nil && !leaving[n.ID]:
+			c.serving++
+		default:
+			c.absent = append(c.absent, n.ID)
+		}
+	}
+	return c
 }
 
 func needed(n int) string {

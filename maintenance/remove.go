@@ -12,7 +12,7 @@ var beforeRemove = []question{
 	{name: "not_the_last", text: "another node stays", answer: preflight.others, alone: true},
 	{name: "not_master", text: "another node is cluster master", answer: preflight.follows},
 	{name: "empty", text: "nothing is left on the node", answer: preflight.empty},
-	{name: "quorum", text: "a majority of the voting nodes that stay is up", answer: preflight.quorumWithout},
+	{name: "quorum", text: "a majority of the voting nodes that stay is up and in service", answer: preflight.quorumWithout},
 }
 
 func (p preflight) exists() cluster.Refusals {
@@ -51,31 +51,22 @@ func (p preflight) empty() cluster.Refusals {
 	return nil
 }
 
-// quorumWithout is the quorum's own rule: those that stay and are up must be a
-// majority of those that stay.
+// quorumWithout is the quorum's own rule for those that stay, and says the same when
+// those in maintenance mode are off, as may be at any time.
 func (p preflight) quorumWithout() cluster.Refusals {
 	if p.node.Membership != cluster.Voter {
 		return nil
 	}
-	stay, up := 0, 0
-	var absent []int
-	for _, n := range cluster.Sorted(p.Nodes) {
-		switch {
-		case n.ID == p.id || n.Membership != cluster.Voter:
-			continue
-		case p.Alive[n.ID]:
-			up++
-		default:
-			absent = append(absent, n.ID)
+	for _, left := range []bool{false, true} {
+		c := p.count(left)
+		stay := c.voters - 1
+		if need := stay/2 + 1; c.serving < need {
+			hint := "let other nodes join first, until three vote"
+			if len(c.absent) > 0 {
+				hint = "bring " + nodes(c.absent) + " back first"
+			}
+			return one(cluster.CodeQuorumWouldBeLost, hint, "without node:%d, %d of %d voting nodes would be up and in service, %s", p.id, c.serving, stay, needed(need))
 		}
-		stay++
-	}
-	if need := stay/2 + 1; up < need {
-		hint := "let other nodes join first, until three vote"
-		if len(absent) > 0 {
-			hint = "bring " + nodes(absent) + " back first"
-		}
-		return one(cluster.CodeQuorumWouldBeLost, hint, "without node:%d, %d of %d voting nodes would be up, %d are needed", p.id, up, stay, need)
 	}
 	return nil
 }

@@ -48,11 +48,12 @@ func Random(seed uint64) Script {
 		shards += n
 		s = append(s, line)
 	}
+	strict := []string{"", " strict"}[seed%2]
 	calm := r.IntN(3) == 0 // nothing that costs acknowledged writes
 	for range 3 + r.IntN(10) {
 		switch node := 1 + r.IntN(nodes); r.IntN(10) {
 		case 0, 1:
-			s = append(s, fmt.Sprintf("%s maintenance_on %d%s", pick("do", "ask"), node, pick("", "", " keep_slave_shards", " demote_node", " keep_slave_shards evict_dbs=1")))
+			s = append(s, fmt.Sprintf("%s maintenance_on %d%s", pick("do", "ask"), node, pick("", "", " keep_slave_shards", " demote_node", " keep_slave_shards evict_dbs=1"))+strict)
 		case 2, 3:
 			s = append(s, fmt.Sprintf("%s maintenance_off %d%s", pick("do", "ask"), node, pick("", "", "", " skip_shards_restore")))
 		case 4:

@@ -50,7 +50,11 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		if a.Status == cluster.ActionCompleted && before.Actions[id].Status == cluster.ActionRunning {
 			w.done(b, a)
 		}
+		if a.Error != nil && a.Error.Code == cluster.CodeInternal && before.Actions[id].Error == nil {
+			w.fail("%s failed by a fault of ours: %s", a.Name, a.Error.Message)
+		}
 	}
+	w.keepsQuorum(b)
 	for id, r := range b.Ranges {
 		if was, old := before.Ranges[id]; old && (r.Generation < was.Generation || r.Generation == was.Generation && r.Master != was.Master) {
 			w.fail("the master of %s was %s and is %s under generation %d", id, was.Master, r.Master, r.Generation)
@@ -58,6 +62,22 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		if _, there := b.Instances[r.Master]; !there && !r.Master.IsZero() {
 			w.fail("the master of %s, %s, is not on the board", id, r.Master)
 		}
+	}
+}
+
+// keepsQuorum sees that all nodes in maintenance mode may be off at once.
+func (w *World) keepsQuorum(b *cluster.Board) {
+	voters, serving := 0, 0
+	for _, n := range b.Nodes {
+		if n.Membership == cluster.Voter {
+			voters++
+			if n.Maintenance == nil {
+				serving++
+			}
+		}
+	}
+	if serving < voters/2+1 && !w.waived {
+		w.fail("%d of %d voters are in service", serving, voters)
 	}
 }
 

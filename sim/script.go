@@ -21,7 +21,8 @@ import (
 //	database orders 2 [lone] [aof] [aware] [kept]   with two masters; kept: min_replicas 1
 //	grace 60                      seconds until replicas are rebuilt
 //	do ACTION SUBJECT OPTION ...  ask for an action and wait for its end
-//	ask ACTION SUBJECT OPTION ... ask for an action
+//	ask ACTION SUBJECT OPTION ... ask for an action; strict: without waiving the
+//	                              check of the quorum
 //	cancel                        the youngest action
 //	recover 1 [only_configuration]  what is lost of a database
 //	at 17 FAULT NODE DURATION     when as many boundaries as that have passed from here
@@ -220,10 +221,13 @@ func (p *player) insist(ask func(d *daemon) error) error {
 // ask asks for an action, as the API does; what is refused is no failure.
 func (p *player) ask(name string, words []string, wait bool) error {
 	a := cluster.Action{ID: fmt.Sprintf("a%d", len(p.asked)), Name: cluster.ActionName(name), By: "admin"}
+	strict := false
 	for _, o := range words[1:] {
 		switch o {
 		case "keep_slave_shards":
 			a.Options.KeepSlaveShards = true
+		case "strict":
+			strict = true
 		case "demote_node":
 			a.Options.DemoteNode = true
 		case "skip_shards_restore":
@@ -244,8 +248,8 @@ func (p *player) ask(name string, words []string, wait bool) error {
 	} else {
 		a.Node = number(words[0])
 	}
-	if a.Name == cluster.MaintenanceOn || a.Name == cluster.MaintenanceOff {
-		a.Options.IgnoreChecks = []string{"quorum"}
+	if !strict && (a.Name == cluster.MaintenanceOn || a.Name == cluster.MaintenanceOff) {
+		a.Options.IgnoreChecks, p.waived = []string{"quorum"}, true
 	}
 	answered := false
 	var err error

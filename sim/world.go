@@ -42,9 +42,10 @@ type World struct {
 	seen       int64           // revision at the last turn
 	checked    time.Time
 	trace      []string
-	lost       int // acknowledged writes that a killed master took with it
-	alone      int // acknowledged writes by proxies without a lease
-	stale      int // promotions of copies that did not follow any more
+	lost       int  // acknowledged writes that a killed master took with it
+	alone      int  // acknowledged writes by proxies without a lease
+	waived     bool // somebody has taken out a node though too few voters were left
+	stale      int  // promotions of copies that did not follow any more
 }
 
 type event struct {

@@ -34,6 +34,7 @@ type latest struct {
 	file *os.File // nil: nothing can be kept
 	left record   // by the daemon before
 	kept int64    // revision in the file
+	bad  error    // why the file is older than what was shown, and could not be removed yet
 	sure bool     // the present board is as new as any that was shown here
 }
 
@@ -95,6 +96,9 @@ func (l *latest) covers(b *cluster.Board) bool {
 // kept can not be taken back.
 func (l *latest) show(b *cluster.Board) error {
 	l.sure = l.sure || l.covers(b)
+	if l.bad != nil {
+		return l.forget(l.bad)
+	}
 	if !l.sure || l.file == nil || b.Revision == l.kept {
 		return nil
 	}
@@ -112,13 +116,16 @@ func (l *latest) leased(b *cluster.Board) error {
 	return l.show(b)
 }
 
-// forget takes back what was kept.
+// forget takes back what was kept, at last.
 func (l *latest) forget(why error) error {
 	l.close()
-	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s can be neither written nor removed: %w", l.path, errors.Join(why, err))
+	err := os.Remove(l.path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		l.bad = nil
+		return nil
 	}
-	return nil
+	l.bad = why
+	return fmt.Errorf("%s can be neither written nor removed: %w", l.path, errors.Join(why, err))
 }
 
 func (l *latest) close() {

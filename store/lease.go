@@ -21,6 +21,11 @@ const (
 // sent, at the leader when it arrives. Compare it immediately before each act.
 func (s *Store) ServeUntil() int64 { return s.serveUntil.Load() }
 
+// ServeSince is the instant of [BootTime] at which the present lease was taken. The
+// right to serve is of that lease alone: before it, the node may have counted as gone
+// for a time that its clock does not know of, as when a virtual machine stands still.
+func (s *Store) ServeSince() int64 { return s.serveSince.Load() }
+
 // Current reports whether the board is at least as new as any that this host was ever
 // shown, by this daemon or one before: it has had a lease since it started, or it was
 // started again, and what it found is no older than what its predecessor had.
@@ -42,7 +47,8 @@ func (s *Store) keepLease(ctx context.Context, l *link) error {
 		if err == nil {
 			err = s.renewLease(ctx, l, h)
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil { // what the node serves outlives its daemon
+			s.serveUntil.Store(min(s.serveUntil.Load(), BootTime()))
 			s.log.Warn("node lease lost", "node", s.cfg.NodeID, "error", err)
 		}
 		pause(ctx.Done(), renewTime/4)
@@ -80,6 +86,7 @@ func (s *Store) takeLease(ctx context.Context, l *link) (hold, error) {
 	if err := s.mirror.leased(); err != nil {
 		return h, err
 	}
+	s.serveSince.Store(BootTime())
 	s.extend(sent, lease.TTL)
 	return h, nil
 }

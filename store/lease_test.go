@@ -73,7 +73,7 @@ func TestLostLeaseAndLostKeyAreReplaced(t *testing.T) {
 		"lease": func(id clientv3.LeaseID) error { _, err := l.client().Revoke(t.Context(), id); return err },
 		"key":   func(clientv3.LeaseID) error { _, err := l.client().Delete(t.Context(), aliveKey(1)); return err },
 	} {
-		before := aliveKeyOf(t, l.client())
+		before, since := aliveKeyOf(t, l.client()), one.ServeSince()
 		if err := take(clientv3.LeaseID(before.Lease)); err != nil {
 			t.Fatal(err)
 		}
@@ -84,6 +84,9 @@ func TestLostLeaseAndLostKeyAreReplaced(t *testing.T) {
 			return nil
 		})
 		one.serves(t)
+		if one.ServeSince() <= since {
+			t.Errorf("after the loss of the %s it serves by the same lease", name)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type Store struct {
 	spaceEvery time.Duration // between looks at what the data takes
 
 	serveUntil atomic.Int64
+	serveSince atomic.Int64
 	granted    atomic.Int64           // seconds, of this node's lease
 	tenure     atomic.Pointer[tenure] // the last of this node that is as old as a lease
 
