@@ -226,7 +226,7 @@ func (b *blocked) replied(kind byte, reply []byte) {
 	}
 	why, before := notRefused, b.call.got < b.call.before
 	if kind == resp.KindError {
-		why = refusalOf(reply)
+		why = b.call.refusalOf(reply)
 	}
 	switch {
 	case before && b.watch != nil:
@@ -371,14 +371,21 @@ func limitOf(c *command, args [][]byte) limit {
 	return limit{}
 }
 
-// blockWord returns the place of the number behind BLOCK, or 0.
-func blockWord(args [][]byte) int {
+// blockWord returns the place of the number behind the last BLOCK, or 0. Words that
+// belong to others, such as the name of a group, may be any.
+func blockWord(args [][]byte) (at int) {
 	for i := 1; i+1 < len(args) && !equalFold(args[i], "STREAMS"); i++ {
-		if equalFold(args[i], "BLOCK") {
-			return i + 1
+		switch {
+		case equalFold(args[i], "BLOCK"):
+			i++
+			at = i
+		case equalFold(args[i], "COUNT"):
+			i++
+		case equalFold(args[i], "GROUP"):
+			i += 2
 		}
 	}
-	return 0
+	return at
 }
 
 // shorten returns the command with the time already gone taken off its limit.

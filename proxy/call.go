@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"regexp"
 
 	"github.com/haulout/haulout/resp"
 )
@@ -37,6 +38,8 @@ const (
 	partExecuted // and one of the commands behind it was not
 
 	uncached // CLIENT CACHING was refused, in the present attempt
+
+	scripted // runs code of the client's, whose errors may have any words
 )
 
 const attemptMarks = partRefused | partDenied | withoutMulti | partExecuted | uncached
@@ -131,6 +134,26 @@ var refusals = []struct {
 }
 
 var execAborted = []byte("-EXECABORT Transaction discarded because of: ")
+
+// scriptRefused are an engine's refusals of code, in its own words to the end, as far as
+// nothing else has them: the code can give the first words itself, after it was executed.
+// What a replica, or a master without replicas, refuses to a command in it was refused to
+// all of its writes.
+var scriptRefused = regexp.MustCompile(`^-(` +
+	`NOPERM (this user|User \S*) has no permissions to run the '(eval|evalsha|fcall)(_ro)?' command\r?\n?$` +
+	`|READONLY (You can't write against a read only replica\.|Can not run script with write flag on readonly replica)` +
+	`|NOREPLICAS Not enough good replicas to write\.` +
+	`|MASTERDOWN Link with MASTER is down` +
+	`|LOADING \S+ is loading the dataset in memory` +
+	`)`)
+
+// refusalOf classifies the error reply to a call.
+func (c *call) refusalOf(reply []byte) refusal {
+	if c.marks&scripted != 0 && !scriptRefused.Match(reply) {
+		return notRefused
+	}
+	return refusalOf(reply)
+}
 
 // refusalOf classifies an error reply.
 func refusalOf(reply []byte) refusal {

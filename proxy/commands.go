@@ -17,14 +17,15 @@ type command struct {
 	keys  []keySpec
 	subs  map[string]*command
 
-	never  bool                                        // not for tenants
-	home   bool                                        // has no keys but belongs to the first shard
-	opaque bool                                        // may write, though the engine does not say so
-	tells  bool                                        // is a message to subscribers
-	sorts  bool                                        // may look at keys that patterns name
-	queues bool                                        // may be queued in a transaction although the proxy has its own way with it
-	spread func(s *session, raw []byte, args [][]byte) // what is done with it if there are several shards
-	own    func(s *session, raw []byte, args [][]byte) // what the proxy does with it itself
+	never   bool                                        // not for tenants
+	home    bool                                        // has no keys but belongs to the first shard
+	opaque  bool                                        // may write, though the engine does not say so
+	scripts bool                                        // runs code
+	tells   bool                                        // is a message to subscribers
+	sorts   bool                                        // may look at keys that patterns name
+	queues  bool                                        // may be queued in a transaction although the proxy has its own way with it
+	spread  func(s *session, raw []byte, args [][]byte) // what is done with it if there are several shards
+	own     func(s *session, raw []byte, args [][]byte) // what the proxy does with it itself
 }
 
 type flag uint16
@@ -133,6 +134,7 @@ func init() {
 	}
 	for _, name := range []string{"eval", "evalsha", "fcall"} {
 		commands[name].opaque = true
+		commands[name].scripts, commands[name+"_ro"].scripts = true, true
 	}
 }
 

@@ -358,3 +358,28 @@ func TestPartsAreConfirmed(t *testing.T) {
 	}
 	replica.thaw()
 }
+
+// A reply that waits for its replica is older than what is told meanwhile of the keys it
+// has read: that comes behind it.
+func TestCacheBehindConfirmation(t *testing.T) {
+	master, replica := pair(t)
+	r := confirming(t, Config{ConfirmFor: 5 * time.Second}, master)
+	defer replica.thaw()
+	for _, lines := range [][]string{{"MULTI", "INCR a", "GET k", "EXEC"}, {"EVAL redis.call('incr',KEYS[1])return(redis.call('get',KEYS[2])) 2 a k"}} {
+		c := r.dial(3)
+		master.do(t, "SET", "k", "old")
+		r.say(c, "CLIENT TRACKING ON")
+		replica.freeze(t)
+		before := master.do(t, "GET", "a").Str
+		r.send(c, lines...)
+		eventually(t, "executed", func() bool { return master.do(t, "GET", "a").Str != before })
+		master.do(t, "SET", "k", "new")
+		// The engine has told of it when it answers this one.
+		master.do(t, "PING")
+		replica.thaw()
+		if got := r.hear(c, len(lines)+1); got[len(lines)] != "[invalidate [k]]" || !strings.Contains(got[len(lines)-1], "old") {
+			t.Errorf("%q: %q", lines, got)
+		}
+		c.Close()
+	}
+}

@@ -4,6 +4,7 @@ package proxy
 type early struct {
 	replies [][]byte
 	count   int
+	bytes   int
 }
 
 func (e *early) at(turn uint32) *[]byte { return &e.replies[int(turn)&(len(e.replies)-1)] }

@@ -13,6 +13,9 @@ func (s *session) handle(raw []byte, args [][]byte) {
 	c := lookup(args)
 	s.last, s.heard = c, s.loop.now
 	switch {
+	case c == nil && (equalFold(args[0], "post") || equalFold(args[0], "host:")):
+		s.close() // HTTP: an engine closes such a connection, and ours to it are others', too
+		return
 	case c == nil && !s.known:
 		s.refuse(unknownCommand(args))
 		return
@@ -108,6 +111,10 @@ const (
 
 func (c *command) marks() callMark {
 	switch {
+	case c.scripts && c.flags.has(readonly):
+		return repeatable | scripted
+	case c.scripts:
+		return writes | scripted
 	case c.flags.has(readonly):
 		return repeatable
 	case c.flags.has(write) || c.opaque:

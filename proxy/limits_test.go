@@ -36,6 +36,75 @@ func TestSlowReader(t *testing.T) {
 	eventually(t, "slow reader is closed", func() bool { return r.stats().Connections == 1 })
 }
 
+// A client that reads more slowly than the engine answers is not closed for what it has
+// not read: the rest of what it asks has to wait.
+func TestSlowReaderOfALongPipeline(t *testing.T) {
+	r := newRig(t, Config{MaxOutput: 16 << 20}, startEngines(t, 2)...)
+	r.serveUntil(1 << 62)
+	r.apply()
+	c := r.dial(2)
+	r.do(c, "SET", "big", strings.Repeat("x", 8_000))
+	batch := resp.AppendCommand(resp.AppendCommand(nil, "GET", "foo"), "GET", "bar")
+	const n = 6000 // 48 MB, three times the limit
+	for range n {
+		batch = resp.AppendCommand(batch, "GET", "big")
+	}
+	go func() { c.Write(batch); c.Flush() }()
+	eventually(t, "it is not read any more", func() bool {
+		before := r.stats().Commands
+		time.Sleep(50 * time.Millisecond)
+		return before > 100 && r.stats().Commands == before
+	})
+	if got := r.stats().Commands; got > n/2 {
+		t.Errorf("%d commands were read, and no reply", got)
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	for i := range n + 2 {
+		if v, err := c.ReadValue(); err != nil || i > 1 && len(v.Str) != 8_000 {
+			t.Fatalf("reply %d: %d bytes, %v", i, len(v.Str), err)
+		}
+	}
+}
+
+// Replies that wait for a shard that stands still take memory within a limit; below that
+// they all arrive.
+func TestSlowShard(t *testing.T) {
+	for _, test := range []struct {
+		size  int
+		whole bool
+	}{{3_000, true}, {12_000, false}} {
+		engines := startEngines(t, 2)
+		r := newRig(t, Config{MaxOutput: 2 << 20}, engines...)
+		r.serveUntil(1 << 62)
+		r.apply()
+		c, quick := r.dial(2), r.dial(2)
+		const stands, answers = "bar", "foo"
+		r.do(quick, "SET", answers, strings.Repeat("x", test.size))
+		r.say(quick, "GET "+stands)
+		slow := engines[0]
+		slow.freeze(t)
+		batch := resp.AppendCommand(nil, "GET", stands)
+		const n = 4000
+		for range n {
+			batch = resp.AppendCommand(batch, "GET", answers)
+		}
+		go func() { c.Write(batch); c.Flush() }()
+		eventually(t, "the window is full or the client closed", func() bool { return r.stats().Commands > 100 })
+		if !test.whole {
+			eventually(t, "the client is closed", func() bool { return r.stats().Connections == 1 })
+			slow.thaw()
+			continue
+		}
+		slow.thaw()
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		for i := range n + 1 {
+			if v, err := c.ReadValue(); err != nil || i > 0 && len(v.Str) != test.size {
+				t.Fatalf("reply %d: %d bytes, %v", i, len(v.Str), err)
+			}
+		}
+	}
+}
+
 // A client that reads late gets everything, in order.
 func TestLateReader(t *testing.T) {
 	r := startProxy(t, startEngines(t, 2)...)

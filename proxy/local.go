@@ -268,6 +268,9 @@ func (s *session) hello(_ []byte, args [][]byte) {
 	case name != nil && !s.rename(name):
 		s.refuse(errName)
 	default:
+		if version != s.version {
+			s.settle()
+		}
 		s.version = version
 		if version < 3 {
 			s.notices, s.stayUntil = notices{}, 0
@@ -298,10 +301,24 @@ func (s *session) helloOptions(args [][]byte) (name []byte, problem string) {
 	return name, ""
 }
 
-// reset makes the session what it was when it was opened.
+// settle has what the client sent before come first, though the rest goes over other
+// links.
+func (s *session) settle() {
+	if s.head != s.tail {
+		s.pause(pauseLogin)
+	}
+}
+
+// reset makes the session what it was when it was opened, from this turn on.
 func (s *session) reset([]byte, [][]byte) {
+	s.settle()
+	silent := s.silent
 	s.closeLines()
 	s.forget()
+	if len(silent) > 0 {
+		s.more().silent = silent
+		s.endSilence(s.tail)
+	}
 	s.version, s.notices, s.stayUntil = 2, notices{}, 0
 	s.become(nil)
 	s.known = s.endpoint.open()

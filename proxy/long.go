@@ -47,7 +47,7 @@ func (s *session) claim(raw []byte) []byte {
 // what it reads.
 func (k *link) divert(c *call) bool {
 	s := c.session
-	if k.framer.Left() < longReply || c.marks&repeatable == 0 || c.before > 0 || s.tail != c.turn+1 || s.waits() {
+	if k.framer.Left() < longReply || c.marks&repeatable == 0 || c.before > 0 || s.tail != c.turn+1 || s.waits() || s.publication != nil {
 		return false
 	}
 	c.marks |= dropped

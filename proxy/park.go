@@ -23,7 +23,7 @@ func (k *link) finish(kind byte, reply []byte) {
 	c := &k.calls[k.first]
 	why := notRefused
 	if kind == resp.KindError {
-		why = refusalOf(reply)
+		why = c.refusalOf(reply)
 	}
 	if c.got < c.lead() {
 		c.got++
@@ -55,6 +55,9 @@ func (k *link) finish(kind byte, reply []byte) {
 	done := *c
 	k.pop()
 	if k.shard.confirms(done.marks) && kind != resp.KindError {
+		// What the engine tells of keys that it has read comes behind it all the same.
+		done.session.keepsBack(done.turn)
+		k.served(done.marks)
 		k.shard.confirm.hold(done, origin{k.target, k.history}, reply)
 		return
 	}

@@ -20,7 +20,8 @@ type Config struct {
 	// Clock tells CLOCK_BOOTTIME in nanoseconds; nil: the host's.
 	Clock func() int64
 	// MaxOutput is the number of bytes a client may leave unread before it is
-	// closed; 0: 64 MiB.
+	// closed; from a quarter of it on, no more commands are read. Four times as much
+	// may wait for the reply of another shard. 0: 64 MiB.
 	MaxOutput int
 	// MaxQueued is the number of bytes of unanswered commands in a loop above
 	// which clients are read no more until there are fewer; each command counts

@@ -47,8 +47,8 @@ func (p *publication) advance() {
 	}
 	p.close()
 	s.publication = nil
+	s.unpause(pauseBlocked) // first: a long message makes a call of its own, which pauses
 	s.pass(p.command, p.raw, nil)
-	s.unpause(pauseBlocked)
 }
 
 func (p *publication) close() {

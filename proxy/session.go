@@ -57,13 +57,17 @@ const (
 	pauseBlocked                   // a blocking call, or one that must come alone
 	pauseExec                      // a transaction that changes something of the session
 	pauseEnd                       // the client sends no more, or shall not
-	pauseLogin                     // it has become another user, whose commands go another way
+	pauseOutput                    // it reads too slowly, or one shard answers later than others
+	pauseLogin                     // it has become another user, or speaks otherwise: its commands go another way
 )
 
 const (
 	window      = 1024 // unanswered commands of one session
 	lingerLimit = int64(1e9)
 	keepEarly   = 32 // places for early replies that a session keeps
+
+	muchUnread = 4 // what part of the output's limit may be unread before no more commands are read
+	longWait   = 4 // times the output's limit that replies may take which wait for another shard's
 )
 
 var sessionIDs atomic.Int64
@@ -215,11 +219,20 @@ func (s *session) consume(data []byte) []byte {
 func (s *session) turn() uint32 {
 	t := s.tail
 	s.tail++
-	if s.tail-s.head >= window {
+	if s.tail-s.head >= s.window() {
 		s.endpoint.counts.WindowFull++
 		s.pause(pauseWindow)
 	}
 	return t
+}
+
+// window is how many commands may be unanswered: fewer where replies are long, as all of
+// them may come before the client reads the next.
+func (s *session) window() uint32 {
+	if room := s.loop.maxOutput / 2; s.newest > room/window {
+		return uint32(max(1, room/s.newest))
+	}
+	return window
 }
 
 // answerNow answers the command just read, in its turn.
@@ -273,7 +286,7 @@ func (s *session) next() {
 
 // relax ends the pauses whose reason is gone by an answer.
 func (s *session) relax() {
-	if s.paused&pauseWindow != 0 && s.tail-s.head <= window/2 {
+	if s.paused&pauseWindow != 0 && s.tail-s.head <= s.window()/2 {
 		s.unpause(pauseWindow)
 	}
 	if s.paused&pauseLogin != 0 && s.head == s.tail {
@@ -308,19 +321,29 @@ func (s *session) answerEarly(turn uint32, reply []byte) {
 	}
 	*s.early.at(turn) = append(s.loop.take(len(reply)), reply...)
 	s.early.count++
+	s.early.bytes += len(reply)
 	s.keepsBack(turn)
+	switch limit := s.loop.maxOutput; {
+	case s.early.bytes > longWait*limit:
+		s.endpoint.counts.SlowReaders++
+		s.close()
+	case s.early.bytes > limit/muchUnread:
+		s.pause(pauseOutput)
+	}
 }
 
-// sayEarly gives the replies whose turn has come meanwhile.
+// sayEarly gives the replies whose turn has come meanwhile, as far as there is room for
+// them in the output; flush gives the rest.
 func (s *session) sayEarly() {
 	e := s.early
 	for e.count > 0 && !s.gone {
 		place := e.at(s.head)
-		if *place == nil {
+		if *place == nil || len(s.out)-s.written > s.loop.maxOutput/muchUnread {
 			return
 		}
 		s.newest = len(*place)
 		s.write(*place)
+		e.bytes -= len(*place)
 		s.loop.give(*place)
 		*place = nil
 		e.count--
@@ -350,14 +373,19 @@ func (s *session) flush() {
 	if s.gone {
 		return
 	}
-	if len(s.out) > s.written && !s.full {
+	for len(s.out) > s.written && !s.full {
 		n, err := transmit(int(s.fd), s.out[s.written:])
 		if err != nil && !later(err) {
 			s.close()
 			return
 		}
 		s.written += max(n, 0)
-		s.full = s.written < len(s.out)
+		if s.full = s.written < len(s.out); !s.full && s.early != nil {
+			s.loop.give(s.out)
+			s.out, s.written = nil, 0
+			s.sayEarly()
+			s.relax()
+		}
 	}
 	switch {
 	case s.written == len(s.out):
@@ -375,11 +403,27 @@ func (s *session) flush() {
 	if s.blocked != nil {
 		s.blocked.drained()
 	}
+	s.yield()
 	if s.leaving && s.head == s.tail && s.out == nil {
 		s.leave()
 		return
 	}
 	s.attend()
+}
+
+// yield stops reading commands while the client leaves much unread that it has asked
+// for already.
+func (s *session) yield() {
+	unread := len(s.out) - s.written
+	if s.early != nil {
+		unread += s.early.bytes
+	}
+	switch much := s.loop.maxOutput / muchUnread; {
+	case unread > much:
+		s.paused |= pauseOutput
+	case unread <= much/2 && s.paused&pauseOutput != 0:
+		s.unpause(pauseOutput)
+	}
 }
 
 func (s *session) pause(p pause) {

@@ -15,9 +15,10 @@ func (s *session) replies(_ []byte, args [][]byte) {
 	turn := s.tail
 	switch {
 	case equalFold(args[2], "ON"):
+		s.endSilence(turn)
 		for i := range s.silent {
-			if q := &s.silent[i]; q.open || int32(q.to-turn) > 0 {
-				q.to, q.open = turn, false
+			if q := &s.silent[i]; int32(q.to-turn) > 0 {
+				q.to = turn
 			}
 		}
 		s.ok()
@@ -35,6 +36,15 @@ func (s *session) replies(_ []byte, args [][]byte) {
 		return
 	}
 	s.answerNow(nil)
+}
+
+// endSilence ends what OFF has begun, with the turn; RESET, too, is one that SKIP skips.
+func (s *session) endSilence(turn uint32) {
+	for i := range s.silent {
+		if q := &s.silent[i]; q.open {
+			q.to, q.open = turn, false
+		}
+	}
 }
 
 // mutes reports whether the reply of the turn is not wanted.

@@ -44,6 +44,7 @@ type tap struct {
 	// refused nevertheless.
 	let    bool
 	denied int
+	named  bool // it has been a user's: what is none's begins with a login, too
 }
 
 const (
@@ -75,6 +76,8 @@ func (t *tap) advance() {
 	if t.line != nil && t.next == nil && b.active && !t.sent && b.session.head == b.turn && t.shard.loop.now >= t.notYet {
 		t.sent, t.got = true, 0
 		t.line.write(resp.AppendCommand(t.login(nil), append([]string{b.order.word()}, b.order.ask...)...))
+	} else if t.line != nil {
+		t.line.flush() // what the right to serve was missing for
 	}
 }
 
@@ -137,7 +140,11 @@ func (t *tap) replied(kind byte, reply []byte) {
 func (t *tap) login(b []byte) []byte {
 	t.let = false
 	if u := t.subscriber.session.user; u != nil {
-		b = append(b, t.shard.loginAs(u.Name)...)
+		t.named = true
+		return append(b, t.shard.loginAs(u.Name)...)
+	}
+	if t.named {
+		b = append(b, t.shard.loginAs(engineUser)...)
 	}
 	return b
 }
@@ -145,7 +152,7 @@ func (t *tap) login(b []byte) []byte {
 // denies reports whether it is the user who may not do it, and not the master that
 // is about to change.
 func (t *tap) denies(reply []byte) bool {
-	if t.let && refusalOf(reply) == forRights {
+	if t.let && t.subscriber.session.user != nil && refusalOf(reply) == forRights {
 		t.denied++
 	}
 	return t.denied > 1

@@ -142,9 +142,7 @@ func (s *session) become(u *user) {
 	if u == s.user {
 		return
 	}
-	if s.head != s.tail {
-		s.pause(pauseLogin)
-	}
+	s.settle()
 	s.more().user = u
 }
 
