@@ -34,6 +34,7 @@ type order struct {
 	until    time.Time // when the time of all orders is over that may have come to an executor
 	inFlight bool      // an executor has it
 	silent   bool      // the last executor got no answer from the target
+	unheard  time.Time // since when none of them did; zero if the last one got one
 	sent     time.Time // last
 	asked    time.Time // first, without an answer since
 	ended    time.Time // when the last executor told that it had ended; zero while one may be at work
@@ -113,6 +114,8 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 		return
 	case o.mute(t.now()) && t.unreached(v, r, o):
 		return
+	case !h.Unplanned && t.parted(v, r, o):
+		return
 	}
 	executor := v.Instances[h.Executor()].Node
 	ttl := o.allowance(t.now())
@@ -147,6 +150,11 @@ func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, ans
 			o.inFlight, o.silent = false, outcome.TargetSilent
 			if answered {
 				o.ended, o.asked = t.now(), time.Time{}
+			}
+			if !outcome.TargetSilent {
+				o.unheard = time.Time{}
+			} else if o.unheard.IsZero() {
+				o.unheard = t.now()
 			}
 		}
 		t.cfg.Logger.Info("hand-over", append([]any{"range", r}, outcome.Told()...)...)

@@ -60,7 +60,7 @@ func (t *term) orphaned(v cluster.View, r cluster.SlotRange, o *order) {
 		t.vanished(v, r, "its process ended")
 	case !h.Unplanned && v.Heard(node) && to.State == cluster.Up && to.Role == cluster.Master:
 		t.close(cluster.CloseHandover{At: v.Now, Range: r.ID, ID: h.ID, Moved: true, ReplID: to.ReplicationID})
-	case !h.Unplanned && recovery.Foremost(v, r, h.To):
+	case !h.Unplanned && recovery.Foremost(v, r, h.To) && v.Considered(v.Instances[h.From], v.Instances[h.To]):
 		t.finish(r.ID, cluster.TakeOver{
 			At: v.Now, Range: r.ID, ID: h.ID, NewID: h.ID + "-on", To: h.To,
 			Reason: fmt.Sprintf("the host of its old master, node:%d, is gone", v.Instances[h.From].Node),
