@@ -153,6 +153,13 @@ func knownDown(v cluster.View, id cluster.InstanceID) bool {
 	return known && seen.State != cluster.Up
 }
 
+// closed reports whether proxies send nothing to the range's master: it was never
+// seen up, another is taking over from it, nobody knows yet who it is, or it is lost.
+func closed(v cluster.View, r cluster.SlotRange) bool {
+	master, ok := v.Instances[r.Master]
+	return !ok || !master.Started || r.Handover != nil && r.Handover.Unplanned || r.Unsettled != "" || r.Lost
+}
+
 // unbound reports whether a node is known not to listen for the endpoint.
 func unbound(v cluster.View, e cluster.Endpoint) bool {
 	return len(e.Nodes) == 0 || slices.ContainsFunc(e.Nodes, func(node int) bool {
@@ -216,7 +223,7 @@ func databaseHealth(v cluster.View, d cluster.Database) DatabaseHealth {
 		}
 	}
 	for _, r := range v.RangesOf(d.ID) {
-		if master, ok := v.Instances[r.Master]; !ok || r.Lost || !v.Alive[master.Node] || knownDown(v, master.ID) {
+		if closed(v, r) || !v.Alive[v.Instances[r.Master].Node] || knownDown(v, r.Master) {
 			fail(shardUnreachable)
 		}
 		for _, s := range v.ShardsOf(r.ID) {

@@ -90,3 +90,42 @@ func TestHealth(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 }
+
+// While proxies are told no address for slots, their database is not up, though
+// every process runs.
+func TestHealthWhileNobodyMayServe(t *testing.T) {
+	for name, c := range map[string]struct {
+		commands func(v cluster.View) []cluster.Command
+		up       bool
+	}{
+		"as it should be": {func(cluster.View) []cluster.Command { return nil }, true},
+		"a planned hand-over": {func(v cluster.View) []cluster.Command {
+			return []cluster.Command{cluster.OpenHandover{ID: "h", To: v.Shards[2].Instance}}
+		}, true},
+		"another takes over": {func(v cluster.View) []cluster.Command {
+			return []cluster.Command{cluster.OpenHandover{ID: "h", To: v.Shards[2].Instance, Unplanned: true}}
+		}, false},
+		"unsettled": {func(v cluster.View) []cluster.Command {
+			r := v.Ranges[v.Shards[1].Range]
+			r.Unsettled = "the hosts have not been heard yet"
+			return []cluster.Command{put{r}}
+		}, false},
+		"never seen up": {func(v cluster.View) []cluster.Command {
+			i := v.Instances[v.Shards[1].Instance]
+			i.Started = false
+			return []cluster.Command{put{i}}
+		}, false},
+	} {
+		d := apitest.Cluster()
+		d.Apply(c.commands(d.View())...)
+		h := server(d).Public()
+		var got api.DatabaseHealth
+		_, body := send(t, h, "GET", "/v4/db/1/health", "")
+		if err := json.Unmarshal([]byte(body), &got); err != nil || (got.Availability == "up") != c.up || slices.Contains(got.Errors, "shard_unreachable") == c.up {
+			t.Errorf("%s: %v %s", name, err, body)
+		}
+		if status, body := send(t, h, "GET", "/v1/bdbs/1/availability", ""); (status == 200) != c.up {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+}
