@@ -37,8 +37,50 @@ func TestMalformedBodies(t *testing.T) {
 	}
 }
 
-// What a body costs grows with its length, not with fields times their depth:
-// whoever has no login may send one.
+// However many faults there are, the answer names some and counts the others.
+func TestManyFaults(t *testing.T) {
+	h := server(apitest.Cluster()).Public()
+	names := func(n int, form string, between string) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprintf(form, i)
+		}
+		return strings.Join(list, between)
+	}
+	for n, want := range map[int]string{50: "", 51: "and 1 more", 20_000: "and 19950 more"} {
+		_, body := send(t, h, "PUT", "/v1/cluster/policy", "{"+names(n, `"f%d":0`, ",")+"}")
+		if got := blockers(t, body); want == "" && len(got) != 50 || want != "" && (len(got) != 51 || !slices.Contains(got, want)) {
+			t.Errorf("%d fields: %d faults, %s", n, len(got), got[0])
+		}
+	}
+	_, body := as(t, h, "", "GET", "/v1/openapi.json?"+names(9_000, "f%d", "&"), "")
+	if got := blockers(t, body); len(got) != 51 || !slices.Contains(got, "and 8950 more") {
+		t.Errorf("parameters: %d faults, %s", len(got), got[0])
+	}
+}
+
+// Who has not logged in has no reason to send much.
+func TestBodiesOfStrangers(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	d.SetSecret("s")
+	for path, limit := range map[string]int{"/v1/users/authorize": 4 << 10, "/v1/join": 64 << 10, "/v1/bootstrap/join_cluster": 64 << 10} {
+		for length, want := range map[int]bool{limit: false, limit + 1: true} {
+			body := `{"f":"` + strings.Repeat("x", length-len(`{"f":""}`)) + `"}`
+			r := httptest.NewRequest("POST", path, strings.NewReader(body))
+			r.SetBasicAuth(apitest.Admin, apitest.Password)
+			r.Header.Set(api.SecretHeader, "s")
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if got := w.Code == http.StatusRequestEntityTooLarge; got != want {
+				t.Errorf("%s: %d bytes: %d %.200s", path, length, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// What a body costs grows with its length, not with fields times their depth.
 func TestDeepNamesCostNoMore(t *testing.T) {
 	h := server(apitest.Cluster()).Public()
 	var body strings.Builder
@@ -53,7 +95,7 @@ func TestDeepNamesCostNoMore(t *testing.T) {
 	body.WriteString(strings.Repeat("}", depth+1))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	status, answer := as(t, h, "", "POST", "/v1/users/authorize", body.String())
+	status, answer := send(t, h, "POST", "/v1/bdbs", body.String())
 	runtime.ReadMemStats(&after)
 	if taken := after.TotalAlloc - before.TotalAlloc; status != http.StatusBadRequest || taken > 64<<20 {
 		t.Errorf("%d after %d MB: %.200s", status, taken>>20, answer)

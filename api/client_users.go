@@ -55,7 +55,7 @@ func putDatabaseUser(c *call) (any, error) {
 	}
 	cmd := cluster.SetClientUser{At: c.view.Now, Database: d.ID, Name: c.PathValue("name"), By: c.id.Name}
 	takeDatabaseUser(o, &cmd)
-	if cmd.Rules == nil && cmd.Password == nil && cmd.Further == nil && cmd.Enabled == nil && len(*o.faults) == 0 {
+	if cmd.Rules == nil && cmd.Password == nil && cmd.Further == nil && cmd.Enabled == nil && o.faults.count() == 0 {
 		o.refuse(badRequest("give rules, password, further_password, nopass or login", "nothing to change on user %s of db:%d (%s) was given", cmd.Name, d.ID, d.Name))
 	} else {
 		o.foresee(c.view.Board, cmd)

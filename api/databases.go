@@ -78,7 +78,7 @@ func postDatabase(c *call) (any, error) {
 // are told at once.
 func allFaults(o *object, content error) error {
 	if more, ok := content.(cluster.Refusals); ok {
-		*o.faults = append(*o.faults, more...)
+		o.faults.add(more...)
 	} else if content != nil && o.err() == nil {
 		return content
 	}

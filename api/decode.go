@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	maxBody  = 1 << 20 // bytes
-	maxDepth = 32      // of nested JSON
-	maxName  = 256     // bytes; of a field
+	maxDepth  = 32  // of nested JSON
+	maxName   = 256 // bytes; of a field
+	maxFaults = 50  // that an answer names
 )
 
 // object is a JSON object on its way into a Go value. Fields are taken out one
@@ -27,7 +27,32 @@ const (
 type object struct {
 	path   string // of the object in the body, with its dot
 	fields map[string]json.RawMessage
-	faults *cluster.Refusals
+	faults *faults
+}
+
+// faults are those of a request. Who sends many is told of some, and how many more
+// there are: a small request is not to fill the memory with its answer.
+type faults struct {
+	named   cluster.Refusals
+	unnamed int
+}
+
+func (f *faults) add(list ...*cluster.Error) {
+	room := min(len(list), maxFaults-len(f.named))
+	f.named = append(f.named, list[:room]...)
+	f.unnamed += len(list) - room
+}
+
+func (f *faults) count() int { return len(f.named) + f.unnamed }
+
+func (f *faults) err() error {
+	switch {
+	case f.count() == 0:
+		return nil
+	case f.unnamed == 0:
+		return f.named
+	}
+	return append(slices.Clip(f.named), badRequest("", "and %d more", f.unnamed))
 }
 
 func badRequest(hint, format string, args ...any) *cluster.Error {
@@ -57,7 +82,7 @@ func readObject(r *http.Request) (*object, error) {
 }
 
 func parseObject(data []byte) (*object, error) {
-	o := &object{fields: map[string]json.RawMessage{}, faults: &cluster.Refusals{}}
+	o := &object{fields: map[string]json.RawMessage{}, faults: &faults{}}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return o, nil
 	}
@@ -177,7 +202,7 @@ func kindOf(raw json.RawMessage) string {
 	return "a number"
 }
 
-func (o *object) refuse(e *cluster.Error) { *o.faults = append(*o.faults, e) }
+func (o *object) refuse(e *cluster.Error) { o.faults.add(e) }
 
 // take removes the field and decodes it. It reports whether the field was there
 // and good; want says in words what it must be.
@@ -255,7 +280,7 @@ func (o *object) foresee(board *cluster.Board, command cluster.Command) {
 	if !errors.As(err, &all) && errors.As(err, &one) {
 		all = cluster.Refusals{one}
 	}
-	*o.faults = append(*o.faults, all...)
+	o.faults.add(all...)
 }
 
 func (o *object) has(name string) bool {
@@ -263,10 +288,5 @@ func (o *object) has(name string) bool {
 	return ok
 }
 
-// err returns every fault found so far.
-func (o *object) err() error {
-	if len(*o.faults) > 0 {
-		return *o.faults
-	}
-	return nil
-}
+// err returns the faults found so far.
+func (o *object) err() error { return o.faults.err() }

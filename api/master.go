@@ -13,7 +13,7 @@ func postChangeMaster(c *call) (any, error) {
 		return nil, err
 	}
 	node, given := o.uid("node_uid")
-	if !given && len(*o.faults) == 0 {
+	if !given && o.faults.count() == 0 {
 		o.refuse(badRequest("give the uid of a node", "node_uid is missing"))
 	}
 	o.rest()

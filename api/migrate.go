@@ -21,8 +21,8 @@ type MigrateRequest struct {
 func (c *call) migrate(o *object, shards []int) (any, error) {
 	a := cluster.Action{ID: uuid.NewString(), Name: cluster.MigrateShards, By: c.id.Name, Created: c.view.Now}
 	a.Options.Shards = shards
-	faults, given := len(*o.faults), false
-	if a.Node, given = o.uid("target_node_uid"); !given && len(*o.faults) == faults {
+	faults, given := o.faults.count(), false
+	if a.Node, given = o.uid("target_node_uid"); !given && o.faults.count() == faults {
 		o.refuse(badRequest("give the uid of a node", "target_node_uid is missing"))
 	}
 	o.flag("preserve_roles", &a.Options.PreserveRoles)

@@ -117,7 +117,7 @@ func putPolicy(c *call) (any, error) {
 	o.setting("login_lockout_threshold", &tune.LockoutThreshold)
 	o.setting("login_lockout_duration", &tune.LockoutDuration)
 	o.setting("login_lockout_counter_reset_after", &tune.LockoutForgotten)
-	given := tune != cluster.TuneCluster{At: tune.At, By: tune.By} || len(*o.faults) > 0
+	given := tune != cluster.TuneCluster{At: tune.At, By: tune.By} || o.faults.count() > 0
 	o.neutral("default_shards_placement", `"dense"`)
 	o.neutral("default_non_sharded_proxy_policy", `"single"`)
 	o.neutral("default_sharded_proxy_policy", `"single"`)

@@ -24,6 +24,18 @@ type route struct {
 	query   []string // parameters it understands
 }
 
+// maxBody is how many bytes a body may have. Whoever may come without a login has
+// little to say: a login, or what a host tells of itself.
+func (r route) maxBody() int64 {
+	switch {
+	case r.may == anyone && r.at == here:
+		return 4 << 10
+	case r.may == anyone, r.may == bootstrapper:
+		return 64 << 10
+	}
+	return 1 << 20
+}
+
 // either is an answer of one kind or the other; fieldsOf one that may lack fields.
 type (
 	either   []any

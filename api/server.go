@@ -101,7 +101,7 @@ func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) serve(w http.ResponseWriter, req *http.Request, l listener, r route) {
-	req.Body = http.MaxBytesReader(w, req.Body, maxBody)
+	req.Body = http.MaxBytesReader(w, req.Body, r.maxBody())
 	leader, leading := s.node.Leading()
 	if r.at != here && !leading && !bootstrapped(s.node.Board()) {
 		s.fail(w, s.noBoard())
@@ -227,16 +227,13 @@ func checkSender(r *http.Request) error {
 }
 
 func checkQuery(r *http.Request, known []string) error {
-	var faults cluster.Refusals
+	var all faults
 	for name := range r.URL.Query() {
 		if !slices.Contains(known, name) {
-			faults = append(faults, unsupportedField("the parameter "+name, "leave it out"))
+			all.add(unsupportedField("the parameter "+name, "leave it out"))
 		}
 	}
-	if len(faults) > 0 {
-		return faults
-	}
-	return nil
+	return all.err()
 }
 
 func (s *Server) answer(w http.ResponseWriter, c *call, r route) {

@@ -64,7 +64,7 @@ func postUser(c *call) (any, error) {
 	takeUserNeutral(o)
 	create := cluster.CreateUser{At: c.view.Now, User: u, Role: role, ForAdmins: c.id.may(administer), By: c.id.Name}
 	foreseen := create
-	if len(*o.faults) > 0 && role == 0 { // it was refused already
+	if o.faults.count() > 0 && role == 0 { // it was refused already
 		harmless, _ := cluster.RoleManaging("none")
 		foreseen.Role = harmless.ID
 	}
@@ -95,10 +95,10 @@ func (c *call) takeRole(o *object) (uid int, given bool) {
 		uid, given = role.ID, true
 	}
 	if _, ok := o.fields["role_uids"]; ok {
-		faults := len(*o.faults)
+		faults := o.faults.count()
 		uids := o.uids("role_uids")
 		switch {
-		case len(*o.faults) > faults:
+		case o.faults.count() > faults:
 		case len(uids) != 1:
 			o.refuse(cluster.Refuse(cluster.CodeUnsupported, "give the uid of one role", "a user has one role, not %d", len(uids)))
 		case given && uid != uids[0]:
@@ -156,7 +156,7 @@ func putUser(c *call) (any, error) {
 	}
 	takeUserNeutral(o)
 	if foreseen := change; manages {
-		if len(*o.faults) > 0 && change.Role != nil && *change.Role == 0 { // it was refused already
+		if o.faults.count() > 0 && change.Role != nil && *change.Role == 0 { // it was refused already
 			foreseen.Role = nil
 		}
 		o.foresee(c.view.Board, foreseen)
