@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -66,10 +67,11 @@ const bindPatience = 3 * time.Minute
 
 // awaitChange waits until nothing of the database changes any more.
 func (s *session) awaitChange(uid int) (api.Database, error) {
+	news := s.news()
 	for deadline := time.Now().Add(bindPatience); ; {
-		d, err := s.client.Database(s.ctx, uid)
+		d, err := fresh(s, func(ctx context.Context) (api.Database, error) { return s.client.Database(ctx, uid) })
 		switch {
-		case err != nil && !passing(err):
+		case news.end(err):
 			return d, err
 		case err == nil && d.Status != "active-change-pending":
 			return d, nil

@@ -42,10 +42,11 @@ func cancelAction(s *session, w words) error {
 }
 
 func (s *session) awaitEnd(task string) (api.Action, error) {
+	news := s.news()
 	for deadline := time.Now().Add(cancelPatience); ; {
-		a, err := s.client.Action(s.ctx, task)
+		a, err := s.action(task)
 		switch {
-		case err != nil && !passing(err):
+		case news.end(err):
 			return a, err
 		case err == nil && ended(a):
 			return a, nil

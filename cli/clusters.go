@@ -32,7 +32,7 @@ func clusterMasterSet(s *session, w words) error {
 		return err
 	}
 	for deadline := time.Now().Add(s.patience); ; {
-		c, err := s.client.Cluster(s.ctx)
+		c, err := fresh(s, s.client.Cluster)
 		switch {
 		case err != nil && !passing(err):
 			return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -84,10 +85,10 @@ func (s *session) database(text string) (api.Database, error) {
 const databasePatience = time.Minute
 
 func (s *session) awaitDatabase(uid int, there func(api.Database) bool) (api.Database, error) {
-	deadline := time.Now().Add(databasePatience)
+	deadline, news := time.Now().Add(databasePatience), s.news()
 	for {
-		d, err := s.client.Database(s.ctx, uid)
-		if err != nil && !passing(err) || err == nil && there(d) {
+		d, err := fresh(s, func(ctx context.Context) (api.Database, error) { return s.client.Database(ctx, uid) })
+		if news.end(err) || err == nil && there(d) {
 			return d, err
 		}
 		if time.Now().After(deadline) {

@@ -91,3 +91,30 @@ func TestFollowEveryKind(t *testing.T) {
 		}
 	}
 }
+
+// Without a quorum the daemon goes on telling how things stood. Whoever waits is told
+// so once, and not kept for ever.
+func TestFollowWithoutQuorum(t *testing.T) {
+	gone := cluster.Refuse(cluster.CodeNoQuorum, "start them", "two of three are gone")
+	for line, want := range map[string]string{
+		"node 2 maintenance_mode on":            "maintenance_on of node:2 may go on, but it can not be followed: two of three are gone; start them",
+		"failover shard 3":                      "the failover may go on, but it can not be followed: two of three are gone; start them",
+		"cluster cancel_action t1":              "two of three are gone; start them",
+		"db delete carts -y":                    "two of three are gone; start them",
+		"db user set carts app rules ~* nopass": "two of three are gone; start them",
+	} {
+		d := apitest.Cluster()
+		d.Apply(cluster.EnqueueAction{Action: cluster.Action{ID: "t1", Name: cluster.MaintenanceOn, Node: 3, Created: d.View().Now}})
+		d.Begin(3, cluster.MaintenanceOn).Checks()
+		b := newBench(t, d)
+		lose := func() { d.LoseQuorum(gone); d.Forward(nil) }
+		b.steps = []func(){lose}
+		if strings.HasPrefix(line, "cluster") { // it looks before it cancels
+			b.steps = []func(){func() {}, lose}
+		}
+		code, _, errText := b.run(line)
+		if code != exitFailed || !strings.HasSuffix(errText, "ERROR: "+want+"\n") || strings.Count(errText, "note: no news") != 1 {
+			t.Errorf("%s: %d %q", line, code, errText)
+		}
+	}
+}

@@ -164,10 +164,10 @@ func (s *session) tellRecovered(result api.DatabaseRecovery) {
 
 // awaitServed waits until the masters of what was recovered are seen to be up.
 func (s *session) awaitServed(result api.DatabaseRecovery) error {
-	deadline := time.Now().Add(databasePatience)
+	deadline, news := time.Now().Add(databasePatience), s.news()
 	for {
-		shards, err := s.client.Shards(s.ctx)
-		if err != nil && !passing(err) {
+		shards, err := fresh(s, s.client.Shards)
+		if news.end(err) {
 			return err
 		}
 		up := func(r api.RecoveredRange) bool {

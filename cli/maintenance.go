@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -159,25 +160,30 @@ type teller interface {
 // follow looks at the action until it has ended, and tells what it sees.
 func (s *session) follow(t teller, task string) (api.Action, error) {
 	t.begin()
-	reached := time.Now()
-	for {
-		a, err := s.client.Action(s.ctx, task)
-		switch {
-		case err == nil:
-			reached = time.Now()
+	for news := s.news(); ; {
+		a, err := s.action(task)
+		if err == nil {
 			t.tell(a)
-			if ended(a) {
-				return a, nil
-			}
-		case s.ctx.Err() != nil:
-			return a, t.detach()
-		case !passing(err) || time.Since(reached) > s.patience:
+		}
+		if err == nil && ended(a) {
+			return a, nil
+		}
+		if news.end(err) {
 			return a, t.lost(asError(err))
 		}
 		if s.sleep(s.poll) != nil {
 			return a, t.detach()
 		}
 	}
+}
+
+// action looks at an action. That it has ended is no news that can be old.
+func (s *session) action(task string) (api.Action, error) {
+	a, err := fresh(s, func(ctx context.Context) (api.Action, error) { return s.client.Action(ctx, task) })
+	if ended(a) {
+		err = nil
+	}
+	return a, err
 }
 
 // passing reports whether the error may go away while leaders change and

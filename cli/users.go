@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -72,9 +73,10 @@ func userDelete(s *session, w words) error {
 
 // awaitUser returns the user once what was set is in force on every master and proxy.
 func (s *session) awaitUser(d api.Database, name string) (api.DatabaseUser, error) {
+	news := s.news()
 	for deadline := time.Now().Add(s.patience); ; {
-		users, err := s.client.DatabaseUsers(s.ctx, int(d.UID))
-		if err != nil && !passing(err) {
+		users, err := fresh(s, func(ctx context.Context) ([]api.DatabaseUser, error) { return s.client.DatabaseUsers(ctx, int(d.UID)) })
+		if news.end(err) {
 			return api.DatabaseUser{}, err
 		}
 		var found api.DatabaseUser
@@ -88,7 +90,7 @@ func (s *session) awaitUser(d api.Database, name string) (api.DatabaseUser, erro
 			return found, cluster.Refuse(cluster.CodeUserNotFound, "somebody deleted it meanwhile", "db:%d (%s) has no user %s any more", d.UID, d.Name, name)
 		case err == nil && found.Status == "active":
 			return found, nil
-		case time.Now().After(deadline):
+		case err == nil && time.Now().After(deadline):
 			return found, cluster.Refuse(cluster.CodeDeadline, fmt.Sprintf("it is kept and will be; look at haulout db user list %d", d.UID),
 				"user %s of db:%d (%s) is not in force everywhere after %s: %s", name, d.UID, d.Name, s.patience, found.WaitsFor)
 		}
