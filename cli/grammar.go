@@ -21,6 +21,7 @@ type command struct {
 	help    string
 	run     func(*session, words) error
 	offline bool // works without a daemon
+	looks   bool // tells how things stand, or goes by it: from old news it says so and fails
 
 	head    []string // filled by compile
 	options []option

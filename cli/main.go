@@ -99,7 +99,7 @@ func (s *session) run(args []string) int {
 }
 
 func (s *session) carryOut(c command, w words) error {
-	if !c.looks() {
+	if !c.looks {
 		return c.run(s, w)
 	}
 	stale := s.watchful()

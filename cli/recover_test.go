@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,7 +54,8 @@ func TestStatusWithoutQuorum(t *testing.T) {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
 	for _, line := range []string{"status nodes", "status databases", "status endpoints", "status shards", "status node 1", "status db db:1", "info node 1", "info db",
-		"info cluster", "db list", "verify balance", "cluster running_actions", "node 1 snapshot list"} {
+		"info cluster", "db list", "verify balance", "cluster running_actions", "node 1 snapshot list", "recover list", "db user list carts",
+		"cluster certificate show ca"} {
 		code, text, errText := b.run(line)
 		if code != 1 || text == "" || strings.Count(errText, "STALE: node:1 saw it last") != 1 {
 			t.Errorf("%s: %d %q %q", line, code, text, errText)
@@ -63,5 +66,47 @@ func TestStatusWithoutQuorum(t *testing.T) {
 	}
 	if code, text, _ = b.run("--json status"); code != 1 || !strings.Contains(text, `"no_quorum": {`) {
 		t.Errorf("json: %d %q", code, text)
+	}
+}
+
+// No command takes what was seen last for how things stand.
+func TestNothingSucceedsWithoutQuorum(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{
+		"<node>": "1", "<node|all>": "all", "<shard>": "1", "<shard>...": "1", "<db>": "carts", "<endpoint>": "2:1", "<name>": "n", "<user>": "default", "<task>": "t1",
+		"<certificate>": "ca", "<email>": "admin@example.com", "<file>": file, "<size>": "100MB", "<address>...": "127.0.0.2", "safe|returned": "safe",
+	}
+	more := map[string]string{
+		"node <node> maintenance_mode wait": "timeout 1ms", "migrate": "shard 1", "bind endpoint <endpoint>": "policy single", "bind db <db> endpoint <endpoint>": "policy single",
+		"tune db <db>": "tls_mode disabled", "tune node <node|all>": "max_listeners 9", "tune cluster": "slave_ha_grace_period 9",
+		"cluster create": "password_file " + file, "cluster join": "token t", "cluster reset_password <email>": "password_file " + file,
+	}
+	for _, c := range commands() {
+		head := strings.Join(c.head, " ")
+		if c.offline || head == "cluster recover" || head == "cluster backup" || head == "status modules" { // they need none
+			continue
+		}
+		line := append([]string{"-y"}, c.head...)
+		for _, o := range c.options {
+			if o.needed {
+				line = append(line, o.name, o.value)
+			}
+		}
+		for i, word := range line {
+			if value, ok := values[word]; ok {
+				line[i] = value
+			}
+		}
+		d := apitest.Cluster()
+		d.Apply(cluster.EnqueueAction{Action: cluster.Action{ID: "t1", Name: cluster.MaintenanceOn, Node: 3, Created: d.View().Now}})
+		d.Forward(nil)
+		d.LoseQuorum(cluster.Refuse(cluster.CodeNoQuorum, "start them", "two of three are gone"))
+		code, text, errText := newBench(t, d).runArgs(append(line, strings.Fields(more[head])...)...)
+		if code != exitFailed || errText == "" {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
 	}
 }

@@ -3,18 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/haulout/haulout/api"
 )
-
-// looks reports whether the command only shows how things stand, once.
-func (c command) looks() bool {
-	return slices.Contains([]string{"status", "info", "explain", "verify"}, c.head[0]) ||
-		slices.Contains([]string{"db list", "cluster master", "cluster running_actions", "node <node> snapshot list"}, strings.Join(c.head, " "))
-}
 
 // watchful has the session complain, before anything is shown, if what it shows
 // is not the leader's; failed tells afterwards whether it was.
