@@ -173,6 +173,23 @@ func TestSubscriptionsInVersion2(t *testing.T) {
 	}
 }
 
+func TestNamesOfChannelsAreShort(t *testing.T) {
+	h := newHost(t, patienceInTests)
+	fits, long := strings.Repeat("x", 256), strings.Repeat("x", 257)
+	for _, protocol := range []string{"2", "3"} {
+		got := talk(t, h, "HELLO "+protocol, "SUBSCRIBE a "+long, "PSUBSCRIBE "+long, "PING")
+		for i, want := range map[int]string{1: nameTooLong, 2: nameTooLong, 3: "PONG"} {
+			if got[i].Text() != want {
+				t.Fatalf("protocol %s, reply %d: got %v, want %q", protocol, i, got[i], want)
+			}
+		}
+	}
+	got := talk(t, h, "SUBSCRIBE a "+long, "PSUBSCRIBE "+fits)[1].Strings()
+	if want := []string{"psubscribe", fits, "1"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	h := newHost(t, patienceInTests)
 	for wire, want := range map[string]string{

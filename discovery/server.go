@@ -25,6 +25,7 @@ const (
 	maxOfHost      = 512              // of the connections
 	maxCommand     = 64 << 10         // bytes
 	maxChannels    = 64               // subscriptions of one connection
+	maxName        = 256              // bytes of a channel's name, or of a pattern
 	firstTimeout   = 30 * time.Second // until the first command
 	idleTimeout    = time.Hour
 	writeTimeout   = 2 * time.Second

@@ -1,6 +1,12 @@
 package discovery
 
-import "github.com/haulout/haulout/resp"
+import (
+	"strconv"
+
+	"github.com/haulout/haulout/resp"
+)
+
+var nameTooLong = "ERR channel names and patterns have at most " + strconv.Itoa(maxName) + " bytes"
 
 func subscribe(c *session, names []string) []byte    { return c.subscribe(names, false) }
 func psubscribe(c *session, names []string) []byte   { return c.subscribe(names, true) }
@@ -10,6 +16,11 @@ func punsubscribe(c *session, names []string) []byte { return c.unsubscribe(name
 func (c *session) subscribe(names []string, pattern bool) []byte {
 	if len(c.subscribed)+len(names) > maxChannels {
 		return resp.AppendError(nil, "ERR too many subscriptions")
+	}
+	for _, name := range names {
+		if len(name) > maxName { // it is kept, and given back with every message
+			return resp.AppendError(nil, nameTooLong)
+		}
 	}
 	var b []byte
 	for _, name := range names {
