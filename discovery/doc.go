@@ -16,4 +16,7 @@
 // a moment at most. Libraries that finish what they have on the old connection, and
 // try nothing twice, hear of it before they are closed (+reboot). And because hosts hear of a move one after the other, an
 // answer is given from a board that is as new as the question.
+//
+// Nobody logs in here, so nobody waits for another client: messages queue for each
+// connection by itself, and one that does not read them is closed before it misses any.
 package discovery

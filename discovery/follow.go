@@ -148,9 +148,13 @@ func (s *Server) tell(b *cluster.Board, told map[string]news) {
 	}
 }
 
+// publish waits for nobody: a client that does not read must not keep the others
+// from hearing it.
 func (s *Server) publish(name, payload string) {
 	for _, c := range s.connected() {
-		c.publish(name, payload)
+		if c.publish(name, payload) {
+			s.running.Go(func() { c.flush() })
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	maxCommand     = 64 << 10         // bytes
 	maxChannels    = 64               // subscriptions of one connection
 	maxName        = 256              // bytes of a channel's name, or of a pattern
+	maxMessages    = 256 << 10        // bytes that wait for one connection: all there is to say when 1,000 endpoints move at once
 	firstTimeout   = 30 * time.Second // until the first command
 	idleTimeout    = time.Hour
 	writeTimeout   = 2 * time.Second
@@ -62,6 +63,7 @@ type Server struct {
 	moves   *moves
 	reader  reader
 	started time.Time
+	running sync.WaitGroup // what Run has started
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -87,22 +89,21 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("discovery: %w", err)
 	}
-	var running sync.WaitGroup
 	told := map[string]news{}
 	if b := s.board(); b != nil { // whoever comes from here on is told of what changes from here on
 		s.tell(b, told)
 	}
-	running.Go(func() { s.follow(ctx, told) })
+	s.running.Go(func() { s.follow(ctx, told) })
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
-	err = s.accept(ctx, listener, &running)
+	err = s.accept(ctx, listener)
 	cancel()
 	_ = listener.Close() // at the latest now
-	running.Wait()
+	s.running.Wait()
 	return err
 }
 
-func (s *Server) accept(ctx context.Context, listener net.Listener, running *sync.WaitGroup) error {
+func (s *Server) accept(ctx context.Context, listener net.Listener) error {
 	for {
 		conn, err := listener.Accept()
 		switch {
@@ -118,7 +119,7 @@ func (s *Server) accept(ctx context.Context, listener net.Listener, running *syn
 			waitFor(ctx, nil, 100*time.Millisecond)
 			continue
 		}
-		running.Go(func() { s.serve(ctx, conn) })
+		s.running.Go(func() { s.serve(ctx, conn) })
 	}
 }
 

@@ -19,18 +19,24 @@ type channel struct {
 }
 
 // session is one client's connection. Its own goroutine reads commands and
-// answers; the server's goroutine publishes.
+// answers; the server's goroutine publishes. What they have to say waits in one
+// queue, in the order in which it is true: a confirmation comes before the first
+// message.
 type session struct {
 	server *Server
 	conn   *limitedConn
 	in     *resp.Conn
 	id     int64
 
-	mu         sync.Mutex // guards what follows, and writing
+	writing sync.Mutex // taken before mu, and never by who publishes
+
+	mu         sync.Mutex // guards what follows; not held for long
 	name       string     // as the client calls itself
 	version    int        // of the protocol
 	subscribed map[channel]bool
-	greeted    bool // it has sent a command
+	greeted    bool   // it has sent a command
+	queued     []byte // to be written
+	messages   int    // bytes of messages among them
 }
 
 // host is where the client comes from.
@@ -87,10 +93,11 @@ func (c *session) do(ctx context.Context, args []string) bool {
 		c.server.settle(ctx, name) // not where all are asked for: who asks so (redis-py) cuts nothing, and may wait for 100 ms only
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.greeted = true
 	reply, last := c.answer(args)
-	return c.write(reply) && !last
+	c.queue(reply)
+	c.mu.Unlock()
+	return c.flush() && !last
 }
 
 // answer returns the reply, and whether it is the last. It is for the holder
@@ -125,15 +132,36 @@ func (c *session) restricted(name string) bool {
 	return true
 }
 
-// send writes b at once.
+// send writes b, behind what is queued.
 func (c *session) send(b []byte) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.write(b)
+	c.queue(b)
+	c.mu.Unlock()
+	c.flush()
 }
 
-// write is for the holder of mu. It reports whether the client took b; one that
-// did not is closed.
+// queue is for the holder of mu. It reports whether nobody is about to flush:
+// whoever put something there before writes this along with it.
+func (c *session) queue(b []byte) (flush bool) {
+	flush = len(c.queued) == 0 && len(b) > 0
+	c.queued = append(c.queued, b...)
+	return flush
+}
+
+// flush returns when all that is queued has been written, and whether the client
+// took it.
+func (c *session) flush() bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	b := c.queued
+	c.queued, c.messages = nil, 0
+	c.mu.Unlock()
+	return len(b) == 0 || c.write(b)
+}
+
+// write is for the holder of writing. It reports whether the client took b; one
+// that did not is closed.
 func (c *session) write(b []byte) bool {
 	err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {

@@ -69,8 +69,9 @@ func (c *session) confirm(b []byte, verb string, name *string) []byte {
 	return resp.AppendInt(b, int64(len(c.subscribed)))
 }
 
-// publish sends the message once for each subscription it fits.
-func (c *session) publish(name, payload string) {
+// publish queues the message once for each subscription it fits. It reports
+// whether the caller is to flush, somewhere where that may take its time.
+func (c *session) publish(name, payload string) (flush bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b []byte
@@ -89,7 +90,10 @@ func (c *session) publish(name, payload string) {
 		b = resp.AppendBulkString(b, name)
 		b = resp.AppendBulkString(b, payload)
 	}
-	if b != nil {
-		c.write(b)
+	if c.messages+len(b) > maxMessages {
+		_ = c.conn.Close() // who would miss one is to find out, and asks again; the reader finds out, too
+		return false
 	}
+	c.messages += len(b)
+	return c.queue(b)
 }
