@@ -15,7 +15,8 @@
 // until the old node says that they are closed, or for the announcement, and for
 // a moment at most. Libraries that finish what they have on the old connection, and
 // try nothing twice, hear of it before they are closed (+reboot). And because hosts hear of a move one after the other, an
-// answer is given from a board that is as new as the question.
+// answer is given from a board that is as new as the question, if that can be had in
+// time: there may be no quorum, and who asks for all masters waits for a moment only.
 //
 // Nobody logs in here, so nobody waits for another client: messages queue for each
 // connection by itself, and one that does not read them is closed before it misses any.

@@ -100,6 +100,7 @@ func (s *Server) Run(ctx context.Context) error {
 	cancel()
 	_ = listener.Close() // at the latest now
 	s.running.Wait()
+	s.reader.readings.Wait()
 	return err
 }
 

@@ -85,12 +85,16 @@ func (c *session) patience() time.Duration {
 // messages get through.
 func (c *session) do(ctx context.Context, args []string) bool {
 	if name, ok := asksForAddress(args); ok {
+		within := freshness
+		if name == "" {
+			within = freshnessOfAll
+		}
 		// A board that shows the move is new enough: its end is waited for anyway.
 		m, known := c.server.master(name)
 		if c.server.board() != nil && !(known && moving(m.endpoint)) { // without a board another host is to be asked, at once
-			c.server.reader.catchUp(ctx)
+			c.server.reader.catchUp(ctx, within)
 		}
-		c.server.settle(ctx, name) // not where all are asked for: who asks so (redis-py) cuts nothing, and may wait for 100 ms only
+		c.server.settle(ctx, name) // not where all are asked for: see freshnessOfAll
 	}
 	c.mu.Lock()
 	c.greeted = true
