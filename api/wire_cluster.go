@@ -33,7 +33,7 @@ type Cluster struct {
 type NodeBackups struct {
 	Node     NumberID  `json:"node_uid"`
 	Count    int       `json:"count"`
-	Newest   time.Time `json:"newest"`
+	Newest   time.Time `json:"newest,omitzero"` // absent: there is none
 	Revision int64     `json:"revision"`
 	Failed   string    `json:"error,omitempty"`
 }

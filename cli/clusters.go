@@ -80,13 +80,20 @@ func infoCluster(s *session, _ words) error {
 		s.say("    trouble: %s", trouble)
 	}
 	for _, b := range c.Backups {
-		text := fmt.Sprintf("%d, newest %s", b.Count, b.Newest.UTC().Format(time.RFC3339))
-		if b.Failed != "" {
-			text += ", ERROR: " + b.Failed
-		}
-		s.say("    state_backups: node:%d: %s", b.Node, text)
+		s.say("    state_backups: node:%d: %s", b.Node, backupsText(b))
 	}
 	return nil
+}
+
+func backupsText(b api.NodeBackups) string {
+	text := "none"
+	if b.Count > 0 {
+		text = fmt.Sprintf("%d, newest %s", b.Count, b.Newest.UTC().Format(time.RFC3339))
+	}
+	if b.Failed != "" {
+		text += ", ERROR: " + b.Failed
+	}
+	return text
 }
 
 func clusterToken(s *session, w words) error {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -14,9 +15,16 @@ const backupEvery = time.Hour
 
 func (c Config) backups() string { return c.path("backups") }
 
-// keepBackups saves the cluster's state when the daemon starts and then every
-// hour. What goes wrong is reported, and tried again at the next turn.
+// keepBackups saves the cluster's state when the daemon starts, or as soon as there
+// is a cluster, and then every hour. What goes wrong is reported, and tried again at
+// the next turn.
 func (r *rooms) keepBackups(ctx context.Context) error {
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	if !r.store.Member() || !formed(r.store.Subscribe(looking)) {
+		return nil
+	}
+	stop()
 	tick := time.NewTicker(backupEvery)
 	defer tick.Stop()
 	for r.store.Member() {
@@ -28,6 +36,17 @@ func (r *rooms) keepBackups(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// formed waits for a board with a cluster on it, which may just be being made. False:
+// none came.
+func formed(boards <-chan *cluster.Board) bool {
+	for b := range boards {
+		if b.Cluster.ID != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // backUp saves the state and remembers what came of it for the reports.
@@ -46,13 +65,16 @@ func (r *rooms) backUp() {
 
 // backupReport tells the leader what this host has.
 func (r *rooms) backupReport() cluster.StateBackups {
-	list, err := store.Backups(r.cfg.backups())
-	if err != nil || len(list) == 0 {
-		return cluster.StateBackups{}
-	}
-	report := cluster.StateBackups{Count: len(list), Newest: list[0].Time, Revision: list[0].Revision}
+	var report cluster.StateBackups
 	if failed := r.backupFailed.Load(); failed != nil {
 		report.Failed = *failed
+	}
+	list, err := store.Backups(r.cfg.backups())
+	if err != nil {
+		report.Failed = cmp.Or(report.Failed, err.Error())
+	}
+	if len(list) > 0 {
+		report.Count, report.Newest, report.Revision = len(list), list[0].Time, list[0].Revision
 	}
 	return report
 }
