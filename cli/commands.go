@@ -93,7 +93,7 @@ func commands() []command {
 			help: "Replace the certificate that endpoints show: proxy", run: certificateSet},
 		{pattern: "cluster certificate reset <certificate>", help: "Have endpoints show certificates of the cluster's own authority again", run: certificateReset},
 		{pattern: "cluster certificate show <certificate>", help: "Print a certificate: ca, the cluster's own authority, or proxy", run: certificateShow, looks: true},
-		{pattern: "cluster token [uses <number>] [ttl <duration>]", help: "Make a token by which one host may join, or uses of them, within an hour or ttl", run: clusterToken},
+		{pattern: "cluster token [uses <count>] [ttl <duration>]", help: "Make a token by which one host may join, or uses of them, within an hour or ttl", run: clusterToken},
 		{pattern: "cluster master", help: "Show which node leads the cluster", run: clusterMaster, looks: true},
 		{pattern: "cluster master set <node>", help: "Let another node lead the cluster", run: clusterMasterSet},
 		{pattern: "cluster cancel_action <task>", help: "Cancel an action: stop it and put back what it has moved", run: cancelAction},

@@ -93,6 +93,8 @@ func TestWrongUsage(t *testing.T) {
 		"failover shard x":                                `shard can not be "x"; give the number of a shard`,
 		"failover shard 1 db":                             `db needs <db>`,
 		"status --jsno":                                   `there is no flag --jsno; did you mean --json`,
+		"cluster token ttl 500ms":                         `ttl can not be "500ms"; give a duration from 1s`,
+		"cluster token uses 0":                            `uses can not be "0"; give a number from 1`,
 		"status --socket":                                 `--socket has no value`,
 		"status --url https://h:1":                        `a daemon elsewhere needs a login`,
 		"status --user a@b":                               `--user and --ca-cert are for a daemon elsewhere`,
