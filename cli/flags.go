@@ -42,6 +42,8 @@ func (f *flags) parse(args []string) ([]string, error) {
 			*f.text(name) = value
 		case f.toggle(arg) != nil:
 			*f.toggle(arg) = true
+		case given && f.toggle(name) != nil:
+			return nil, misuse("give it alone", nil, "%s takes no value", name)
 		case len(arg) > 1 && arg[0] == '-' && (arg[1] < '0' || arg[1] > '9'): // -1 is a wrong number
 			return nil, misuse(didYouMean(name, allFlags), nil, "there is no flag %s", name)
 		default:

@@ -268,7 +268,7 @@ func check(kind, value string) string {
 		}
 	case "<duration>":
 		if _, err := api.ParseDuration(value); err != nil {
-			return "give a duration up to a year, for example 90s, 30m, 2h or 3d"
+			return "give a duration up to ten years, for example 90s, 30m, 2h or 3d"
 		}
 	case "<bash|zsh|fish>":
 		return check(strings.Trim(kind, "<>"), value)

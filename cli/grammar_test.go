@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/api/apitest"
 	"github.com/haulout/haulout/cluster"
 )
@@ -92,6 +94,8 @@ func TestWrongUsage(t *testing.T) {
 		"failover shard":                                  `shard needs <shard>...`,
 		"failover shard x":                                `shard can not be "x"; give the number of a shard`,
 		"failover shard 1 db":                             `db needs <db>`,
+		"status --json=true":                              `--json takes no value; give it alone`,
+		"status -y=yes":                                   `-y takes no value`,
 		"status --jsno":                                   `there is no flag --jsno; did you mean --json`,
 		"cluster token ttl 500ms":                         `ttl can not be "500ms"; give a duration from 1s`,
 		"cluster token uses 0":                            `uses can not be "0"; give a number from 1`,
@@ -119,6 +123,10 @@ func TestWrongUsage(t *testing.T) {
 	if strings.Count(errText, "usage: haulout node <node> maintenance_mode") != 4 || strings.Contains(errText, "snapshot list") ||
 		!strings.Contains(errText, "maintenance_mode on [...]\n") || !strings.HasSuffix(errText, "\nthe options: haulout help node\n") {
 		t.Errorf("the usage of the nearest commands is to be shown:\n%s", errText)
+	}
+	var told api.ErrorBody
+	if code, text, errText := b.run("--json node 2 maintenance_mod on"); code != 2 || text != "" || json.Unmarshal([]byte(errText), &told) != nil || told.Code != cluster.CodeBadRequest {
+		t.Errorf("--json: %d %q %q", code, text, errText)
 	}
 	if code, _, errText := b.run(""); code != 2 || !strings.HasPrefix(errText, "usage: haulout") {
 		t.Errorf("no words: %d %q", code, errText)

@@ -117,7 +117,9 @@ func (s *session) fail(err error) int {
 		return exitDone
 	case errors.As(err, &wrong):
 		s.complain(wrong.reason)
-		s.tellUsage(wrong.usage)
+		if !s.flags.json {
+			s.tellUsage(wrong.usage)
+		}
 		return exitUsage
 	case errors.Is(err, errTold):
 		return exitFailed

@@ -67,7 +67,9 @@ func userDelete(s *session, w words) error {
 	if err := s.client.DeleteDatabaseUser(s.ctx, int(d.UID), name); err != nil {
 		return err
 	}
-	s.say("Deleting user %s of db:%d (%s)... ok", name, d.UID, d.Name)
+	if !s.print(map[string]any{"bdb_uid": d.UID, "name": name}) {
+		s.say("Deleting user %s of db:%d (%s)... ok", name, d.UID, d.Name)
+	}
 	return nil
 }
 

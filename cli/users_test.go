@@ -48,6 +48,10 @@ func TestUsersOfADatabase(t *testing.T) {
 	if code, text, errText := b.run("db user delete sessions app"); code != 0 || text != "Deleting user app of db:1 (sessions)... ok\n" {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
+	b.run("db user set sessions once rules +@all nopass")
+	if code, text, _ := b.run("--json db user delete sessions once"); code != 0 || text != "{\n  \"bdb_uid\": 1,\n  \"name\": \"once\"\n}\n" {
+		t.Errorf("%d %q", code, text)
+	}
 	// Whom a process does not know yet is waited for, and named.
 	b.steps = nil
 	d.Silence(1)

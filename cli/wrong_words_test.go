@@ -15,7 +15,7 @@ func TestWrongWords(t *testing.T) {
 		"node 2 maintenance_mode on max_concurrent_actions -1":     `max_concurrent_actions can not be "-1"`,
 		"node -1 maintenance_mode on":                              `"-1" is no node`,
 		"node 2 maintenance_mode on for -1h":                       `for can not be "-1h"`,
-		"node 2 maintenance_mode on for 99999d":                    "give a duration up to a year",
+		"node 2 maintenance_mode on for 99999d":                    "give a duration up to ten years",
 		"node 2 maintenance_mode on -x":                            "there is no flag -x",
 		"migrate endpoint_to_shards restrict_target_node 9":        "there is no node:9",
 		"migrate node 2 all_shards all_slave_shards target_node 1": "all_slave_shards and all_shards contradict each other",
