@@ -251,6 +251,17 @@ func (c *Client) TuneCluster(ctx context.Context, p ChangePolicy) error {
 	return c.Do(ctx, http.MethodPut, "/v1/cluster/policy", p, nil)
 }
 
+// ChangeCluster changes what the cluster asks of passwords and tells clients; with
+// dryRun it changes nothing and says whether it could.
+func (c *Client) ChangeCluster(ctx context.Context, change ChangeCluster, dryRun bool) (Cluster, error) {
+	path := "/v1/cluster"
+	if dryRun {
+		path += "?dry_run"
+	}
+	var out Cluster
+	return out, c.Do(ctx, http.MethodPut, path, change, &out)
+}
+
 // TuneNode changes settings of a node; of every node, if it is 0.
 func (c *Client) TuneNode(ctx context.Context, node int, t TuneNode) error {
 	uid := "all"

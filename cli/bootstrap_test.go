@@ -2,6 +2,7 @@ package cli
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"encoding/pem"
 	"net/http/httptest"
 	"os"
@@ -222,5 +223,37 @@ func TestTune(t *testing.T) {
 	code, _, errText = b.run("tune node 2 quorum_only enabled")
 	if code != 1 || !strings.HasPrefix(errText, "ERROR: node:2 has shards or endpoints and can not become quorum-only; ") {
 		t.Errorf("%d %q", code, errText)
+	}
+}
+
+func TestTuneClusterPasswordsAndNotices(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	if code, text, errText := b.run("tune cluster password_min_length 12 password_complexity enabled client_maint_notifications disabled slave_ha_grace_period 90"); code != 0 || text != "Finished successfully\n" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if c := d.View().Cluster; c.MinPassword() != 12 || !c.PasswordComplexity || !c.NoNotices || c.Grace() != 90*time.Second {
+		t.Errorf("%+v", c)
+	}
+	if _, text, _ := b.run("info cluster"); !strings.Contains(text, "    password_min_length: 12\n    password_complexity: enabled\n    client_maint_notifications: disabled\n") {
+		t.Error(text)
+	}
+	for line, want := range map[string]string{
+		"client_maint_notifications enabled":               `"client_maint_notifications": true`,
+		"login_lockout_threshold 3":                        `"login_lockout_threshold": 3`,
+		"login_lockout_threshold 4 password_min_length 10": `"policy": {`,
+	} {
+		if code, text, errText := b.run("--json tune cluster " + line); code != 0 || !json.Valid([]byte(text)) || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+	// What is refused of one part is refused of all.
+	for line, want := range map[string]string{
+		"slave_ha_grace_period 70 password_min_length 73": "password_min_length",
+		"slave_ha_grace_period 0 password_min_length 9":   "slave_ha_grace_period",
+	} {
+		if code, _, errText := b.run("tune cluster " + line); code != 1 || !strings.Contains(errText, want) || d.View().Cluster.Grace() != 90*time.Second || d.View().Cluster.MinPassword() != 10 {
+			t.Errorf("%s: %d %q %+v", line, code, errText, d.View().Cluster)
+		}
 	}
 }

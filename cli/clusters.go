@@ -72,6 +72,9 @@ func infoCluster(s *session, _ words) error {
 	s.say("    login_lockout_threshold: %d", p.LockoutThreshold)
 	s.say("    login_lockout_duration: %d", p.LockoutDuration)
 	s.say("    login_lockout_counter_reset_after: %d", p.LockoutForgotten)
+	s.say("    password_min_length: %d", c.PasswordLength)
+	s.say("    password_complexity: %s", onOff(c.PasswordComplexity))
+	s.say("    client_maint_notifications: %s", onOff(c.Notices))
 	s.say("    ca_hash: %s", c.CAHash)
 	if !c.AuthorityUntil.IsZero() {
 		s.say("    ca_until: %s", c.AuthorityUntil.UTC().Format(time.RFC3339))

@@ -76,7 +76,8 @@ func commands() []command {
 			" [max_slave_full_syncs <limit>] [quorum_only enabled|disabled]",
 			help: "Change the settings of a node, or of all; what one can not have, none gets", run: tuneNode},
 		{pattern: "tune cluster [slave_ha_grace_period <number>] [default_concurrent_restore_actions <number>|all] [state_machine_smart_client_handoffs_delay_ms <number>] [login_lockout_threshold <number>] " +
-			"[login_lockout_duration <number>] [login_lockout_counter_reset_after <number>]", help: "Change the settings of the cluster; failed logins count on each node by itself", run: tuneCluster},
+			"[login_lockout_duration <number>] [login_lockout_counter_reset_after <number>] [password_min_length <count>] [password_complexity enabled|disabled]" +
+			" [client_maint_notifications enabled|disabled]", help: "Change the settings of the cluster; failed logins count on each node by itself", run: tuneCluster},
 
 		{pattern: "cluster create (name <name>) (username <email>) [password <password>] [password_file <file>] [rack_aware] [rack_id <rack>]" +
 			" [addr <address>] [external_addr <address>...]",

@@ -89,28 +89,57 @@ func tuneCluster(s *session, w words) error {
 		n := w.number(name)
 		return &n
 	}
-	change := api.ChangePolicy{
+	policy := api.ChangePolicy{
 		ReplicaGrace: number("slave_ha_grace_period"), ConcurrentMoves: number("default_concurrent_restore_actions"),
 		HandoffDelay:     number("state_machine_smart_client_handoffs_delay_ms"),
 		LockoutThreshold: number("login_lockout_threshold"), LockoutDuration: number("login_lockout_duration"),
 		LockoutForgotten: number("login_lockout_counter_reset_after"),
 	}
 	if w.text("default_concurrent_restore_actions") == "all" {
-		*change.ConcurrentMoves = 0
+		*policy.ConcurrentMoves = 0
 	}
-	if change == (api.ChangePolicy{}) {
+	change := api.ChangeCluster{
+		PasswordLength: number("password_min_length"), PasswordComplexity: choice(w, "password_complexity"), Notices: choice(w, "client_maint_notifications"),
+	}
+	if policy == (api.ChangePolicy{}) && change == (api.ChangeCluster{}) {
 		return misuse("give a setting and its value", nil, "there is nothing to change")
 	}
-	if err := s.client.TuneCluster(s.ctx, change); err != nil {
-		return err
+	changed, err := s.tuneCluster(policy, change)
+	if err == nil && !s.print(changed) {
+		s.say("Finished successfully")
 	}
-	if s.flags.json {
-		p, err := s.client.Policy(s.ctx)
-		s.print(p)
-		return err
+	return err
+}
+
+// tuneCluster changes what is given of two objects, and returns those for --json. The one
+// that can be tried is tried first, so that a refusal leaves both alone.
+func (s *session) tuneCluster(policy api.ChangePolicy, change api.ChangeCluster) (any, error) {
+	if policy == (api.ChangePolicy{}) {
+		return s.client.ChangeCluster(s.ctx, change, false)
 	}
-	s.say("Finished successfully")
-	return nil
+	if change != (api.ChangeCluster{}) {
+		if _, err := s.client.ChangeCluster(s.ctx, change, true); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.client.TuneCluster(s.ctx, policy); err != nil {
+		return nil, err
+	}
+	var c api.Cluster
+	if change != (api.ChangeCluster{}) {
+		var err error
+		if c, err = s.client.ChangeCluster(s.ctx, change, false); err != nil {
+			return nil, err
+		}
+	}
+	if !s.flags.json {
+		return nil, nil
+	}
+	p, err := s.client.Policy(s.ctx)
+	if change == (api.ChangeCluster{}) {
+		return p, err
+	}
+	return map[string]any{"cluster": c, "policy": p}, err
 }
 
 // printNode prints the node; all of them, if it is 0.
