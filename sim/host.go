@@ -80,6 +80,9 @@ type shown struct {
 	at    time.Time
 }
 
+// manyShown is how many of them are kept: more than a daemon forgets.
+const manyShown = 1000
+
 // known is the board that a daemon finds on its host.
 func (h *host) known() *cluster.Board {
 	if len(h.shown) == 0 {
@@ -100,6 +103,9 @@ func (d *daemon) show(b *cluster.Board) {
 	h := d.w.hosts[d.node]
 	if b.Revision > h.known().Revision {
 		h.shown = append(h.shown, shown{b, d.w.now})
+		if len(h.shown) > manyShown {
+			h.shown = slices.Delete(h.shown, 0, manyShown/2)
+		}
 	}
 	d.board = b
 	d.current = d.current || h.latest > 0 && b.Revision >= h.latest
