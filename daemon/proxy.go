@@ -18,7 +18,7 @@ const forProxy = "proxy-"
 func proxyFlags(flags *flag.FlagSet, prefix string, c *proxy.Config) {
 	flags.IntVar(&c.Loops, prefix+"loops", 1, "`number` of event loops of the proxy, each a processor's work")
 	flags.Var((*size)(&c.MaxQueued), prefix+"max-queued", "`size` of unanswered commands in a loop above which clients are read no more (default 64MB)")
-	flags.Var((*size)(&c.MaxOutput), prefix+"max-output", "`size` that a client may leave unread before it is closed (default 64MB)")
+	flags.Var((*size)(&c.MaxOutput), prefix+"max-output", "`size` that a client may leave unread before it is read from no more, and closed (default 64MB)")
 	flags.Var((*size)(&c.MaxInput), prefix+"max-input", "`size` of one command after which its client is closed (default 1GB)")
 	flags.Var((*patience)(&c.Patience), prefix+"patience", "how `long` a command waits for a master (default 10s)")
 	flags.Var((*patience)(&c.FencePatience), prefix+"fence-patience", "how `long` it waits while nothing may be sent (default 5s)")

@@ -23,7 +23,10 @@ type pidfd struct{ file *os.File }
 // answer true of what is held. An error says that it could not be looked at.
 func openPID(pid int, started uint64, dir string) (pidfd, bool, error) {
 	p, err := holdPID(pid)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.EINVAL): // what older kernels say of the number of a thread
+		return pidfd{}, false, nil
+	case err != nil:
 		return pidfd{}, false, unlessGone(err)
 	}
 	ticks, err := startTicks(pid)

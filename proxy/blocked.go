@@ -121,8 +121,12 @@ func (b *blocked) advance() {
 		b.yield()
 	case s.hungUp && b.endless:
 		// Nobody is left to wait, but what was answered before shall arrive.
-		s.flush()
-		s.close()
+		if b.line != nil {
+			b.drop()
+		}
+		if s.flush(); s.out == nil {
+			s.close()
+		}
 	case b.spent():
 		b.finish(b.spentReply())
 	case b.sent:

@@ -19,6 +19,7 @@ type extra struct {
 	watching    *blocked // what is watched, and the line for it
 	subscriber  *subscriber
 	publication *publication
+	slow        *slow     // while too much waits for it
 	tracking    *tracking // of a client that keeps a cache of its own
 	pushes      pushes
 	lingerTo    int64

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,33 +37,106 @@ func TestSlowReader(t *testing.T) {
 	eventually(t, "slow reader is closed", func() bool { return r.stats().Connections == 1 })
 }
 
-// A client that reads more slowly than the engine answers is not closed for what it has
-// not read: the rest of what it asks has to wait.
-func TestSlowReaderOfALongPipeline(t *testing.T) {
-	r := newRig(t, Config{MaxOutput: 16 << 20}, startEngines(t, 2)...)
-	r.serveUntil(1 << 62)
-	r.apply()
-	c := r.dial(2)
-	r.do(c, "SET", "big", strings.Repeat("x", 8_000))
-	batch := resp.AppendCommand(resp.AppendCommand(nil, "GET", "foo"), "GET", "bar")
-	const n = 6000 // 48 MB, three times the limit
-	for range n {
-		batch = resp.AppendCommand(batch, "GET", "big")
+// A client of which more is unread than the limit is read from no more. It gets all when
+// it reads, and is closed when it does not.
+func TestUnreadOutput(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		patience := time.Duration(0) // the usual one
+		if !reads {
+			patience = time.Second
+		}
+		r := newRig(t, Config{MaxOutput: 8 << 20, Patience: patience}, startEngines(t, 2)...)
+		r.serveUntil(1 << 62)
+		r.apply()
+		c := r.dial(2)
+		r.do(c, "SET", "big", strings.Repeat("x", 8_000))
+		batch := resp.AppendCommand(resp.AppendCommand(nil, "GET", "foo"), "GET", "bar")
+		const n = 6000 // 48 MB
+		for range n {
+			batch = resp.AppendCommand(batch, "GET", "big")
+		}
+		go func() { c.Write(batch); c.Flush() }()
+		eventually(t, "it is not read any more", func() bool {
+			before := r.stats().Commands
+			time.Sleep(50 * time.Millisecond)
+			return before > 100 && r.stats().Commands == before
+		})
+		if got := r.stats().Commands; got > n/2 {
+			t.Errorf("%d commands were read, and no reply", got)
+		}
+		if !reads {
+			eventually(t, "it is closed", func() bool { return r.stats().Connections == 0 && r.stats().Counts.SlowReaders == 1 })
+			continue
+		}
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		for i := range n + 2 {
+			if v, err := c.ReadValue(); err != nil || i > 1 && len(v.Str) != 8_000 {
+				t.Fatalf("reply %d: %d bytes, %v", i, len(v.Str), err)
+			}
+		}
 	}
-	go func() { c.Write(batch); c.Flush() }()
-	eventually(t, "it is not read any more", func() bool {
-		before := r.stats().Commands
-		time.Sleep(50 * time.Millisecond)
-		return before > 100 && r.stats().Commands == before
-	})
-	if got := r.stats().Commands; got > n/2 {
-		t.Errorf("%d commands were read, and no reply", got)
+}
+
+// Many clients write a whole pipeline before they read the first reply.
+func TestClientThatWritesAllFirst(t *testing.T) {
+	r := startProxy(t, startEngine(t))
+	c := r.dial(2)
+	value := strings.Repeat("x", 8_000)
+	var batch []byte
+	const n = 4000 // 32 MB in each direction
+	for range n {
+		batch = resp.AppendCommand(resp.AppendCommand(batch, "SET", "k", value), "GET", "k")
 	}
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	for i := range n + 2 {
-		if v, err := c.ReadValue(); err != nil || i > 1 && len(v.Str) != 8_000 {
-			t.Fatalf("reply %d: %d bytes, %v", i, len(v.Str), err)
+	r.write(c, batch)
+	for i := range 2 * n {
+		if _, err := c.ReadValue(); err != nil {
+			t.Fatalf("reply %d: %v", i, err)
 		}
+	}
+}
+
+// A client that ends its side behind a blocking call, and reads slowly, gets all that was
+// answered before; nothing is taken out of a list for it any more.
+func TestHangsUpWithMuchUnread(t *testing.T) {
+	engines := startEngines(t, 2)
+	r := startProxy(t, engines...)
+	quick := r.dial(2)
+	const stands, answers = "bar", "foo"
+	r.do(quick, "SET", answers, strings.Repeat("x", 500_000))
+	r.say(quick, "GET "+stands)
+	slow := engines[0]
+	defer slow.thaw()
+	slow.freeze(t)
+	batch := resp.AppendCommand(resp.AppendCommand(nil, "AUTH", clientSecret), "GET", stands)
+	const n = 60
+	for range n {
+		batch = resp.AppendCommand(batch, "GET", answers)
+	}
+	batch = resp.AppendCommand(batch, "BLPOP", "{"+answers+"}", "0")
+	conn, err := net.Dial("tcp", r.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	before := r.stats().Commands
+	if _, err := conn.Write(batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all is read", func() bool { return r.stats().Commands >= before+n+2 })
+	slow.thaw()
+	r.say(quick, "GET "+stands)
+	r.say(quick, "RPUSH {"+answers+"} kept")
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	got, err := io.ReadAll(conn)
+	if err != nil || len(got) < n*500_000 {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if left := r.say(quick, "LLEN {"+answers+"}"); left != "1" {
+		t.Errorf("%s in the list", left)
 	}
 }
 

@@ -19,9 +19,9 @@ type Config struct {
 	Logger *slog.Logger // nil: nothing is logged
 	// Clock tells CLOCK_BOOTTIME in nanoseconds; nil: the host's.
 	Clock func() int64
-	// MaxOutput is the number of bytes a client may leave unread before it is
-	// closed; from a quarter of it on, no more commands are read. Four times as much
-	// may wait for the reply of another shard. 0: 64 MiB.
+	// MaxOutput is the number of bytes that may wait for a client before no more of its
+	// commands are read. It is closed if it takes nothing then for as long as Patience, and
+	// at four times as much; one that has subscribed to something, at once. 0: 64 MiB.
 	MaxOutput int
 	// MaxQueued is the number of bytes of unanswered commands in a loop above
 	// which clients are read no more until there are fewer; each command counts

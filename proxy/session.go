@@ -66,8 +66,8 @@ const (
 	lingerLimit = int64(1e9)
 	keepEarly   = 32 // places for early replies that a session keeps
 
-	muchUnread = 4 // what part of the output's limit may be unread before no more commands are read
-	longWait   = 4 // times the output's limit that replies may take which wait for another shard's
+	someUnread = 4 // what part of the output's limit is filled with replies that came early
+	longWait   = 4 // times the output's limit that may wait for the client, or for another shard
 )
 
 var sessionIDs atomic.Int64
@@ -327,8 +327,8 @@ func (s *session) answerEarly(turn uint32, reply []byte) {
 	case s.early.bytes > longWait*limit:
 		s.endpoint.counts.SlowReaders++
 		s.close()
-	case s.early.bytes > limit/muchUnread:
-		s.pause(pauseOutput)
+	case s.early.bytes > limit:
+		s.touch()
 	}
 }
 
@@ -338,7 +338,7 @@ func (s *session) sayEarly() {
 	e := s.early
 	for e.count > 0 && !s.gone {
 		place := e.at(s.head)
-		if *place == nil || len(s.out)-s.written > s.loop.maxOutput/muchUnread {
+		if *place == nil || len(s.out)-s.written > s.loop.maxOutput/someUnread {
 			return
 		}
 		s.newest = len(*place)
@@ -380,18 +380,26 @@ func (s *session) flush() {
 			return
 		}
 		s.written += max(n, 0)
-		if s.full = s.written < len(s.out); !s.full && s.early != nil {
-			s.loop.give(s.out)
-			s.out, s.written = nil, 0
-			s.sayEarly()
+		if n > 0 && s.slow != nil {
+			s.slow.since = s.loop.now
+		}
+		if s.full = s.written < len(s.out); s.full || s.early == nil {
+			break
+		}
+		s.loop.give(s.out)
+		s.out, s.written = nil, 0
+		if s.sayEarly(); s.paused != 0 {
 			s.relax()
+		}
+		if s.gone {
+			return
 		}
 	}
 	switch {
 	case s.written == len(s.out):
 		s.loop.give(s.out)
 		s.out, s.written = nil, 0
-	case len(s.out)-s.written-s.newest > s.loop.maxOutput:
+	case len(s.out)-s.written-s.newest > s.mayWait():
 		// A single reply may be as long as it likes.
 		s.endpoint.counts.SlowReaders++
 		s.close()
@@ -403,27 +411,12 @@ func (s *session) flush() {
 	if s.blocked != nil {
 		s.blocked.drained()
 	}
-	s.yield()
+	s.watchOutput()
 	if s.leaving && s.head == s.tail && s.out == nil {
 		s.leave()
 		return
 	}
 	s.attend()
-}
-
-// yield stops reading commands while the client leaves much unread that it has asked
-// for already.
-func (s *session) yield() {
-	unread := len(s.out) - s.written
-	if s.early != nil {
-		unread += s.early.bytes
-	}
-	switch much := s.loop.maxOutput / muchUnread; {
-	case unread > much:
-		s.paused |= pauseOutput
-	case unread <= much/2 && s.paused&pauseOutput != 0:
-		s.unpause(pauseOutput)
-	}
 }
 
 func (s *session) pause(p pause) {
@@ -530,6 +523,7 @@ func (s *session) detach() {
 	s.gone = true
 	delete(s.endpoint.sessions, s)
 	s.closeLines()
+	s.forgetSlow()
 	s.forget()
 	s.early, s.out, s.in = nil, nil, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -42,7 +43,10 @@ type mirror struct {
 	texts       map[cluster.Key]json.RawMessage // what stands in the store, for the fields we do not know
 	changed     chan struct{}                   // closed and replaced at each change
 	subscribers map[chan *cluster.Board]bool
-	latest      *latest
+
+	writing sync.Mutex // taken before mu, and held while the disk is written to; guards latest
+	latest  *latest
+	certain atomic.Bool // the board is as new as any that was shown here
 
 	loaded chan struct{} // closed when now is the cluster's state for the first time
 }
@@ -234,15 +238,18 @@ func (m *mirror) receive(r clientv3.WatchResponse) error {
 
 // publish shows the state to everybody who waits for a newer one.
 func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	newBoard := next.board != m.now.board
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	newBoard := next.board != m.state().board
 	if newBoard {
 		if err := m.latest.show(next.board); err != nil {
 			return err
 		}
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.now, m.texts = next, texts
+	m.certain.Store(m.latest.sure)
 	close(m.changed)
 	m.changed = make(chan struct{})
 	if newBoard {
@@ -260,30 +267,28 @@ func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) err
 
 // remember says where what is shown is written down. It is called before the mirror runs.
 func (m *mirror) remember(l *latest) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.writing.Lock()
+	defer m.writing.Unlock()
 	m.latest = l
 }
 
 // covers reports whether the board is as new as what the daemon before has shown here.
 func (m *mirror) covers(b *cluster.Board) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.writing.Lock()
+	defer m.writing.Unlock()
 	return m.latest.covers(b)
 }
 
 // current reports whether the board is as new as any that was ever shown here.
-func (m *mirror) current() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.latest.sure
-}
+func (m *mirror) current() bool { return m.certain.Load() }
 
 // leased says that the quorum has shown this host all there is.
 func (m *mirror) leased() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.latest.leased(m.now.board)
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	err := m.latest.leased(m.state().board)
+	m.certain.Store(m.latest.sure)
+	return err
 }
 
 // offer puts the board into a channel of one place, in place of an older one.
