@@ -70,7 +70,7 @@ func Next(b *cluster.Board, id cluster.InstanceID, o *engine.Observation) Step {
 	if r.Master == id && isMaster && !o.Serving && !r.Lost {
 		return Step{Act: AdmitClients}
 	}
-	if r.Master == id && !isMaster && !r.Lost {
+	if r.Master == id && !isMaster {
 		return Step{Act: Reinstate}
 	}
 	if r.Master == id {

@@ -112,6 +112,9 @@ func (c CompleteVacate) Apply(b *Board) (Change, error) {
 	if carried := b.Carried(n.ID); len(carried) > 0 {
 		return Change{}, fmt.Errorf("node %d still carries %s", n.ID, strings.Join(carried, ", "))
 	}
+	if a, err = a.abandon(c.At); err != nil {
+		return Change{}, err
+	}
 	if a, err = a.become(ActionCompleted); err != nil {
 		return Change{}, err
 	}

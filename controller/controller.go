@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -438,9 +439,26 @@ func (t *term) leave(to int, why string) {
 	})
 }
 
+// surely returns what a room decides. One that can not, by a fault of ours, must not end the
+// daemon: every next leader would end by it, too. What it was about is given up instead.
+func (t *term) surely(next func() []cluster.Command, otherwise cluster.Command) (list []cluster.Command) {
+	defer func() {
+		why := recover()
+		if why == nil {
+			return
+		}
+		t.cfg.Logger.Error("a room could not decide, by a fault of ours", "panic", why, "stack", string(debug.Stack()))
+		if list = nil; otherwise != nil {
+			list = []cluster.Command{otherwise}
+		}
+	}()
+	return next()
+}
+
 // step commits the first answer that changes something; done says that none does.
 func (t *term) step(v cluster.View) (done bool, err error) {
-	rooms := []func() []cluster.Command{
+	var rooms []func() []cluster.Command
+	for _, next := range []func() []cluster.Command{
 		func() []cluster.Command { return recovery.Settle(v) },
 		func() []cluster.Command { return recovery.Lifecycle(v) },
 		func() []cluster.Command { return recovery.Next(v, uuid.NewString) },
@@ -451,11 +469,19 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 		func() []cluster.Command { return recovery.Rebuild(v) },
 		func() []cluster.Command { return recovery.Seen(v) },
 		func() []cluster.Command { return recovery.Deleted(v) },
+	} {
+		rooms = append(rooms, func() []cluster.Command { return t.surely(next, nil) })
 	}
 	for _, a := range v.ActionsByAge() {
-		if !a.Status.Ended() {
-			rooms = append(rooms, func() []cluster.Command { return maintenance.Next(v, a, uuid.NewString) })
+		if a.Status.Ended() {
+			continue
 		}
+		rooms = append(rooms, func() []cluster.Command {
+			return t.surely(func() []cluster.Command { return maintenance.Next(v, a, uuid.NewString) }, cluster.FailAction{
+				At: v.Now, Action: a.ID, Status: cluster.ActionFailed,
+				Error: cluster.Refuse(cluster.CodeInternal, "report this, with the log of the cluster master's daemon", "%s failed by a fault of ours", a.Name),
+			})
+		})
 	}
 	for _, next := range rooms {
 		revision := t.cfg.Store.Board().Revision

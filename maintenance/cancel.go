@@ -77,15 +77,18 @@ func (t *turn) haltRebind(m cluster.Move) step {
 		return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindUndo}).and(t.undone(m))
 	case len(e.Draining) > 0:
 		return t.drain(m, e)
-	case rebound(e, m):
+	case t.rebound(e, m):
 		return t.closed(m, e)
 	}
 	return t.undone(m)
 }
 
 func (t *turn) undone(m cluster.Move) step {
-	err := cluster.Refuse(cluster.CodeCancelled, "", "%s was cancelled by %s", t.a.Name, t.a.Cancel.By)
-	return do(cluster.FinishMove{At: t.Now, Action: t.a.ID, Move: m.ID, Status: cluster.MoveAbandoned, Error: err})
+	status, err := cluster.MoveWaiting, cluster.Refuse(cluster.CodeNodeDown, "", "node:%d does not answer", t.a.Node)
+	if t.a.Cancel != nil {
+		status, err = cluster.MoveAbandoned, cluster.Refuse(cluster.CodeCancelled, "", "%s was cancelled by %s", t.a.Name, t.a.Cancel.By)
+	}
+	return do(cluster.FinishMove{At: t.Now, Action: t.a.ID, Move: m.ID, Status: status, Error: err})
 }
 
 // back plans the way back of what has left, or ends the action: with all of it

@@ -201,8 +201,12 @@ func (t *turn) restore() step {
 }
 
 // attach writes a plan down. One that is what waits already would come back for
-// ever: that ends the action.
+// ever, as would one of what does not stay done: that ends the action.
 func (t *turn) attach(moves []cluster.Move, left []string) step {
+	if m, ok := t.undoneAgain(moves); ok {
+		return t.failLater(cluster.Refuse(cluster.CodeBusy, "see what takes it back: haulout status activity",
+			"%s was done %d times, and did not stay so", m.Text(), doneAtMost), append(left, t.unmoved(moves)...))
+	}
 	if t.asWaiting(moves) {
 		return t.failLater(t.misfit(moves), append(left, t.unmoved(moves)...))
 	}
@@ -217,6 +221,26 @@ func (t *turn) misfit(moves []cluster.Move) *cluster.Error {
 		}
 	}
 	return cluster.Refuse(cluster.CodeInternal, "", "the plan for node:%d was made twice", t.a.Node)
+}
+
+// doneAtMost is how often an action does the same.
+const doneAtMost = 5
+
+// undoneAgain returns a move that was done so often already: something else, such as the
+// policy of an endpoint, wants it otherwise.
+func (t *turn) undoneAgain(moves []cluster.Move) (cluster.Move, bool) {
+	done := map[string]int{}
+	for _, m := range t.a.Moves {
+		if m.Status == cluster.MoveDone {
+			done[whatMoves(m)]++
+		}
+	}
+	for _, m := range moves {
+		if done[whatMoves(m)] >= doneAtMost {
+			return m, true
+		}
+	}
+	return cluster.Move{}, false
 }
 
 // asWaiting reports whether the moves are those that wait already.

@@ -27,25 +27,31 @@ func (t *turn) rebind(m cluster.Move) step {
 		return t.open(m, e)
 	case len(e.Draining) > 0:
 		return t.drain(m, e)
-	case rebound(e, m):
+	case t.rebound(e, m):
 		return t.closed(m, e)
 	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return t.again(m, rebindAttempts, t.unopened(m, e))
 	}
 	if m.To == 0 || slices.Contains(e.Nodes, m.To) {
-		return t.switchTo(e, target(e, m))
+		return t.switchTo(e, t.target(e, m))
 	}
-	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: target(e, m)})
+	return do(cluster.Bind{At: t.Now, Endpoint: e.ID, Step: cluster.BindOpen, Nodes: t.target(e, m)})
 }
 
 // rebound reports whether discovery answers as the move wants it.
-func rebound(e cluster.Endpoint, m cluster.Move) bool {
+func (t *turn) rebound(e cluster.Endpoint, m cluster.Move) bool {
+	if m.To != 0 && !t.Databases[e.ID.Database].Spread() {
+		return slices.Equal(e.Nodes, []int{m.To})
+	}
 	return (m.To == 0 || slices.Contains(e.Nodes, m.To)) && (m.From == 0 || !slices.Contains(e.Nodes, m.From))
 }
 
 // target is where the endpoint shall be: where it is, To in place of From. Either
 // may be missing where it is bound to several nodes.
-func target(e cluster.Endpoint, m cluster.Move) []int {
+func (t *turn) target(e cluster.Endpoint, m cluster.Move) []int {
+	if m.To != 0 && !t.Databases[e.ID.Database].Spread() {
+		return []int{m.To}
+	}
 	list := slices.DeleteFunc(slices.Clone(e.Nodes), func(n int) bool { return n == m.From || n == m.To })
 	if m.To != 0 {
 		list = append(list, m.To)
@@ -62,7 +68,7 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return undo.and(t.again(m, rebindAttempts, t.unopened(m, e)))
 	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
-		return t.switchTo(e, target(e, m))
+		return t.switchTo(e, t.target(e, m))
 	}
 	return wait("endpoint:%s to listen on node:%d%s", e.ID, m.To, cluster.Because(t.state(e, m.To).Reason))
 }

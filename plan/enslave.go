@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -30,6 +31,7 @@ func Enslave(v cluster.View, node int, o cluster.MaintenanceOptions) (moves []cl
 		return numbered(moves), masters, nil
 	}
 	rebinds, left := e.rebinds()
+	rebinds = slices.DeleteFunc(rebinds, func(m cluster.Move) bool { return v.Databases[m.Endpoint.Database].Spread() })
 	for i := range rebinds {
 		rebinds[i].Reason = fmt.Sprintf("node:%d is to have no endpoints", node)
 	}

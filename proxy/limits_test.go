@@ -146,7 +146,7 @@ func TestSlowShard(t *testing.T) {
 	for _, test := range []struct {
 		size  int
 		whole bool
-	}{{3_000, true}, {12_000, false}} {
+	}{{3_000, true}, {100_000, false}} {
 		engines := startEngines(t, 2)
 		r := newRig(t, Config{MaxOutput: 2 << 20}, engines...)
 		r.serveUntil(1 << 62)

@@ -20,9 +20,13 @@ func (t teller) WithGroup(string) slog.Handler                { return t }
 func (t teller) Handle(_ context.Context, r slog.Record) error {
 	words := []string{r.Message}
 	r.Attrs(func(a slog.Attr) bool { words = append(words, fmt.Sprint(a.Value)); return true })
-	if line := strings.Join(words, " "); line != *t.last {
+	line := strings.Join(words, " ")
+	if line != *t.last {
 		*t.last = line
 		t.w.tell("%s", line)
+	}
+	if strings.HasPrefix(r.Message, "a room could not decide") {
+		t.w.faulty = line
 	}
 	return nil
 }

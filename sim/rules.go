@@ -297,6 +297,11 @@ func (w *World) settled() {
 			}
 		}
 	}
+	for id, e := range b.Endpoints {
+		if d := b.Databases[id.Database]; len(e.Nodes) > 1 && !d.Spread() {
+			w.fail("endpoint %s of %s has the policy %s and is on %v", id, d.Name, d.ProxyPolicy, e.Nodes)
+		}
+	}
 	for id, r := range b.Ranges {
 		l := w.ledgers[id]
 		if l == nil || r.Lost && l.excused {

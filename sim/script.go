@@ -18,12 +18,13 @@ import (
 //
 //	nodes 4 [relayed] [zones a b c]   the cluster; relayed: hosts ask the store by way of
 //	                              any that has a part of it, and not the leader alone
-//	database orders 2 [lone] [aof] [aware] [kept]   with two masters; kept: min_replicas 1
+//	database orders 2 [lone] [aof] [aware] [kept] [POLICY]   with two masters; kept: min_replicas 1
 //	grace 60                      seconds until replicas are rebuilt
 //	do ACTION SUBJECT OPTION ...  ask for an action and wait for its end
 //	ask ACTION SUBJECT OPTION ... ask for an action; strict: without waiving the
 //	                              check of the quorum
 //	cancel                        the youngest action
+//	policy 1 POLICY               of a database's endpoint
 //	recover 1 [only_configuration]  what is lost of a database
 //	at 17 FAULT NODE DURATION     when as many boundaries as that have passed from here
 //	now FAULT NODE DURATION
@@ -112,6 +113,10 @@ func (p *player) play(words []string) error {
 		return p.ask(words[1], words[2:], words[0] == "do")
 	case "cancel":
 		return p.cancel()
+	case "policy":
+		return p.decide(func(v cluster.View) (cluster.Command, error) {
+			return cluster.UpdateDatabase{At: v.Now, Database: number(words[1]), Policy: &words[2], By: "admin"}, nil
+		})
 	case "recover":
 		p.recover(number(words[1]), slices.Contains(words[2:], "only_configuration"))
 		return nil
@@ -174,6 +179,11 @@ func (p *player) database(words []string) error {
 	if with("kept") {
 		d.MinReplicas = 1
 	}
+	for _, policy := range cluster.ProxyPolicies {
+		if with(policy) {
+			d.ProxyPolicy = policy
+		}
+	}
 	if with("aof") {
 		d.Persistence = "aof"
 	}
@@ -230,6 +240,8 @@ func (p *player) ask(name string, words []string, wait bool) error {
 			strict = true
 		case "demote_node":
 			a.Options.DemoteNode = true
+		case "endpoints_only":
+			a.Options.EndpointsOnly = true
 		case "skip_shards_restore":
 			a.Options.SkipShardsRestore = true
 		case "preserve_roles":

@@ -42,10 +42,11 @@ type World struct {
 	seen       int64           // revision at the last turn
 	checked    time.Time
 	trace      []string
-	lost       int  // acknowledged writes that a killed master took with it
-	alone      int  // acknowledged writes by proxies without a lease
-	waived     bool // somebody has taken out a node though too few voters were left
-	stale      int  // promotions of copies that did not follow any more
+	lost       int    // acknowledged writes that a killed master took with it
+	alone      int    // acknowledged writes by proxies without a lease
+	faulty     string // what a leader said when a room panicked
+	waived     bool   // somebody has taken out a node though too few voters were left
+	stale      int    // promotions of copies that did not follow any more
 }
 
 type event struct {
@@ -130,6 +131,9 @@ func (w *World) boundary(string) {
 
 // turn lets time pass and everybody act once. Time passes faster while nothing happens.
 func (w *World) turn() {
+	if w.faulty != "" {
+		w.fail("%s", w.faulty)
+	}
 	step := tick
 	if quiet := w.now.Sub(w.lively); w.waits() {
 		// every moment counts
