@@ -39,7 +39,7 @@ func TestUsersFollowTheBoardAndTheMaster(t *testing.T) {
 		t.Helper()
 		h.eventually("users settled", func(r cluster.Report) bool {
 			o := r.Instances[i.ID]
-			return o.Role == cluster.Master && o.Serving && o.UsersDue == ""
+			return r.Revision >= h.Board().Revision && o.Role == cluster.Master && o.Serving && o.UsersDue == ""
 		})
 	}
 	h.commit(t, cluster.SetClientUser{At: time.Now(), Database: 1, Name: "app", Rules: &rules, Password: &hash})

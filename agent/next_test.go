@@ -67,6 +67,7 @@ func TestNext(t *testing.T) {
 		{"a linked replica is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toOne}, Rest, engine.Source{}},
 		{"a replica of another source is pointed", twoNodes(nil), two, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, Follow, toOne},
 		{"the board's master that became a replica is reinstated", twoNodes(nil), one, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, Reinstate, engine.Source{}},
+		{"so is that of a lost range, which has its data", twoNodes(lost), one, &engine.Observation{State: engine.Up, Role: engine.Slave, Source: toTwo}, Reinstate, engine.Source{}},
 		{"a replica of a lost range keeps its files", twoNodes(lost), two, nil, Rest, engine.Source{}},
 		{"a master that is being replaced is not started", twoNodes(handover(true)), one, nil, Rest, engine.Source{}},
 		{"who does not answer is left alone", twoNodes(nil), two, &engine.Observation{State: engine.Unresponsive}, Rest, engine.Source{}},

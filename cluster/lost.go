@@ -45,7 +45,7 @@ func (c FindRange) Apply(b *Board) (Change, error) {
 	r.Lost, r.LostReason = false, ""
 	r.Generation++
 	return Change{Put: []Object{r}, Log: []Entry{{Time: c.At, Type: "shard_found", Severity: "WARNING", Database: r.ID.Database, Shard: r.Master.Shard,
-		Text: fmt.Sprintf("slots %s of db:%d are served again, from the files of redis:%d", r.SlotsText(), r.ID.Database, r.Master.Shard)}}}, nil
+		Text: fmt.Sprintf("slots %s of db:%d are served again, with the data of redis:%d", r.SlotsText(), r.ID.Database, r.Master.Shard)}}}, nil
 }
 
 // RecoverRange gives a lost range a master again, as an operator asks who knows what is

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/haulout/haulout/cluster"
 )
 
 // still are the kinds by which engines stand still.
@@ -30,7 +32,8 @@ func Random(seed uint64) Script {
 		s = append(s, fmt.Sprintf("grace %d", 20+r.IntN(60)))
 	}
 	shards := 0
-	for i := range 1 + r.IntN(3) {
+	databases := 1 + r.IntN(3)
+	for i := range databases {
 		n := 1 + r.IntN(2)
 		line := fmt.Sprintf("database db%d %d", i, n)
 		if r.IntN(5) == 0 {
@@ -44,6 +47,9 @@ func Random(seed uint64) Script {
 			if kept.IntN(2) == 0 {
 				line += " kept"
 			}
+		}
+		if kept.IntN(3) == 0 {
+			line += " " + pick(cluster.ProxyPolicies...)
 		}
 		shards += n
 		s = append(s, line)
@@ -60,6 +66,7 @@ func Random(seed uint64) Script {
 			s = append(s, pick(
 				fmt.Sprintf("do shard_failover %d", 1+r.IntN(shards)), fmt.Sprintf("ask migrate_shards %d %d", node, 1+r.IntN(shards)),
 				fmt.Sprintf("do migrate_shards %d %d preserve_roles", node, 1+r.IntN(shards)), fmt.Sprintf("do remove_node %d", node), "cancel",
+				fmt.Sprintf("ask vacate %d", node), fmt.Sprintf("ask enslave_node %d%s", node, pick("", " endpoints_only")), fmt.Sprintf("policy %d %s", 1+r.IntN(databases), pick(cluster.ProxyPolicies...)),
 			))
 		case 5:
 			s = append(s, fmt.Sprintf("wait %ds", 1+r.IntN(30)))
