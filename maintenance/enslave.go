@@ -29,9 +29,9 @@ func (p preflight) endpointsMovable() cluster.Refusals {
 // enslave makes the masters on the node slaves and moves its endpoints. Nothing
 // keeps masters off the node afterwards.
 func (t *turn) enslave() step {
-	moves, masters, left := plan.Enslave(t.View, t.a.Node, t.a.Options)
+	moves, stays, left := plan.Enslave(t.View, t.a.Node, t.a.Options)
 	if !t.a.Planned {
-		return t.attach(moves, masters)
+		return t.attach(moves, stays)
 	}
 	if s := t.advance(); !s.rests() {
 		return s
@@ -43,7 +43,7 @@ func (t *turn) enslave() step {
 		return t.fail(err, append(left, t.unmoved(moves)...))
 	}
 	if len(moves) > 0 {
-		return t.attach(moves, masters)
+		return t.attach(moves, stays)
 	}
 	if len(left) > 0 {
 		return t.failLater(cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of other nodes and run it again", "%s", strings.Join(left, "; ")), left)
@@ -56,6 +56,6 @@ func (f *Forecast) enslaves(v cluster.View, node int, o cluster.MaintenanceOptio
 	f.Against = append(f.Against, f.Left...)
 	f.Outcome = fmt.Sprintf("node:%d would keep its shards, as slaves", node)
 	if len(f.Stays) > 0 {
-		f.Outcome += ", except those without a replica"
+		f.Outcome += ", except what stays"
 	}
 }

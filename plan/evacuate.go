@@ -27,7 +27,7 @@ func Evacuate(v cluster.View, node int, o cluster.MaintenanceOptions) (moves []c
 		}
 	}
 	moves = e.failovers
-	rebinds, bound := e.rebinds()
+	rebinds, bound := e.rebinds(listening(v, node))
 	moves = append(moves, rebinds...)
 	moves = append(moves, e.migrations()...)
 	return numbered(moves), append(left, bound...)
@@ -226,8 +226,8 @@ func longestFirst(a, b cluster.Move) int {
 }
 
 // rebinds moves the endpoints, preferably to where their masters will be.
-func (e *evacuation) rebinds() (moves []cluster.Move, left []string) {
-	for _, ep := range sortedEndpoints(listening(e.v, e.node)) {
+func (e *evacuation) rebinds(endpoints []cluster.Endpoint) (moves []cluster.Move, left []string) {
+	for _, ep := range sortedEndpoints(endpoints) {
 		to, needed, why := e.rebind(ep)
 		switch {
 		case why != "":

@@ -132,6 +132,18 @@ func switchMaster(t testing.TB, from, to *engine) {
 	giveRights(t, to)
 }
 
+// handOver makes another engine the master, under a hold every other time, and waits until
+// the former one follows it.
+func (r *rig) handOver(from, to *engine, generation int64) {
+	r.t.Helper()
+	if generation%2 == 0 {
+		r.client.Hold(r.ctx(), Hold{rangeID(0), generation, 5 * time.Second})
+	}
+	switchMaster(r.t, from, to)
+	r.client.Aim(r.ctx(), Aim{rangeID(0), generation, to.addr})
+	eventually(r.t, "old master linked", func() bool { return from.info(r.t, "replication", "master_link_status") == "up" })
+}
+
 func giveRights(t testing.TB, e *engine) {
 	t.Helper()
 	e.do(t, append([]string{"ACL", "SETUSER", "proxy", "on"}, proxyRuleWords...)...)

@@ -257,13 +257,8 @@ func TestQueueThroughHandovers(t *testing.T) {
 	}
 	for generation := int64(2); generation < 6; generation++ {
 		take(int(generation-1) * items / 5)
-		if generation%2 == 0 {
-			r.client.Hold(r.ctx(), Hold{rangeID(0), generation, 5 * time.Second})
-		}
-		switchMaster(t, from, to)
-		r.client.Aim(r.ctx(), Aim{rangeID(0), generation, to.addr})
+		r.handOver(from, to, generation)
 		from, to = to, from
-		eventually(t, "old master linked", func() bool { return to.info(t, "replication", "master_link_status") == "up" })
 	}
 	take(items)
 	if err := <-pushed; err != nil {
