@@ -65,6 +65,7 @@ const (
 	lookOften   = 40 * time.Millisecond  // while something here is on the move
 	lookFor     = 600 * time.Millisecond // one process's answer
 	actFor      = 3 * time.Second        // one act on one process
+	turnFor     = 4 * time.Second        // what is told of the others waits for one that takes longer
 	firstWait   = 100 * time.Millisecond // after an act that failed
 	lastWait    = 5 * time.Second        // after many in a row
 	reportFor   = time.Second
@@ -79,6 +80,8 @@ type Agent struct {
 	orders orders
 	kick   chan struct{} // has the loop look now
 
+	converging sync.WaitGroup // for what is being done with processes
+
 	issued   issued
 	promises *Promises
 	alone    alone
@@ -86,6 +89,8 @@ type Agent struct {
 	departures departures
 	applying   sync.Mutex // held while the proxy gets routes, so that newer ones come later
 
+	proxyAgain     time.Time           // when it may be started again; the loop's, as the next
+	proxyWait      time.Duration       // since the last start that came to nothing
 	silentSince    time.Time           // when the living proxy stopped to answer; the loop's
 	fedCertificate cluster.Certificate // with the last routes; the loop's
 	// former are the files set aside, by name, as they were measured; the loop's.
@@ -119,6 +124,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return a.watchDrains(ctx) })
 	err := group.Wait()
 	a.orders.wait.Wait()
+	a.converging.Wait()
 	a.release()
 	return err
 }

@@ -22,44 +22,105 @@ type process struct {
 	// ordered is held by a hand-over order: meanwhile the loop only looks.
 	ordered sync.Mutex
 
-	// The rest belongs to the converging loop.
-	engine   *engine.Process // nil while there is none
-	adopted  bool            // an earlier process of the folder was looked for
-	failure  string          // why it is not running
-	port     int             // that the board orders; another one deserves a fresh try
-	answered time.Time       // when its process last answered, or was first seen
-	linked   time.Time       // when its process was last seen linked to its source, or first seen
-	users    settled         // who its clients are, as it was last told
-	usersDue string          // why it has not been
-	usersAt  time.Time       // before which it is not told again
-	wait     time.Duration   // after a failed act
-	next     time.Time       // before which no act is tried again
+	busy chan turned // what is being done with it; nil: nothing. The loop's, with the next.
+	at   time.Time   // since when
+
+	// The rest belongs to whoever converges it, one at a time.
+	engine   *engine.Process  // nil while there is none
+	adopted  bool             // an earlier process of the folder was looked for
+	failure  string           // why it is not running
+	started  time.Time        // when its process was started, if by this daemon
+	loads    bool             // it was started with files, and has not been up yet
+	ends     int              // how many of them have ended soon, one after the other
+	told     cluster.Settings // what its engine was told last; zero: not known
+	tellAt   time.Time        // not before, after it did not take them
+	port     int              // that the board orders; another one deserves a fresh try
+	answered time.Time        // when its process last answered, or was first seen
+	linked   time.Time        // when its process was last seen linked to its source, or first seen
+	users    settled          // who its clients are, as it was last told
+	usersDue string           // why it has not been
+	usersAt  time.Time        // before which it is not told again
+	wait     time.Duration    // after a failed act
+	next     time.Time        // before which no act is tried again
 }
 
 // What is planned for a process is what its engine is told: this does not compile otherwise.
 const _ = uint(cluster.Backlog-engine.Backlog) + uint(engine.Backlog-cluster.Backlog)
 
+// turned is what was seen of an instance after what was done with it, if it is there.
+type turned struct {
+	seen  cluster.Observed
+	there bool
+}
+
 // convergeInstances brings every instance of this host towards what the board
 // orders, all at once, and returns what is seen of them afterwards. Folders
-// without an order are emptied of their process and removed.
+// without an order are emptied of their process and removed. One that takes long, as on
+// a disk that hardly moves, keeps nobody from hearing of the others: it is not looked at
+// again before that is over, and counts as silent.
 func (a *Agent) convergeInstances(ctx context.Context, board *cluster.Board) map[cluster.InstanceID]cluster.Observed {
 	seen := map[cluster.InstanceID]cluster.Observed{}
-	var mu sync.Mutex // guards seen
-	var wait sync.WaitGroup
+	var begun []*process
 	for _, p := range a.inventory(board) {
-		wait.Go(func() {
-			o, there := a.convergeOne(ctx, board, p)
-			mu.Lock()
-			defer mu.Unlock()
-			if there {
-				seen[p.id] = o
-			} else {
-				a.forget(p.id)
-			}
-		})
+		if a.begin(ctx, board, p) {
+			begun = append(begun, p)
+		} else {
+			seen[p.id] = p.late()
+		}
 	}
-	wait.Wait()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
+	defer cancel()
+	for _, p := range begun {
+		switch t, over := p.await(limit); {
+		case !over:
+			seen[p.id] = p.late()
+		case t.there:
+			seen[p.id] = t.seen
+		default:
+			a.forget(p.id)
+		}
+	}
 	return seen
+}
+
+// begin has the instance converged, unless it still is, to an older board. What came of
+// that is told of no newer one.
+func (a *Agent) begin(ctx context.Context, board *cluster.Board, p *process) bool {
+	if p.busy != nil {
+		if len(p.busy) == 0 {
+			return false
+		}
+		<-p.busy
+	}
+	p.busy, p.at = make(chan turned, 1), time.Now()
+	a.converging.Go(func() {
+		o, there := a.convergeOne(ctx, board, p)
+		p.busy <- turned{o, there}
+	})
+	return true
+}
+
+// await returns what came of what is being done, unless it is not over within ctx.
+func (p *process) await(ctx context.Context) (t turned, over bool) {
+	select {
+	case t = <-p.busy:
+	case <-ctx.Done():
+		if len(p.busy) == 0 {
+			return t, false
+		}
+		t = <-p.busy
+	}
+	p.busy = nil
+	return t, true
+}
+
+// late is what is told of an instance with which something is done that takes long.
+func (p *process) late() cluster.Observed {
+	took := time.Since(p.at).Truncate(time.Millisecond)
+	return cluster.Observed{
+		State: cluster.Unresponsive, SilentFor: took,
+		Reason: fmt.Sprintf("what is done with it on its host takes long: %v by now", took.Truncate(time.Second)),
+	}
 }
 
 // inventory returns a process for every instance that is wanted and for every
@@ -102,8 +163,8 @@ func (a *Agent) forget(id cluster.InstanceID) {
 // process was looked at. This host's own copy of the board may lag, and acting
 // on it could demote a master that was promoted a moment ago, or start one empty.
 func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *process) (cluster.Observed, bool) {
-	if err := a.adopt(board, p); err != nil {
-		return cluster.Observed{State: cluster.Unresponsive, Reason: err.Error()}, true
+	if err := a.adopt(board, p); err != nil { // it counts as silent: nobody waits for it for ever
+		return p.observed(&engine.Observation{State: engine.Unresponsive, Reason: err.Error()}), true
 	}
 	if i := board.Instances[p.id]; i.Port != p.port {
 		p.port, p.failure = i.Port, ""
@@ -127,7 +188,7 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		return p.observed(a.look(ctx, p)), true
 	}
 	owes := p.owes(board, o)
-	if s := Next(board, p.id, o); s.Act == Rest && (!owes || time.Now().Before(p.usersAt)) {
+	if s := Next(board, p.id, o); s.Act == Rest && (!owes || time.Now().Before(p.usersAt)) && !p.untold(board, o) {
 		if o == nil {
 			p.failure = s.Reason
 		}
@@ -139,7 +200,11 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		}
 		board = fresh
 		s := Next(board, p.id, o)
-		if owes = p.owes(board, o); s.Act == Rest && owes {
+		switch owes = p.owes(board, o); {
+		case s.Act != Rest:
+		case p.untold(board, o):
+			s.Act = Tune
+		case owes:
 			s.Act = SetClients
 		}
 		a.do(ctx, board, p, s, o)
@@ -198,7 +263,8 @@ func (a *Agent) adopt(board *cluster.Board, p *process) error {
 		return nil
 	}
 	found, running, err := engine.Adopt(p.dir)
-	if i, wanted := board.Instances[p.id]; err == nil && !running && wanted && i.Started && !board.Cluster.Recovered.IsZero() && !exists(p.dir) {
+	lost := err == nil && !running && board.Instances[p.id].Started // its folder may have been deleted under it
+	if lost || errors.Is(err, engine.ErrDamaged) {
 		found, running, err = engine.Recall(a.spec(board, p))
 	}
 	if err != nil {
@@ -217,6 +283,7 @@ func (a *Agent) look(ctx context.Context, p *process) *engine.Observation {
 	if p.engine != nil && !p.engine.Alive() {
 		a.cfg.Logger.Warn("process gone", "instance", p.id, "pid", p.engine.PID)
 		p.letGo()
+		p.ended()
 	}
 	if p.engine == nil {
 		return nil
@@ -224,7 +291,50 @@ func (a *Agent) look(ctx context.Context, p *process) *engine.Observation {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	o := p.engine.Observe(ctx)
+	p.loads = p.loads && o.State != engine.Up
 	return &o
+}
+
+// soon is how long a process runs that did not end at once.
+const soon = 30 * time.Second
+
+// ended notes that the process is gone. One that ends soon after each start is started
+// less and less often, and why it ends is told: that its files do not load shows only
+// when much of them has been read, and a replica may bear none of its master's writes.
+func (p *process) ended() {
+	if p.started.IsZero() || time.Since(p.started) > soon {
+		p.ends = 0
+		return
+	}
+	if p.ends++; p.ends == 1 {
+		return
+	}
+	p.wait = firstWait << min(p.ends-2, 6) // what a start that went well has set back
+	err := fmt.Errorf("it ends again and again: %s", engine.LastWords(p.dir))
+	if p.loads {
+		err = fmt.Errorf("%s: %w", cluster.NotLoaded, err)
+	}
+	p.failed(err)
+	p.failure = err.Error()
+}
+
+// untold reports whether the engine has to be told what the board says of its database.
+func (p *process) untold(b *cluster.Board, o *engine.Observation) bool {
+	i, wanted := b.Instances[p.id]
+	d, there := b.Databases[i.Range.Database]
+	return wanted && there && o != nil && o.State == engine.Up && p.told != d.Settings() && time.Now().After(p.tellAt)
+}
+
+// tune tells the engine what the board says of its database. What it does not take keeps it
+// from nothing else, and is tried again.
+func (a *Agent) tune(ctx context.Context, b *cluster.Board, p *process) {
+	want := b.Databases[b.Instances[p.id].Range.Database].Settings()
+	if err := p.engine.Tune(ctx, want.Memory, want.Eviction, want.Events); err != nil {
+		p.tellAt = time.Now().Add(lastWait)
+		a.cfg.Logger.Warn("the engine does not take its settings", "instance", p.id, "error", err)
+		return
+	}
+	p.told = want
 }
 
 // letGo forgets the process without touching it.
@@ -253,7 +363,7 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step
 		err = a.start(ctx, board, p, nil, true)
 	case StartFiles:
 		err = a.start(ctx, board, p, nil, false)
-		if errors.Is(err, engine.ErrEnded) || errors.Is(err, engine.ErrUnsaved) {
+		if errors.Is(err, engine.ErrEnded) || errors.Is(err, engine.ErrUnsaved) || errors.Is(err, engine.ErrNoFiles) {
 			err = fmt.Errorf("%s: %w", cluster.NotLoaded, err)
 		}
 	case StartCopy:
@@ -271,6 +381,8 @@ func (a *Agent) do(ctx context.Context, board *cluster.Board, p *process, s Step
 		_, err = p.engine.ServeAfterLoss(ctx, r.LastReplID, r.PrevReplID)
 	case SetClients:
 		a.setClients(ctx, p, o)
+	case Tune:
+		a.tune(ctx, board, p)
 	}
 	if errors.Is(err, engine.ErrPort) {
 		err = fmt.Errorf("%s: %w", cluster.PortTaken, err)
@@ -330,7 +442,8 @@ func (a *Agent) start(ctx context.Context, b *cluster.Board, p *process, from *e
 	if err != nil {
 		return err
 	}
-	p.engine = started
+	p.engine, p.started, p.loads = started, time.Now(), !empty
+	p.told, p.tellAt = b.Databases[b.Instances[p.id].Range.Database].Settings(), time.Time{}
 	a.cfg.Logger.Info("process started", "instance", p.id, "pid", started.PID, "port", spec.Port, "replica", from != nil)
 	return nil
 }
@@ -356,7 +469,7 @@ func (a *Agent) spec(b *cluster.Board, p *process) engine.Spec {
 	i := b.Instances[p.id]
 	d, s := b.Databases[i.Range.Database], b.Secrets[i.Range.Database]
 	return engine.Spec{
-		Name: i.ID.String(), Dir: p.dir, Binary: a.program(), Address: b.Nodes[i.Node].Address, Port: i.Port,
+		Name: p.id.String(), Dir: p.dir, Binary: a.program(), Address: b.Nodes[i.Node].Address, Port: i.Port,
 		MaxMemory: d.ShardMemory(), Eviction: d.Eviction, Events: d.Events, AOF: d.Persistence == "aof",
 		MinReplicas: d.MinReplicas, MinReplicasLag: cluster.MinReplicasLag,
 		Users: engine.Users{Agent: s.Agent, Replica: s.Replica, Proxy: s.Proxy},
@@ -373,7 +486,7 @@ func (p *process) observed(o *engine.Observation) cluster.Observed {
 		Role: cluster.Role(o.Role), Serving: o.Serving, UsersDue: p.usersDue, ReplicationID: o.ReplID, ReplicationID2: o.ReplID2, Offset: o.Offset,
 		Linked: o.LinkUp, Syncing: o.Syncing, SyncedBytes: o.SyncedBytes, SyncTotal: o.SyncTotal, EverLinked: o.Copied, Unsaved: o.Unsaved,
 		BacklogFirst: o.BacklogFirst, BacklogLast: o.BacklogFirst + o.BacklogBytes,
-		UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys, Fragmentation: o.Fragmentation,
+		Settings: p.told, UsedMemory: o.UsedMemory, Dataset: o.UsedMemoryDataset, Keys: o.Keys, Fragmentation: o.Fragmentation,
 	}
 	for _, replica := range o.Feeds() {
 		seen.Feeds = append(seen.Feeds, replica.String())

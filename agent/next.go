@@ -22,6 +22,7 @@ const (
 	AdmitClients     // the master without rights for its clients: give them
 	Reinstate        // the board's master that became a replica in a hand-over that was given up
 	SetClients       // a serving master: make the users of its clients those of the board
+	Tune             // tell it what the board says of its database
 )
 
 // Step is an act with its source, or the reason to rest.

@@ -60,7 +60,7 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 	if stats.Revision < board.Revision {
 		a.setRoutes(0) // another process than the one that was fed
 	}
-	a.silentSince = time.Time{}
+	a.silentSince, a.proxyWait = time.Time{}, 0
 	return stats.Report()
 }
 
@@ -89,10 +89,16 @@ func (a *Agent) proxySilent(err error) cluster.ProxyReport {
 	return cluster.ProxyReport{Up: true, Silent: true}
 }
 
-// proxyGone starts the proxy. None lives: its lock is free.
+// proxyGone starts the proxy. None lives: its lock is free. One that ends again before it
+// has answered is started less and less often.
 func (a *Agent) proxyGone(ctx context.Context) cluster.ProxyReport {
 	a.setRoutes(0)
 	a.silentSince = time.Time{}
+	if time.Now().Before(a.proxyAgain) {
+		return cluster.ProxyReport{}
+	}
+	a.proxyWait = min(2*max(a.proxyWait, firstWait), lastWait)
+	a.proxyAgain = time.Now().Add(a.proxyWait)
 	a.cfg.Logger.Info("starting the proxy")
 	if err := a.cfg.StartProxy(ctx); err != nil {
 		a.cfg.Logger.Error("the proxy did not start", "error", err)

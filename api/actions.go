@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -161,14 +162,24 @@ func (c *call) takeAction(o *object, name cluster.ActionName) (a cluster.Action,
 	if o.text("cause", &a.Cause) && !slices.Contains(causes, a.Cause) {
 		o.refuse(badRequest("use hardware, host_lost, patching, announced or other", "cause can not be %q", a.Cause))
 	}
-	if o.text("reason", &a.Reason) && len(a.Reason) > maxReason {
-		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
-	}
+	takeReason(o, &a.Reason)
 	if o.text("idempotency_key", &a.Idempotency) && (a.Idempotency == "" || len(a.Idempotency) > maxKey) {
 		o.refuse(badRequest(fmt.Sprintf("give up to %d bytes", maxKey), "the idempotency_key is empty or too long"))
 	}
 	o.rest("retry_timeout_seconds")
 	return a, notes
+}
+
+// takeReason reads what others are to know. It is shown on terminals, in the cells of
+// tables and in lines of the activity, so it has to be one line and nothing else.
+func takeReason(o *object, reason *string) {
+	switch {
+	case !o.text("reason", reason):
+	case len(*reason) > maxReason:
+		o.refuse(badRequest("make it shorter", "the reason is longer than %d bytes", maxReason))
+	case strings.ContainsFunc(*reason, unicode.IsControl):
+		o.refuse(badRequest("give one line of text", "the reason has control characters in it"))
+	}
 }
 
 // takeDatabases reads a list of databases: ids, db:<id>, or names.

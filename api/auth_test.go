@@ -224,6 +224,9 @@ func TestBootstrap(t *testing.T) {
 	if b, err := operator.Bootstrap(ctx); err != nil || b.Status.State != "error" || b.Status.ErrorDetails != "disk full" {
 		t.Errorf("%+v, %v", b, err)
 	}
+	if b, err := outsider.Bootstrap(ctx); err != nil || b.Status.State != "error" || b.Status.ErrorDetails != "internal error" || b.Status.ErrorHint == "" {
+		t.Errorf("anybody is told: %+v, %v", b, err)
+	}
 }
 
 func TestBootstrapFaults(t *testing.T) {
@@ -291,7 +294,8 @@ func certificate(t *testing.T, parent *x509.Certificate, parentKey *ecdsa.Privat
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "x"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	if parent == nil {
 		template.IsCA, template.KeyUsage, template.ExtKeyUsage = true, x509.KeyUsageCertSign, nil
@@ -401,7 +405,27 @@ func TestClientMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Cluster(ctx); err == nil || !strings.Contains(err.Error(), "is not trusted") {
+	if _, err := c.Cluster(ctx); err == nil || !strings.Contains(err.Error(), "is not trusted") || !strings.Contains(err.Error(), "with --ca-cert") {
 		t.Errorf("an unknown CA: %v", err)
+	}
+	for hint, wrong := range map[string]func() (url string, config *tls.Config){
+		"name the node by its address": func() (string, *tls.Config) {
+			return strings.Replace(s.URL, "127.0.0.1", "localhost", 1), &tls.Config{}
+		},
+		"compare the clocks": func() (string, *tls.Config) {
+			return s.URL, &tls.Config{Time: func() time.Time { return s.Certificate().NotAfter.Add(time.Hour) }}
+		},
+	} {
+		url, config := wrong()
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AddCert(s.Certificate())
+		c, err := api.NewClient(url, api.Login{}, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Cluster(ctx); err == nil || !strings.Contains(err.Error(), hint) || strings.Contains(err.Error(), "--ca-cert") {
+			t.Errorf("%s: %v", hint, err)
+		}
 	}
 }

@@ -21,6 +21,8 @@ type Leader interface {
 	// CreateDatabase places the database and commits it. The password is the one
 	// that clients will give; empty asks none of them.
 	CreateDatabase(ctx context.Context, d cluster.Database, password, by string) (cluster.Database, error)
+	// UpdateDatabase changes the database, if there is room for what it shall be.
+	UpdateDatabase(ctx context.Context, u cluster.UpdateDatabase) error
 	// TryRules asks the engines of a database what the rules of a user of its clients
 	// mean, with nothing changed: see cluster.ClientUser. It refuses rules that one
 	// of them does not take.
@@ -41,6 +43,9 @@ type Node interface {
 	// LocalSecret is the one-time secret in the data folder that allows bootstrap
 	// over TLS; empty when it is used up.
 	LocalSecret() string
+	// Held is what keeps this daemon from hearing of the cluster that it belongs to, as
+	// far as it knows; nil: nothing, or nothing but that nobody has answered yet.
+	Held() *cluster.Error
 	// Bootstrap tells how far this daemon is on its way into a cluster.
 	Bootstrap() Bootstrap
 	// CreateCluster and JoinCluster accept the request and return; the work goes on

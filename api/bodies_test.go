@@ -274,6 +274,9 @@ func TestActionBodies(t *testing.T) {
 		`{"for":7,"evict_dbs":"1"}`:                                  {"evict_dbs must be a list of strings, not a string", "for must be a string, not a number"},
 		`{"retry_timeout_seconds":5,"evict_dbs":["1"],"force":true}`: {"retry_timeout_seconds is not supported yet", "there is no field force"},
 		`{"skip_shards_restore":true}`:                               {"there is no field skip_shards_restore"},
+		`{"max_concurrent_actions":1.5}`:                             {"max_concurrent_actions must be a whole number, not a fraction"},
+		`{"max_concurrent_actions":1e3}`:                             {"max_concurrent_actions must be a whole number, not a number with an exponent"},
+		`{"max_concurrent_actions":99999999999999999999}`:            {"max_concurrent_actions must be a whole number, not one so large"},
 	} {
 		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", body)
 		if got := blockers(t, answer); status < 400 || !slices.Equal(got, want) {
@@ -283,6 +286,23 @@ func TestActionBodies(t *testing.T) {
 	status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_off", `{"snapshot_name":"x","skip_shards_restore":true}`)
 	if status != http.StatusBadRequest {
 		t.Errorf("snapshot_name with skip_shards_restore: %d %s", status, answer)
+	}
+}
+
+// What an operator writes down is shown in tables and on terminals, one line each.
+func TestReasonIsOneLine(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	d.Started = func(a cluster.Action) { t.Errorf("started with the reason %q", a.Reason) }
+	for _, reason := range []string{`a\nb`, `\u0000`, `\u001b[31mred`, `\u009b31mred`, `tab\t`} {
+		status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", `{"reason":"`+reason+`"}`)
+		if got := blockers(t, answer); status != http.StatusBadRequest || !slices.Equal(got, []string{"the reason has control characters in it"}) {
+			t.Errorf("%s: %d %q", reason, status, got)
+		}
+	}
+	status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on?dry_run", `{"reason":"größer, 日本"}`)
+	if status != http.StatusOK {
+		t.Error(status, answer)
 	}
 }
 

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"errors"
-
 	"github.com/haulout/haulout/cluster"
 )
 
@@ -16,14 +14,22 @@ func getBootstrap(c *call) (any, error) {
 		},
 	}
 	if b.Err != nil {
-		body, _ := bodyOf(b.Err)
+		body, known := bodyOf(b.Err)
 		answer.Status.ErrorCode, answer.Status.ErrorDetails, answer.Status.ErrorHint = string(body.Code), body.Description, body.Hint
-		var known *cluster.Error
-		if !errors.As(b.Err, &known) { // the operator of the node is entitled to it
-			answer.Status.ErrorDetails = b.Err.Error()
+		if !known {
+			answer.Status.ErrorDetails, answer.Status.ErrorHint = c.internal(b.Err)
 		}
 	}
 	return answer, nil
+}
+
+// internal tells what has gone wrong inside, with its paths and addresses, to the operator
+// of the node. Before the node is in a cluster anybody may ask.
+func (c *call) internal(err error) (details, hint string) {
+	if c.id.may(administer) || c.server.hasSecret(c.Request) {
+		return err.Error(), "look into the log of the daemon"
+	}
+	return "internal error", "ask at the socket of the node, or look into the log of its daemon"
 }
 
 func postCreateCluster(c *call) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return cluster.Refuse(cluster.CodeDeadline, cluster.LookFirst, "the daemon at %s did not answer in time", c.where)
 	case errors.As(err, &certificate):
-		return cluster.Refuse(cluster.CodeForbidden, "give the cluster's CA certificate with --ca-cert", "the certificate of %s is not trusted: %v", c.where, certificate.Err)
+		return cluster.Refuse(cluster.CodeForbidden, distrusted(certificate.Err), "the certificate of %s is not trusted: %v", c.where, certificate.Err)
 	}
 	cause := err
 	var op *net.OpError
@@ -172,6 +173,19 @@ func (c *Client) unreachable(err error) error {
 		return cluster.Refuse(cluster.CodeNodeDown, cluster.LookFirst, "the connection to the daemon at %s broke", c.where)
 	}
 	return cluster.Refuse(cluster.CodeNodeDown, "look whether it is running", "the daemon at %s does not answer: %s", c.where, strings.TrimPrefix(cause.Error(), "connect: "))
+}
+
+// distrusted says what to do about a certificate that is not believed.
+func distrusted(err error) string {
+	var other x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &other):
+		return "name the node by its address, as haulout status nodes shows it"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "compare the clocks of the two hosts; on a node of the cluster haulout status names what keeps it from being renewed"
+	}
+	return "give the cluster's CA certificate with --ca-cert"
 }
 
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {
@@ -199,20 +213,46 @@ func (c *Client) JoinCluster(ctx context.Context, r BootstrapRequest) error {
 // Nothing is said to a host that does not prove itself by the CA's hash. After
 // node_down and deadline_passed another address may be tried.
 func Join(ctx context.Context, address string, r JoinCluster, request, reply any) error {
-	login, hash := Login{Email: r.Username, Password: r.Password}, r.CAHash
-	if r.Token != "" {
-		token, err := ParseJoinToken(r.Token)
-		if err != nil {
-			return err
-		}
-		login, hash = Login{JoinToken: r.Token}, token.CAHash
+	hash, err := r.PinnedHash()
+	if err != nil {
+		return err
 	}
-	c, err := NewClient("https://"+address, login, PinnedTLS(hash))
+	ips, err := addressesOf(ctx, address)
+	if err != nil {
+		return err
+	}
+	login := Login{Email: r.Username, Password: r.Password}
+	if r.Token != "" {
+		login = Login{JoinToken: r.Token}
+	}
+	c, err := NewClient("https://"+address, login, PinnedTLS(hash, ips...))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	return c.Do(ctx, http.MethodPost, "/v1/join", request, reply)
+}
+
+// PinnedHash is the hash of the CA that the joining host may trust.
+func (r JoinCluster) PinnedHash() (string, error) {
+	if r.Token == "" {
+		return r.CAHash, nil
+	}
+	token, err := ParseJoinToken(r.Token)
+	return token.CAHash, err
+}
+
+// addressesOf are the addresses that host:port stands for.
+func addressesOf(ctx context.Context, address string) ([]string, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, badRequest("give it as HOST:9443", "%q is not the address of a daemon", address)
+	}
+	ips, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return nil, (&Client{where: address}).unreachable(err)
+	}
+	return ips, nil
 }
 
 // CreateToken makes a token that lets hosts join.
@@ -352,7 +392,7 @@ func (c *Client) CreateDatabase(ctx context.Context, d CreateDatabase) (Database
 	return out, c.Do(ctx, http.MethodPost, "/v1/bdbs", d, &out)
 }
 
-// UpdateDatabase changes how clients reach a database; its status is active again
+// UpdateDatabase changes a database, or how clients reach it; its status is active again
 // once that has been seen.
 func (c *Client) UpdateDatabase(ctx context.Context, uid int, u UpdateDatabase) (Database, error) {
 	var out Database

@@ -109,12 +109,13 @@ func takeDatabase(o *object) (cluster.Database, string) {
 }
 
 // takeEvents takes classes of keyspace events in any order.
-func takeEvents(o *object, events *string) {
-	if o.text("notify_keyspace_events", events) {
+func takeEvents(o *object, events *string) (given bool) {
+	if given = o.text("notify_keyspace_events", events); given {
 		if written, ok := cluster.KeyspaceEvents(*events); ok {
 			*events = written
 		}
 	}
+	return given
 }
 
 func checkPassword(o *object, password string) {

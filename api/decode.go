@@ -196,13 +196,17 @@ func kindOf(raw json.RawMessage) string {
 		return "a boolean"
 	case c[0] == 'n':
 		return "null"
-	case bytes.ContainsAny(c, ".eE"):
+	case bytes.ContainsAny(c, "eE"):
+		return "a number with an exponent"
+	case bytes.ContainsAny(c, "."):
 		return "a fraction"
 	}
 	return "a number"
 }
 
 func (o *object) refuse(e *cluster.Error) { o.faults.add(e) }
+
+const wholeNumber = "a whole number"
 
 // take removes the field and decodes it. It reports whether the field was there
 // and good; want says in words what it must be.
@@ -214,17 +218,19 @@ func take[T any](o *object, name, want string, into *T) bool {
 	delete(o.fields, name)
 	var v T
 	if kindOf(raw) == "null" || json.Unmarshal(raw, &v) != nil {
-		o.refuse(badRequest("", "%s%s must be %s, not %s", o.path, name, want, kindOf(raw)))
+		kind := kindOf(raw)
+		if want == wholeNumber && kind == "a number" {
+			kind = "one so large"
+		}
+		o.refuse(badRequest("", "%s%s must be %s, not %s", o.path, name, want, kind))
 		return false
 	}
 	*into = v
 	return true
 }
 
-func (o *object) number(name string, into *int) bool { return take(o, name, "a whole number", into) }
-func (o *object) large(name string, into *int64) bool {
-	return take(o, name, "a whole number", into)
-}
+func (o *object) number(name string, into *int) bool  { return take(o, name, wholeNumber, into) }
+func (o *object) large(name string, into *int64) bool { return take(o, name, wholeNumber, into) }
 func (o *object) text(name string, into *string) bool { return take(o, name, "a string", into) }
 func (o *object) flag(name string, into *bool) bool   { return take(o, name, "true or false", into) }
 func (o *object) texts(name string, into *[]string) bool {

@@ -79,6 +79,34 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// Of two requests with one key that come at the same moment one takes effect, however soon
+// what it asked for is done.
+func TestIdempotencyKeyTwiceAtOnce(t *testing.T) {
+	d := apitest.Cluster()
+	c, _ := public(t, d, apitest.Admin)
+	on := func() api.Queued {
+		t.Helper()
+		q, err := c.StartMaintenance(ctx, 2, cluster.MaintenanceOn, api.MaintenanceRequest{Idempotency: "patch"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	var first api.Queued
+	d.Before = func() {
+		first = on()
+		script := d.Begin(2, cluster.MaintenanceOn)
+		script.Checks()
+		script.Snapshot("s")
+		script.Close()
+		script.Plan()
+		script.CompleteOn()
+	}
+	if second := on(); second.TaskID != first.TaskID || second.Status != "completed" {
+		t.Errorf("%+v, first %+v", second, first)
+	}
+}
+
 func TestIdempotencyKeyFaults(t *testing.T) {
 	h := server(apitest.Cluster()).Public()
 	for body, want := range map[string]int{`{"idempotency_key":""}`: 400, `{"idempotency_key":7}`: 400} {

@@ -10,7 +10,7 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
-// putDatabase changes how clients reach a database.
+// putDatabase changes how clients reach a database, or what its engines are told of it.
 func putDatabase(c *call) (any, error) {
 	d, err := c.database()
 	if err != nil {
@@ -21,7 +21,8 @@ func putDatabase(c *call) (any, error) {
 		return nil, err
 	}
 	cmd := cluster.UpdateDatabase{At: c.view.Now, Database: d.ID, By: c.id.Name}
-	var policy, endpoint string
+	var policy, endpoint, eviction, events string
+	var size int64
 	var include, exclude []int
 	if o.text("proxy_policy", &policy) {
 		cmd.Policy = &policy
@@ -40,16 +41,26 @@ func putDatabase(c *call) (any, error) {
 	if t := d.TLS; takeTLS(o, &t) {
 		cmd.TLS = &t
 	}
+	if o.large("memory_size", &size) {
+		cmd.MemorySize = &size
+	}
+	if o.text("eviction_policy", &eviction) {
+		cmd.Eviction = &eviction
+	}
+	if takeEvents(o, &events) {
+		cmd.Events = &events
+	}
 	o.neutral("ssl", "false")
 	o.rest(slices.Concat(databaseFields, creationFields)...)
-	if cmd.Policy == nil && cmd.Include == nil && cmd.Exclude == nil && cmd.TLS == nil {
-		o.refuse(badRequest("give proxy_policy, include_proxies, exclude_proxies or tls_mode", "nothing to change on db:%d (%s) was given", d.ID, d.Name))
+	if (cmd == cluster.UpdateDatabase{At: cmd.At, Database: d.ID, By: cmd.By, Endpoint: cmd.Endpoint}) {
+		o.refuse(badRequest("give memory_size, eviction_policy, notify_keyspace_events, proxy_policy, include_proxies, exclude_proxies or tls_mode",
+			"nothing to change on db:%d (%s) was given", d.ID, d.Name))
 	}
 	o.foresee(c.view.Board, cmd)
 	if err := o.err(); err != nil {
 		return nil, err
 	}
-	if err := c.leader.Submit(c.Context(), cmd); err != nil {
+	if err := c.leader.UpdateDatabase(c.Context(), cmd); err != nil {
 		return nil, err
 	}
 	c.view = c.leader.View()
@@ -59,7 +70,7 @@ func putDatabase(c *call) (any, error) {
 // creationFields are fields that are given when a database is created and can not
 // be changed yet.
 var creationFields = []string{
-	"name", "memory_size", "shards_count", "replication", "port", "data_persistence", "eviction_policy", "notify_keyspace_events", "rack_aware",
+	"name", "shards_count", "replication", "port", "data_persistence", "rack_aware",
 	"authentication_redis_pass", "sharding", "slave_ha", "oss_cluster", "shards_placement", "data_internode_encryption",
 	"max_connections", "default_user", "backup", "tags", "replica_sources",
 }

@@ -31,17 +31,35 @@ func TestPutDatabase(t *testing.T) {
 	}
 }
 
+func TestPutDatabaseTellsItsEngines(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	status, body := send(t, h, "PUT", "/v1/bdbs/1", `{"memory_size":8589934592,"eviction_policy":"allkeys-lfu","notify_keyspace_events":"EKx"}`)
+	var got api.Database
+	if err := json.Unmarshal([]byte(body), &got); err != nil || status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	if got.MemorySize != 8<<30 || got.Eviction != "allkeys-lfu" || got.Events != "xKE" {
+		t.Errorf("%s", body)
+	}
+	if _, body := send(t, h, "PUT", "/v1/bdbs/1", `{"notify_keyspace_events":""}`); strings.Contains(body, "notify_keyspace_events") {
+		t.Errorf("%s", body)
+	}
+}
+
 func TestPutDatabaseFaultsAllAtOnce(t *testing.T) {
 	d := apitest.Cluster()
 	h := server(d).Public()
 	before := d.View().Revision
 	for body, want := range map[string][]string{
 		`{}`: nil,
-		`{"proxy_policy":7,"endpoint":"x","include_proxies":"1","tls_mode":"enabled","memory_size":1,"wings":2,"enforce_client_authentication":"maybe",
+		`{"proxy_policy":7,"endpoint":"x","include_proxies":"1","tls_mode":"enabled","shards_count":4,"memory_size":"1GB","eviction_policy":"lru","wings":2,"enforce_client_authentication":"maybe",
 			"authentication_ssl_client_certs":[{"client_cert":"nonsense"}]}`: {
 			`authentication_ssl_client_certs[0]: it is not one PEM certificate`, `endpoint can not be "x"`, `enforce_client_authentication can not be "maybe"`,
-			"include_proxies must be a list of node uids, not a string", "memory_size is not supported yet", "proxy_policy must be a string, not a number",
-			"there is no field wings"},
+			`eviction_policy "lru" does not exist`,
+			"include_proxies must be a list of node uids, not a string", "memory_size must be a whole number, not a string", "proxy_policy must be a string, not a number",
+			"shards_count is not supported yet", "there is no field wings"},
+		`{"memory_size":1,"notify_keyspace_events":"KEQ"}`: {"memory_size leaves 0KB for each shard, the least is 4MB", `notify_keyspace_events "KEQ" publishes nothing, or says what no engine knows`},
 		`{"proxy_policy":"all-nodes","include_proxies":[9],"exclude_proxies":[1,2,3],"tls_mode":"replica_ssl"}`: {
 			"every node in service is excluded from endpoint:1:1", "there is no node:9",
 			"tls_mode replica_ssl is not supported: there are no replicas of other clusters"},

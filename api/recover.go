@@ -37,6 +37,7 @@ type RecoveryPlan struct {
 	Lost        []NumberID `json:"lost_nodes"`
 	Marked      bool       `json:"marked,omitempty"` // the quorum stands: nodes are only given up, and masters named
 	Masters     []NumberID `json:"master_shards,omitempty"`
+	Notes       []string   `json:"notes,omitempty"` // what is to be known of it besides
 }
 
 // StateBackup is a saved state of the cluster on a host.

@@ -112,7 +112,7 @@ func routes() []route {
 		{"GET /v1/bdbs", "the databases", see, reading, getDatabases, nil, []fieldsOf{{Database{}}}, []string{"fields"}},
 		{"POST /v1/bdbs", "create a database", changeDatabase, atLeader, postDatabase, CreateDatabase{}, Database{}, nil},
 		{"GET /v1/bdbs/{uid}", "a database", see, reading, getDatabase, nil, fieldsOf{Database{}}, []string{"fields"}},
-		{"PUT /v1/bdbs/{uid}", "change how clients reach a database", changeDatabase, atLeader, putDatabase, UpdateDatabase{}, Database{}, nil},
+		{"PUT /v1/bdbs/{uid}", "change a database, or how clients reach it", changeDatabase, atLeader, putDatabase, UpdateDatabase{}, Database{}, nil},
 		{"DELETE /v1/bdbs/{uid}", "delete a database", changeDatabase, atLeader, deleteDatabase, nil, Database{}, nil},
 		{"GET /v1/bdbs/{uid}/users", "whom the clients of a database may log in as", see, reading, getDatabaseUsers, nil, []DatabaseUser{}, nil},
 		{"PUT /v1/bdbs/{uid}/users/{name}", "make or change a user of the clients of a database", changeDatabase, atLeader, putDatabaseUser, ChangeDatabaseUser{}, DatabaseUser{}, nil},

@@ -104,7 +104,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request, l listener, r r
 	req.Body = http.MaxBytesReader(w, req.Body, r.maxBody())
 	leader, leading := s.node.Leading()
 	if r.at != here && !leading && !bootstrapped(s.node.Board()) {
-		s.fail(w, s.noBoard())
+		s.fail(w, s.noBoard(l))
 		return
 	}
 	id, err := l.identify(req)
@@ -168,8 +168,12 @@ func (s *Server) pass(w http.ResponseWriter, c *call, l listener, r route) {
 
 // noBoard says why nothing is known of the cluster. A node of a cluster must
 // never be told to make one.
-func (s *Server) noBoard() error {
-	if id := s.node.LocalNodeID(); id != 0 {
+func (s *Server) noBoard(l listener) error {
+	id := s.node.LocalNodeID()
+	if held := s.node.Held(); id != 0 && held != nil && l.local { // strangers are told no reasons
+		return cluster.Refuse(cluster.CodeStarting, held.Hint, "node:%d is starting and not in its cluster yet: %s", id, held.Message)
+	}
+	if id != 0 {
 		return cluster.Refuse(cluster.CodeStarting, "try again in a moment; if it stays so, see whether the other nodes are up",
 			"node:%d is starting and has not heard from the cluster yet", id)
 	}

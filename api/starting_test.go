@@ -43,3 +43,19 @@ func TestNodeThatIsStarting(t *testing.T) {
 		t.Errorf("asked %d times: %v", asked, err)
 	}
 }
+
+// Why it stays so is told to the operator of the node, and to nobody else.
+func TestNodeThatCanNotStartSaysWhy(t *testing.T) {
+	d := apitest.New()
+	d.Starting, d.Keeps = 2, cluster.Refuse(cluster.CodeJoinRefused, "start that host", "address 127.0.0.2 belongs to node:3")
+	s := api.New(api.Config{Node: d})
+	for told, handler := range map[bool]http.Handler{true: s.Local(), false: s.Public()} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v1/nodes", nil))
+		text := answer.Body.String()
+		if answer.Code != http.StatusServiceUnavailable || !strings.Contains(text, "node:2 is starting") ||
+			strings.Contains(text, "address 127.0.0.2 belongs to node:3") != told || strings.Contains(text, "start that host") != told {
+			t.Errorf("local %v: %d %s", told, answer.Code, text)
+		}
+	}
+}

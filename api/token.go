@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,9 +88,11 @@ func PlainHash(s string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(s)), "sha256:"), ":", "")
 }
 
-// PinnedTLS trusts every server whose certificate was issued by the CA with the
-// hash; the server sends the CA's certificate along.
-func PinnedTLS(caHash string) *tls.Config {
+// PinnedTLS trusts the servers that a node of the cluster is: whose certificate was
+// issued by the CA with the hash, which the server sends along, to a node at one of
+// the addresses. A removed node keeps its certificate, and must not answer with it in
+// another's place; nor must whoever has the key of an endpoint.
+func PinnedTLS(caHash string, addresses ...string) *tls.Config {
 	caHash = PlainHash(caHash)
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -97,7 +100,7 @@ func PinnedTLS(caHash string) *tls.Config {
 		VerifyConnection: func(state tls.ConnectionState) error {
 			for _, c := range state.PeerCertificates[1:] {
 				if c.IsCA && derHash(c.Raw) == caHash {
-					return issued(c, state.PeerCertificates[0])
+					return errors.Join(issued(c, state.PeerCertificates[0]), ofNode(state.PeerCertificates[0], addresses))
 				}
 			}
 			return fmt.Errorf("the CA of the cluster there is not the one with the hash %s", caHash)
@@ -111,4 +114,16 @@ func issued(ca, server *x509.Certificate) error {
 	roots.AddCert(ca)
 	_, err := server.Verify(x509.VerifyOptions{Roots: roots})
 	return err
+}
+
+// ofNode verifies that the certificate is of a node, which is a client of the others
+// too, at one of the addresses.
+func ofNode(server *x509.Certificate, addresses []string) error {
+	if !slices.Contains(server.ExtKeyUsage, x509.ExtKeyUsageClientAuth) {
+		return errors.New("it shows a certificate of endpoints, which proves no node")
+	}
+	if !slices.ContainsFunc(addresses, func(a string) bool { return server.VerifyHostname(a) == nil }) {
+		return fmt.Errorf("it shows the certificate of a node at %s; name nodes by the addresses that their daemons were started with", server.IPAddresses)
+	}
+	return nil
 }

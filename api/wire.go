@@ -116,7 +116,7 @@ type Hold struct {
 type NodeStatus struct {
 	Cores                int                  `json:"cores"`
 	FreeProvisionalRAM   int64                `json:"free_provisional_ram"` // bytes for new shards; 0 on a closed node
-	FreeRAM              int64                `json:"free_ram"`             // bytes; 0 on a node that is down
+	FreeRAM              int64                `json:"free_ram"`             // bytes; 0 on a node that is down or has not reported yet
 	Hostname             string               `json:"hostname"`
 	MaintenanceSnapshot  *SnapshotItem        `json:"maintenance_snapshot,omitempty"`
 	MasterShards         []NumberID           `json:"master_shards"`
@@ -364,6 +364,9 @@ type ClientCert struct {
 // UpdateDatabase is the body of PUT /v1/bdbs/{uid}. Nil leaves a setting alone;
 // the lists replace the former ones.
 type UpdateDatabase struct {
+	MemorySize     *int64        `json:"memory_size,omitempty"` // bytes over all shards, replicas included
+	Eviction       *string       `json:"eviction_policy,omitempty"`
+	Events         *string       `json:"notify_keyspace_events,omitempty"`
 	ProxyPolicy    *string       `json:"proxy_policy,omitempty"`
 	Endpoint       string        `json:"endpoint,omitempty"` // uid; empty: the only one
 	Include        *[]int        `json:"include_proxies,omitempty"`

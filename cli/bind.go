@@ -135,24 +135,29 @@ func role(e api.Endpoint) string {
 	return text
 }
 
-// tuneDatabase changes how the clients of a database are spoken to.
+// tuneDatabase changes what the engines of a database are told of it, or how its clients
+// are spoken to.
 func tuneDatabase(s *session, w words) error {
 	d, err := s.database(w.text("db"))
 	if err != nil {
 		return err
 	}
 	var u api.UpdateDatabase
-	if w.has("proxy_policy") {
-		policy := w.text("proxy_policy")
-		u.ProxyPolicy = &policy
+	for name, into := range map[string]**string{
+		"eviction_policy": &u.Eviction, "notify_keyspace_events": &u.Events,
+		"proxy_policy": &u.ProxyPolicy, "tls_mode": &u.TLSMode, "enforce_client_authentication": &u.EnforceClients,
+	} {
+		if w.has(name) {
+			text := w.text(name)
+			*into = &text
+		}
 	}
-	if w.has("tls_mode") {
-		mode := w.text("tls_mode")
-		u.TLSMode = &mode
+	if u.Events != nil && *u.Events == "none" {
+		*u.Events = ""
 	}
-	if w.has("enforce_client_authentication") {
-		enforce := w.text("enforce_client_authentication")
-		u.EnforceClients = &enforce
+	if w.has("memory_size") {
+		size, _ := cluster.ParseSize(w.text("memory_size")) // the grammar has found it to be one
+		u.MemorySize = &size
 	}
 	if w.has("client_cert_files") {
 		certs, err := clientCerts(w["client_cert_files"])
@@ -162,7 +167,7 @@ func tuneDatabase(s *session, w words) error {
 		u.ClientCerts = &certs
 	}
 	if u == (api.UpdateDatabase{}) {
-		return misuse("", nil, "give proxy_policy, tls_mode, enforce_client_authentication or client_cert_files")
+		return misuse("", nil, "give memory_size, eviction_policy, notify_keyspace_events, proxy_policy, tls_mode, enforce_client_authentication or client_cert_files")
 	}
 	return s.change("Tuning database: ", "o", int(d.UID), u)
 }
@@ -211,16 +216,17 @@ func (s *session) updateCertificate(done string, u api.UpdateCertificate) error 
 // certificateShow prints what clients need to believe endpoints.
 func certificateShow(s *session, w words) error {
 	c, err := s.client.Certificates(s.ctx)
-	if err != nil || s.print(c) {
+	if err != nil {
 		return err
 	}
-	text := map[string]string{"ca": c.CA, "proxy": c.Proxy}[w.text("certificate")]
+	text, known := map[string]string{"ca": c.CA, "proxy": c.Proxy}[w.text("certificate")]
 	switch {
-	case text != "":
-		s.write(text)
-		return nil
-	case w.text("certificate") == "proxy":
+	case !known:
+		return misuse("use ca or proxy", nil, "there is no certificate %q", w.text("certificate"))
+	case text == "":
 		return cluster.Refuse(cluster.CodeBadRequest, "show ca, which has issued what they show", "endpoints show no certificate of your own")
+	case !s.print(c):
+		s.write(text)
 	}
-	return misuse("use ca or proxy", nil, "there is no certificate %q", w.text("certificate"))
+	return nil
 }

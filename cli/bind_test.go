@@ -37,6 +37,15 @@ func TestBind(t *testing.T) {
 	if code, text, errText := b.run("tune db sessions tls_mode enabled"); code != 0 || text != "Tuning database: o\nFinished successfully\n" {
 		t.Fatalf("%d %q %q", code, text, errText)
 	}
+	if code, text, errText := b.run("tune db sessions memory_size 3GB eviction_policy allkeys-lru notify_keyspace_events KEA"); code != 0 || text != "Tuning database: o\nFinished successfully\n" {
+		t.Fatalf("%d %q %q", code, text, errText)
+	}
+	if _, text, _ := b.run("info db sessions"); !strings.Contains(text, "memory_size: 3GB") || !strings.Contains(text, "eviction_policy: allkeys-lru") || !strings.Contains(text, "notify_keyspace_events: AKE") {
+		t.Error(text)
+	}
+	if code, _, errText := b.run("tune db sessions notify_keyspace_events none"); code != 0 {
+		t.Error(errText)
+	}
 	_, text, _ = b.run("status endpoints")
 	golden(t, "status_endpoints_spread", text)
 	b.steps = []func(){step(cluster.BindOpen, 1, 2, 3), step(cluster.BindSwitch, 1, 2, 3)}
@@ -52,13 +61,17 @@ func TestBind(t *testing.T) {
 		"bind endpoint 1:1 exclude 1 2 3":                         "every node in service is excluded",
 		"bind endpoint 2:1 include 9":                             "there is no node:9",
 		"bind endpoint 1:1 include x":                             "include can not be",
-		"tune db sessions":                                        "give proxy_policy",
+		"tune db sessions":                                        "give memory_size",
+		"tune db sessions memory_size much":                       "can not be",
+		"tune db sessions memory_size 1KB eviction_policy lru":    "does not exist",
 		"tune db sessions enforce_client_authentication enabled":  "none is known; give client_cert_files",
 		"tune db sessions client_cert_files /nowhere":             "no such file",
 		"tune db carts enforce_client_authentication enabled":     "only with tls_mode enabled",
 		"cluster certificate set proxy certificate_file /nowhere": "key_file <file> is missing",
 		"cluster certificate show proxy":                          "no certificate of your own",
 		"cluster certificate show fish":                           "there is no certificate",
+		"--json cluster certificate show proxy":                   "no certificate of your own",
+		"--json cluster certificate show fish":                    "there is no certificate",
 	} {
 		code, text, errText := b.run(line)
 		if code == 0 || strings.Contains(text, "Executing") || !strings.Contains(strings.ToLower(errText), strings.ToLower(want)) {

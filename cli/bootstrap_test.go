@@ -74,12 +74,39 @@ func TestFailedJoin(t *testing.T) {
 	b := newBench(t, d)
 	b.finishes(cluster.Refuse(cluster.CodeJoinRefused, "use another address", "address 127.0.0.2 belongs to node:2"))
 	token := api.JoinToken{ID: "a", Secret: "b", CAHash: strings.Repeat("ab", 32)}.String()
-	code, text, errText := b.run("cluster join nodes 127.0.0.1 127.0.0.3 token " + token + " rack_id r2")
+	code, text, errText := b.run("cluster join nodes 127.0.0.1 127.0.0.3 token_file " + file(t, token+"\n") + " rack_id r2")
 	if code != 1 || text != "Joining cluster... failed\n" || errText != "ERROR: address 127.0.0.2 belongs to node:2; use another address\n" {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
 	if d.Joined.Token != token || len(d.Joined.Nodes) != 2 || d.Joined.Node.RackID != "r2" {
 		t.Errorf("%+v", d.Joined)
+	}
+}
+
+// A token is as good as a password for as long as it lives, and is given in the same ways.
+func TestTokenSources(t *testing.T) {
+	token := api.JoinToken{ID: "a", Secret: "b", CAHash: strings.Repeat("ab", 32)}.String()
+	for args, warned := range map[string]bool{"token " + token: true, "token_file " + file(t, token): false, "token_file -": false} {
+		d := apitest.New()
+		b := newBench(t, d)
+		b.in = token + "\n"
+		b.finishes(nil)
+		code, _, errText := b.run("cluster join nodes 127.0.0.1 " + args)
+		if code != 0 || d.Joined.Token != token || strings.HasPrefix(errText, "WARNING: a join token in the arguments") != warned || !warned && errText != "" {
+			t.Errorf("%s: %d %q %q", args, code, errText, d.Joined.Token)
+		}
+	}
+	b := newBench(t, apitest.New())
+	for args, want := range map[string]string{
+		"token_file /nowhere":         "/nowhere can not be read: no such file or directory",
+		"token_file -":                "no join token was given",
+		"token a token_file /nowhere": "stand both",
+		"token_file - username a@b.c": "needs no login",
+		"token_file " + file(t, ""):   "is empty",
+	} {
+		if code, _, errText := b.run("cluster join nodes 127.0.0.1 " + args); code == 0 || !strings.Contains(errText, want) {
+			t.Errorf("%q: %d %q", args, code, errText)
+		}
 	}
 }
 

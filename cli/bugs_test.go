@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,6 +96,18 @@ func TestRS160546(t *testing.T) {
 		}
 	}
 	if strings.Count(text, "2GB/4GB") != 3 {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+// What a node has free is not known before it has reported; "0KB" read as if nothing
+// were left on a node that has just come back.
+func TestFreeMemoryBeforeTheFirstReport(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	d.Silence(2)
+	_, text, _ := b.run("status nodes")
+	if strings.Contains(text, " 0KB/4GB") || !regexp.MustCompile(`(?m)^node:2 .* -/4GB .* OK$`).MatchString(text) {
 		t.Errorf("got\n%s", text)
 	}
 }

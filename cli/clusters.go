@@ -113,7 +113,7 @@ func clusterToken(s *session, w words) error {
 	if token.Uses > 1 {
 		hosts = fmt.Sprintf("%d hosts", token.Uses)
 	}
-	fmt.Fprintf(s.err, "good for %s until %s; on the new node: %s cluster join nodes ADDRESS token TOKEN\n", hosts, token.Expires.UTC().Format(time.RFC3339), s.program)
+	fmt.Fprintf(s.err, "good for %s until %s; on the new node: %s cluster join nodes ADDRESS token_file -\n", hosts, token.Expires.UTC().Format(time.RFC3339), s.program)
 	return nil
 }
 
@@ -181,17 +181,18 @@ func clusterJoin(s *session, w words) error {
 }
 
 func (s *session) joinLogin(w words) (api.BootstrapCredentials, error) {
-	login := api.BootstrapCredentials{Token: w.text("token"), Username: w.text("username"), CAHash: w.text("ca_hash")}
-	if w.has("token") {
+	login := api.BootstrapCredentials{Username: w.text("username"), CAHash: w.text("ca_hash")}
+	var err error
+	if w.has("token") || w.has("token_file") {
 		if w.has("username") || w.has("password") || w.has("password_file") || w.has("ca_hash") {
 			return login, misuse("give the token alone", nil, "a token needs no login and no ca_hash")
 		}
-		return login, nil
+		login.Token, err = s.joinToken(w)
+		return login, err
 	}
 	if login.Username == "" {
 		return login, misuse("give a token, or username and password", nil, "joining needs a token or a login")
 	}
-	var err error
 	if login.Password, err = s.password(w, "Password for "+login.Username+": "); err != nil {
 		return login, err
 	}
@@ -199,6 +200,22 @@ func (s *session) joinLogin(w words) (api.BootstrapCredentials, error) {
 		login.CAHash, err = s.trust(w["nodes"])
 	}
 	return login, err
+}
+
+// joinToken is what the words give: in the arguments with a warning, since it lets
+// whoever reads it there have a host join, by a file, or by the prompt.
+func (s *session) joinToken(w words) (string, error) {
+	switch path := w.text("token_file"); {
+	case w.has("token") && w.has("token_file"):
+		return "", misuse("give one of them", nil, "token and token_file stand both")
+	case w.has("token"):
+		fmt.Fprintln(s.err, "WARNING: a join token in the arguments is seen by everybody on this host; use token_file FILE, or token_file - to be asked")
+		return w.text("token"), nil
+	case path == "-":
+		return s.askSecret("Join token: ", cluster.Refuse(cluster.CodeBadRequest, "type it, or name a file with token_file", "no join token was given"))
+	default:
+		return firstLine(path)
+	}
 }
 
 const restPort = "9443"

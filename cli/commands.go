@@ -63,9 +63,10 @@ func commands() []command {
 			help: "Bind endpoints of one node to where their masters are; without commit, say which", run: endpointsToShards, looks: true},
 		{pattern: "migrate db <db> endpoint_to_shards [restrict_target_node <node>] [commit] [max_concurrent_bdb_migrations <count>]",
 			help: "Bind the endpoint of a database to where its masters are; without commit, say where", run: endpointsToShards, looks: true},
-		{pattern: "tune db <db> [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]" +
+		{pattern: "tune db <db> [memory_size <size>] [eviction_policy <policy>] [notify_keyspace_events <classes>]" +
+			" [proxy_policy single|all-master-shards|all-nodes] [tls_mode enabled|disabled]" +
 			" [enforce_client_authentication enabled|disabled] [client_cert_files <file>...]",
-			help: "Change how the clients of a database reach it", run: tuneDatabase},
+			help: "Change a database, or how its clients reach it; no connection is cut", run: tuneDatabase},
 
 		{pattern: "info node <node>", help: "Show the settings of a node", run: infoNode, looks: true},
 		{pattern: "info db", help: "Show the settings of all databases", run: infoDatabases, looks: true},
@@ -82,7 +83,7 @@ func commands() []command {
 		{pattern: "cluster create (name <name>) (username <email>) [password <password>] [password_file <file>] [rack_aware] [rack_id <rack>]" +
 			" [addr <address>] [external_addr <address>...]",
 			help: "Make a cluster of this node", run: clusterCreate},
-		{pattern: "cluster join (nodes <address>...) [token <token>] [username <email>] [password <password>] [password_file <file>]" +
+		{pattern: "cluster join (nodes <address>...) [token <token>] [token_file <file>] [username <email>] [password <password>] [password_file <file>]" +
 			" [ca_hash <hash>] [rack_id <rack>] [addr <address>] [external_addr <address>...]",
 			help: "Let this node join a cluster", run: clusterJoin},
 		{pattern: "cluster reset_password <email> [password <password>] [password_file <file>]",

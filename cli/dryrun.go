@@ -36,7 +36,7 @@ func (s *session) tellDryRun(d api.DryRun) {
 	if len(d.Moves) > 0 {
 		moves := table{title: fmt.Sprintf("MOVES (%s to copy):", roughSize(d.BytesTotal)), columns: strings.Fields("ID AFTER MOVE FROM TO BYTES REASON")}
 		for _, m := range d.Moves {
-			moves.add(fmt.Sprint(m.ID), afterText(m.After), m.Text, fmt.Sprintf("node:%d", m.From), fmt.Sprintf("node:%d", m.To), roughSize(m.Bytes), m.Reason)
+			moves.add(fmt.Sprint(m.ID), afterText(m.After), m.Text, place(m.From), place(m.To), roughSize(m.Bytes), m.Reason)
 		}
 		s.show(moves)
 		s.say("")
@@ -55,6 +55,15 @@ func (s *session) tellDryRun(d api.DryRun) {
 			s.say("* %s", why)
 		}
 	}
+}
+
+// place names a node that a move goes from or to. An endpoint that is on several
+// nodes goes from one or to one alone.
+func place(node api.TextID) string {
+	if node == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("node:%d", node)
 }
 
 func checkResult(c api.Check) string {

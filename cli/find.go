@@ -138,6 +138,12 @@ func (in *input) line() (string, error) {
 
 // askPassword reads a password without showing it; from a pipe, one line.
 func (s *session) askPassword(prompt string) (string, error) {
+	return s.askSecret(prompt, cluster.Refuse(cluster.CodeBadRequest, "type it, or name a file with password_file or HAULOUT_PASSWORD_FILE", "no password was given"))
+}
+
+// askSecret is askPassword for anything that is not to be shown; missing is the error if
+// nothing comes.
+func (s *session) askSecret(prompt string, missing *cluster.Error) (string, error) {
 	var text string
 	var err error
 	if s.in.file != nil {
@@ -150,7 +156,7 @@ func (s *session) askPassword(prompt string) (string, error) {
 		text, err = s.in.line()
 	}
 	if err != nil || text == "" {
-		return "", cluster.Refuse(cluster.CodeBadRequest, "type it, or name a file with password_file or HAULOUT_PASSWORD_FILE", "no password was given")
+		return "", missing
 	}
 	return text, nil
 }
@@ -191,7 +197,7 @@ func firstLine(path string) (string, error) {
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	if line = strings.TrimSuffix(line, "\r"); line == "" {
-		return "", cluster.Refuse(cluster.CodeBadRequest, "write the password into its first line", "the file %s is empty", path)
+		return "", cluster.Refuse(cluster.CodeBadRequest, "write it into its first line", "the file %s is empty", path)
 	}
 	return line, nil
 }

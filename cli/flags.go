@@ -44,13 +44,26 @@ func (f *flags) parse(args []string) ([]string, error) {
 			*f.toggle(arg) = true
 		case given && f.toggle(name) != nil:
 			return nil, misuse("give it alone", nil, "%s takes no value", name)
-		case len(arg) > 1 && arg[0] == '-' && (arg[1] < '0' || arg[1] > '9'): // -1 is a wrong number
+		case f.meant(name):
 			return nil, misuse(didYouMean(name, allFlags), nil, "there is no flag %s", name)
 		default:
 			words = append(words, arg)
 		}
 	}
 	return slices.Clip(words), nil
+}
+
+// meant reports whether a word that names no flag was to be one. -1 is a wrong
+// number, and -@dangerous or -keys a rule of a user.
+func (f *flags) meant(name string) bool {
+	rest, dashed := strings.CutPrefix(name, "-")
+	switch {
+	case !dashed || rest == "":
+		return false
+	case len(rest) == 1:
+		return rest < "0" || rest > "9"
+	}
+	return rest[0] == '-' || f.text("-"+name) != nil || f.toggle("-"+name) != nil
 }
 
 // daemon is what the flags say of the daemon to talk to.

@@ -96,6 +96,8 @@ func TestWrongUsage(t *testing.T) {
 		"failover shard 1 db":                             `db needs <db>`,
 		"status --json=true":                              `--json takes no value; give it alone`,
 		"status -y=yes":                                   `-y takes no value`,
+		"status -json":                                    `there is no flag -json; did you mean --json`,
+		"status -jsno":                                    `the word "-jsno" does not fit`,
 		"status --jsno":                                   `there is no flag --jsno; did you mean --json`,
 		"cluster token ttl 500ms":                         `ttl can not be "500ms"; give a duration from 1s`,
 		"cluster token uses 0":                            `uses can not be "0"; give a number from 1`,

@@ -83,6 +83,9 @@ func (s *session) run(args []string) int {
 			signal.Reset(syscall.SIGTERM) // ends the shell; an interrupt does not
 			return s.shell(c)
 		}
+		if s.flags.json && !s.inside {
+			return s.fail(misuse("see "+s.program+" help", nil, "no command was given"))
+		}
 		s.help(s.err, nil)
 		return exitUsage
 	case text[0] == "help":

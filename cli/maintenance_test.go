@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +178,23 @@ func TestDryRun(t *testing.T) {
 	golden(t, "dry_run_refused", text)
 	if code, _, _ = b.run("node 2 maintenance_mode off dry_run"); code != 1 || b.daemon.View().Revision != before {
 		t.Errorf("off: %d, revision %d, was %d", code, b.daemon.View().Revision, before)
+	}
+}
+
+// An endpoint on all nodes goes from one to none, not to a node that there is not.
+func TestDryRunOfAnEndpointOnAllNodes(t *testing.T) {
+	d := apitest.Cluster()
+	b := newBench(t, d)
+	door := cluster.EndpointID{Database: 1, Index: 1}
+	for _, step := range []cluster.BindStep{cluster.BindOpen, cluster.BindSwitch} {
+		b.steps = append(b.steps, func() { d.Apply(cluster.Bind{At: d.View().Now, Endpoint: door, Step: step, Nodes: []int{1, 2, 3}}) })
+	}
+	if code, _, errText := b.run("bind endpoint 1:1 policy all-nodes"); code != 0 {
+		t.Fatal(errText)
+	}
+	_, text, _ := b.run("node 2 maintenance_mode on dry_run")
+	if !regexp.MustCompile(`(?m)rebind endpoint:1:1 +node:2 +- `).MatchString(text) {
+		t.Errorf("got\n%s", text)
 	}
 }
 

@@ -82,6 +82,9 @@ func (s *session) tellRecovery(p api.RecoveryPlan) {
 	for _, shard := range p.Masters {
 		s.say("redis:%d becomes master; what other copies of its slots have besides is given up.", shard)
 	}
+	for _, note := range p.Notes {
+		s.say("Note: %s.", note)
+	}
 }
 
 func nodeList(nodes []api.NumberID) string {

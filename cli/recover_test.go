@@ -31,7 +31,7 @@ func TestClusterRecover(t *testing.T) {
 	}
 	b.steps = []func(){func() {}, func() { d.FinishBootstrap(nil) }}
 	code, text, errText = b.run("cluster recover filename /f")
-	if code != 0 || errText != "" || !strings.Contains(text, "from the backup /f") || !strings.HasSuffix(text, "Initiating cluster recovery... ok\n") {
+	if code != 0 || errText != "" || !strings.Contains(text, "from the backup /f") || !strings.Contains(text, "\nNote: old passwords are good again.\n") || !strings.HasSuffix(text, "Initiating cluster recovery... ok\n") {
 		t.Errorf("%d %q %q", code, text, errText)
 	}
 }

@@ -342,6 +342,9 @@ func (p picture) nodeRow(n api.NodeObject) []string {
 		most = 0
 	}
 	health, free, provisional := "OK", sizeText(st.FreeRAM), sizeText(st.FreeProvisionalRAM)
+	if st.FreeRAM == 0 { // it has not reported yet
+		free = "-"
+	}
 	if n.Status != "active" {
 		health, free, provisional = strings.ToUpper(n.Status)+lastSeen(n, st), "-", "-"
 	}

@@ -9,6 +9,18 @@ import (
 	"github.com/haulout/haulout/api/apitest"
 )
 
+// Rules that take something away begin as flags do.
+func TestRulesThatTakeAway(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	code, text, errText := b.run("db user set sessions careful rules ~* +@all -@dangerous -config|set -keys nopass")
+	if code != 0 || !strings.HasSuffix(text, "ok\n") {
+		t.Fatalf("%d %q %q", code, text, errText)
+	}
+	if _, text, _ := b.run("db user list sessions"); !strings.Contains(text, "~* +@all -@dangerous -config|set -keys\n") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
 func TestUsersOfADatabase(t *testing.T) {
 	d := apitest.Cluster()
 	b := newBench(t, d)

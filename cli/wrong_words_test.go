@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
+	"github.com/haulout/haulout/api"
 	"github.com/haulout/haulout/api/apitest"
 	"github.com/haulout/haulout/cluster"
 )
@@ -23,6 +25,16 @@ func TestWrongWords(t *testing.T) {
 		if code, text, errText := b.run(line); code == exitDone || text != "" || !strings.HasPrefix(errText, "ERROR: ") || !strings.Contains(errText, want) {
 			t.Errorf("%s: %d %q %q", line, code, text, errText)
 		}
+	}
+}
+
+// No words at all are a mistake like others to who reads JSON.
+func TestNoWordsUnderJSON(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	code, text, errText := b.run("--json")
+	var e api.ErrorBody
+	if err := json.Unmarshal([]byte(errText), &e); err != nil || code != exitUsage || text != "" || e.Code == "" || !strings.Contains(e.Hint, "haulout help") {
+		t.Errorf("%d %q %q", code, text, errText)
 	}
 }
 

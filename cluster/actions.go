@@ -21,6 +21,10 @@ func (c EnqueueAction) Apply(b *Board) (Change, error) {
 	if err := b.Beside(c.Action); err != nil {
 		return Change{}, err
 	}
+	// Two requests may have looked before either was here.
+	if same, found := b.SameRequest(c.Action); found {
+		return Change{}, Refuse(CodeKeyUsed, "look what became of it", "the idempotency_key %s belongs to task %s", same.Idempotency, same.ID)
+	}
 	a := c.Action
 	a.Status = ActionQueued
 	change := Change{Put: []Object{a}, Log: []Entry{a.entry(a.Created, "requested", "INFO",

@@ -58,8 +58,9 @@ func (e Endpoint) switched(nodes []int, at time.Time) (Endpoint, bool) {
 	return e, true
 }
 
-// UpdateDatabase changes how clients reach a database. What is nil stays. It
-// changes only what is wanted: bindings follow, and no client is cut by it.
+// UpdateDatabase changes how clients reach a database, or what its engines are told of
+// it. What is nil stays. It changes only what is wanted: bindings and engines follow, and
+// no client is cut by it. Whether there is room for another size is not its question.
 type UpdateDatabase struct {
 	At       time.Time
 	Database int
@@ -68,6 +69,8 @@ type UpdateDatabase struct {
 	// Include and Exclude replace the former lists.
 	Include, Exclude *[]int
 	TLS              *TLS
+	MemorySize       *int64 // bytes over all shards, replicas included
+	Eviction, Events *string
 	By               string
 }
 
@@ -101,11 +104,31 @@ func (c UpdateDatabase) Apply(b *Board) (Change, error) {
 		change.Log = append(change.Log, Entry{Time: c.At, Type: "bdb_updated", Severity: "INFO", Database: d.ID, By: c.By,
 			Text: fmt.Sprintf("db:%d (%s) has tls_mode %s%s", d.ID, d.Name, d.TLS.ModeText(), d.TLS.clientsText())})
 	}
+	if told := c.Told(d); told.Settings() != d.Settings() || told.MemorySize != d.MemorySize {
+		faults = append(faults, told.settingsFaults()...)
+		d = told
+		change.Log = append(change.Log, Entry{Time: c.At, Type: "bdb_updated", Severity: "INFO", Database: d.ID, By: c.By,
+			Text: fmt.Sprintf("db:%d (%s) has memory_size %s, eviction_policy %s, notify_keyspace_events %q", d.ID, d.Name, Size(d.MemorySize, 2), d.Eviction, d.Events)})
+	}
 	if len(faults) > 0 {
 		return Change{}, faults
 	}
 	change.Put = append(change.Put, d)
 	return change, nil
+}
+
+// Told is the database with what its engines are to be told.
+func (c UpdateDatabase) Told(d Database) Database {
+	if c.MemorySize != nil {
+		d.MemorySize = *c.MemorySize
+	}
+	if c.Eviction != nil {
+		d.Eviction = *c.Eviction
+	}
+	if c.Events != nil {
+		d.Events = *c.Events
+	}
+	return d
 }
 
 // rebind takes over the policy and the lists, or says all that is against it.

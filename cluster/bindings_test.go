@@ -69,7 +69,10 @@ func TestUpdateDatabaseNamesEveryBlocker(t *testing.T) {
 		"every node in service is excluded":                                    {Policy: pointer(cluster.AllNodes), Exclude: &[]int{1, 3, 4}},
 		"tls_mode replica_ssl is not supported":                                {TLS: &cluster.TLS{Mode: "replica_ssl"}},
 		"clients can show a certificate only with tls_mode, and none is known": {TLS: &cluster.TLS{Authenticate: true}},
-		`proxy_policy "x" does not exist, tls_mode "y" is not supported`:       {Policy: pointer("x"), TLS: &cluster.TLS{Mode: "y"}},
+		`eviction_policy "lru" does not exist, publishes nothing, the least is 4MB`: {
+			MemorySize: pointer[int64](1000), Eviction: pointer("lru"), Events: pointer("K")},
+		"memory_size can not be -1":                                      {MemorySize: pointer[int64](-1)},
+		`proxy_policy "x" does not exist, tls_mode "y" is not supported`: {Policy: pointer("x"), TLS: &cluster.TLS{Mode: "y"}},
 	} {
 		before := s.board
 		c.Database = 1
@@ -111,5 +114,15 @@ func TestPolicyKeepsItsListsUntilItChanges(t *testing.T) {
 		if got := lists(); got != step.want {
 			t.Fatalf("%+v: %s, want %s", step.wish, got, step.want)
 		}
+	}
+}
+
+func TestWhatEnginesAreTold(t *testing.T) {
+	s := begin(t, 3)
+	s.database("a", 2, true)
+	s.must(cluster.UpdateDatabase{Database: 1, MemorySize: pointer[int64](800 << 20), Eviction: pointer("allkeys-lru"), By: "me"})
+	s.must(cluster.UpdateDatabase{Database: 1, Events: pointer("AKE")})
+	if got, want := s.board.Databases[1].Settings(), (cluster.Settings{Memory: 200 << 20, Eviction: "allkeys-lru", Events: "AKE"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

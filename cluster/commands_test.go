@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,7 @@ func TestDatabaseChecks(t *testing.T) {
 		"name taken":         {func(d *cluster.Database) { d.Name = "taken" }, cluster.CodeNameTaken},
 		"no memory":          {func(d *cluster.Database) { d.MemorySize = 0 }, cluster.CodeMissingMemory},
 		"negative memory":    {func(d *cluster.Database) { d.MemorySize = -1 }, cluster.CodeBadRequest},
+		"boundless memory":   {func(d *cluster.Database) { d.MemorySize = math.MaxInt64 }, cluster.CodeBadRequest},
 		"too little a shard": {func(d *cluster.Database) { d.ShardsCount = 100 }, cluster.CodeBadRequest},
 		"no shards":          {func(d *cluster.Database) { d.ShardsCount = 0 }, cluster.CodeInvalidSharding},
 		"too many shards":    {func(d *cluster.Database) { d.ShardsCount, d.MemorySize = 513, 1<<40 }, cluster.CodeInvalidSharding},

@@ -46,13 +46,7 @@ func (d Database) Check(b *Board) error {
 	} else if other, taken := b.DatabaseNamed(d.Name); taken {
 		refuse(CodeNameTaken, "choose another name", "the name %s belongs to db:%d", d.Name, other.ID)
 	}
-	if d.MemorySize == 0 {
-		refuse(CodeMissingMemory, "give memory_size in bytes", "a database needs a memory size")
-	} else if d.MemorySize < 0 {
-		refuse(CodeBadRequest, "give memory_size in bytes", "memory_size can not be %d", d.MemorySize)
-	} else if d.ShardsCount > 0 && d.ShardMemory() < MinShardMemory {
-		refuse(CodeBadRequest, "raise memory_size or use fewer shards", "memory_size leaves %s for each shard, the least is %s", Size(d.ShardMemory(), 1), Size(MinShardMemory, 1))
-	}
+	faults = append(faults, d.settingsFaults()...)
 	if d.ShardsCount < 1 || d.ShardsCount > 512 {
 		refuse(CodeInvalidSharding, "give a number from 1 to 512", "shards_count can not be %d", d.ShardsCount)
 	}
@@ -63,12 +57,6 @@ func (d Database) Check(b *Board) error {
 	}
 	if d.Persistence != "disabled" && d.Persistence != "aof" {
 		refuse(CodeInvalidPersistence, "use disabled or aof", "data_persistence %q is not supported", d.Persistence)
-	}
-	if !slices.Contains(EvictionPolicies, d.Eviction) {
-		refuse(CodeInvalidEviction, "use one of "+strings.Join(EvictionPolicies, ", "), "eviction_policy %q does not exist", d.Eviction)
-	}
-	if events, ok := KeyspaceEvents(d.Events); !ok || events != d.Events {
-		refuse(CodeBadRequest, "use K, E or both, and A or some of g$lshzxetdnm", "notify_keyspace_events %q publishes nothing, or says what no engine knows", d.Events)
 	}
 	if !slices.Contains(ProxyPolicies, d.ProxyPolicy) {
 		refuse(CodeInvalidProxyPolicy, "use "+strings.Join(ProxyPolicies, ", "), "proxy_policy %q does not exist", d.ProxyPolicy)
@@ -86,6 +74,29 @@ func (d Database) Check(b *Board) error {
 	return nil
 }
 
+// settingsFaults are what is wrong with what its engines are to be told.
+func (d Database) settingsFaults() (faults Refusals) {
+	refuse := func(code Code, hint, format string, args ...any) {
+		faults = append(faults, Refuse(code, hint, format, args...))
+	}
+	if d.MemorySize == 0 {
+		refuse(CodeMissingMemory, "give memory_size in bytes", "a database needs a memory size")
+	} else if d.MemorySize < 0 {
+		refuse(CodeBadRequest, "give memory_size in bytes", "memory_size can not be %d", d.MemorySize)
+	} else if d.MemorySize > MaxMemorySize {
+		refuse(CodeBadRequest, fmt.Sprintf("give at most %d bytes", int64(MaxMemorySize)), "memory_size can not be %d", d.MemorySize)
+	} else if d.ShardsCount > 0 && d.ShardMemory() < MinShardMemory {
+		refuse(CodeBadRequest, "raise memory_size or use fewer shards", "memory_size leaves %s for each shard, the least is %s", Size(d.ShardMemory(), 1), Size(MinShardMemory, 1))
+	}
+	if !slices.Contains(EvictionPolicies, d.Eviction) {
+		refuse(CodeInvalidEviction, "use one of "+strings.Join(EvictionPolicies, ", "), "eviction_policy %q does not exist", d.Eviction)
+	}
+	if events, ok := KeyspaceEvents(d.Events); !ok || events != d.Events {
+		refuse(CodeBadRequest, "use K, E or both, and A or some of g$lshzxetdnm", "notify_keyspace_events %q publishes nothing, or says what no engine knows", d.Events)
+	}
+	return faults
+}
+
 // replicas is how many replicas each master has.
 func (d Database) replicas() int {
 	if d.Replication {
@@ -97,6 +108,11 @@ func (d Database) replicas() int {
 // MinShardMemory is the least memory limit of a shard, in bytes: an empty
 // engine process needs about a megabyte of its own.
 const MinShardMemory = 4 << 20
+
+// MaxMemorySize is the most that a database may ask for, in bytes: more than any
+// host has, and so little that no sum with it becomes negative, which would fit
+// everywhere.
+const MaxMemorySize = 1 << 50
 
 func validName(s string) bool {
 	alnum := func(c byte) bool {

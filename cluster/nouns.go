@@ -25,8 +25,10 @@ type Cluster struct {
 	Incarnation int64     `json:"incarnation"` // raised by each recovery from a saved state
 	// Recovered is when that was last. SkippedShards is the first of the ids that
 	// were skipped by any recovery, ResumedShards the first after those that the last
-	// one skipped. See [Board.FormerLife].
+	// one skipped; so it is with nodes. See [Board.FormerLife] and [Board.FormerNode].
 	Recovered     time.Time `json:"recovered,omitzero"`
+	SkippedNodes  int       `json:"skipped_nodes,omitempty"`
+	ResumedNodes  int       `json:"resumed_nodes,omitempty"`
 	SkippedShards int       `json:"skipped_shards,omitempty"`
 	ResumedShards int       `json:"resumed_shards,omitempty"`
 	RackAware     bool      `json:"rack_aware"`
@@ -138,6 +140,16 @@ type Node struct {
 // Key implements Object.
 func (n Node) Key() Key { return Key{KindNode, strconv.Itoa(n.ID)} }
 
+// Said is what a host may say of itself when it joins. Everything else is the
+// cluster's to say, whatever comes to it later.
+func (n Node) Said() Node {
+	return Node{
+		Identity: n.Identity, Address: n.Address, ExternalAddresses: n.ExternalAddresses, Hostname: n.Hostname, RackID: n.RackID,
+		Cores: n.Cores, TotalMemory: n.TotalMemory, Version: n.Version, MaxShards: n.MaxShards, MaxListeners: n.MaxListeners,
+		Membership: Client,
+	}
+}
+
 // Closed reports whether nothing new may be placed on the node.
 func (n Node) Closed() bool {
 	return n.QuorumOnly || n.Maintenance != nil || n.Removing != "" || n.Vacating != ""
@@ -232,6 +244,16 @@ func (d Database) ShardMemory() int64 {
 // Backlog is what a process may use besides its data, in bytes: the writes that it
 // keeps for its replica.
 const Backlog = 64 << 20
+
+// Settings are what each engine of a database is told of it.
+type Settings struct {
+	Memory   int64  `json:"memory"` // bytes of data
+	Eviction string `json:"eviction"`
+	Events   string `json:"events,omitempty"`
+}
+
+// Settings returns what each engine of the database is to be told.
+func (d Database) Settings() Settings { return Settings{d.ShardMemory(), d.Eviction, d.Events} }
 
 // ProcessMemory is what one process of the database may come to use, in bytes: its
 // data and its backlog. It is what a node has to have room for.
@@ -530,6 +552,7 @@ type Bound struct {
 	Endpoint EndpointID `json:"endpoint"`
 	Database string     `json:"database"` // name at the time, for messages
 	Nodes    []int      `json:"nodes"`
+	Policy   string     `json:"policy,omitempty"` // at the time; empty in snapshots that did not note it
 }
 
 // Entry is one line of the activity: what happened, to what, why, on whose request.

@@ -11,7 +11,7 @@ import (
 // be older than what the hosts do. Nothing in it is believed before the hosts
 // have been heard: see [SlotRange].Unsettled.
 
-// What the former life may have given out after the state was saved is skipped:
+// What each former life may have given out after the state was saved is skipped:
 // an id is never used twice.
 const (
 	skippedNodes        = 10
@@ -54,6 +54,9 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 	if b.Cluster.Incarnation >= c.Incarnation {
 		return Change{}, nil
 	}
+	// The saved state may be older than the last recovery, and knows nothing of what the
+	// lives between have given out.
+	lives := int(c.Incarnation - b.Cluster.Incarnation)
 	var change Change
 	for _, n := range Sorted(b.Nodes) {
 		n.Membership, n.MemberID, n.Absence = Client, 0, Awaited
@@ -73,14 +76,14 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 	}
 	for _, r := range b.Ranges {
 		r.Handover, r.Unsettled = nil, "the hosts have not been heard yet"
-		r.Generation += skippedGenerations
+		r.Generation += int64(lives) * skippedGenerations
 		change.Put = append(change.Put, r)
 	}
 	for _, s := range b.Shards {
 		if s.Skipped == 0 {
 			s.Skipped = s.NextIncarnation
 		}
-		s.NextIncarnation += skippedIncarnations
+		s.NextIncarnation += lives * skippedIncarnations
 		s.Resumed = s.NextIncarnation
 		change.Put = append(change.Put, s)
 	}
@@ -103,9 +106,13 @@ func (c RecoverCluster) Apply(b *Board) (Change, error) {
 	if state.SkippedShards == 0 {
 		state.SkippedShards = state.NextShard
 	}
-	state.NextNode += skippedNodes
-	state.NextDatabase += skippedDatabases
-	state.NextShard += skippedShards
+	if state.SkippedNodes == 0 {
+		state.SkippedNodes = state.NextNode
+	}
+	state.NextNode += lives * skippedNodes
+	state.ResumedNodes = state.NextNode
+	state.NextDatabase += lives * skippedDatabases
+	state.NextShard += lives * skippedShards
 	state.ResumedShards = state.NextShard
 	change.Put = append(change.Put, state)
 	change.Log = []Entry{{Time: c.At, Type: "cluster_recovered", Severity: "CRITICAL", Node: c.Node, By: c.By,
@@ -135,6 +142,17 @@ func (b *Board) FormerLife(id InstanceID) bool {
 	}
 	first := b.Cluster.SkippedShards
 	return first > 0 && id.Shard >= first && id.Shard < b.Cluster.ResumedShards
+}
+
+// KeepFolder is what to do with a host that joined after the state was saved.
+const KeepFolder = "keep its data folder until every database is whole: it may hold what the saved state does not know; then start it with an empty one and let it join with a token"
+
+// FormerNode reports whether a former life may have given the number to a host after
+// the state was saved, which knows nothing of it.
+func (b *Board) FormerNode(node int) bool {
+	_, known := b.Nodes[node]
+	first := b.Cluster.SkippedNodes
+	return !known && first > 0 && node >= first && node < b.Cluster.ResumedNodes
 }
 
 // Settled refuses what changes placement while it is not known who serves what

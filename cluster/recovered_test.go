@@ -55,6 +55,45 @@ func TestWhatAFormerLifeMadeIsKept(t *testing.T) {
 	}
 }
 
+// A state that was saved several lives ago is behind all that these gave out.
+func TestAnOldSavedStateSkipsAllLivesSince(t *testing.T) {
+	second := recoverPart(t, lived(), 2, 0)
+	third := recoverPart(t, second, 3, 0)
+	b := recoverPart(t, lived(), 4, 0) // the state of the first life
+	for name, former := range map[string]*cluster.Board{"second": second, "third": third} {
+		given := cluster.InstanceID{Shard: 1, Incarnation: former.Shards[1].NextIncarnation}
+		if !b.FormerLife(given) || b.Shards[1].NextIncarnation <= given.Incarnation {
+			t.Errorf("%s, given out in the %s life, counts as of this one", given, name)
+		}
+		if made := (cluster.InstanceID{Shard: former.Cluster.NextShard, Incarnation: 1}); !b.FormerLife(made) || b.Cluster.NextShard <= made.Shard {
+			t.Errorf("%s, made in the %s life, counts as of this one", made, name)
+		}
+		id := cluster.RangeID{Database: 1}
+		if b.Ranges[id].Generation <= former.Ranges[id].Generation {
+			t.Errorf("generation %d, %d in the %s life", b.Ranges[id].Generation, former.Ranges[id].Generation, name)
+		}
+		if b.Cluster.NextNode <= former.Cluster.NextNode || b.Cluster.NextDatabase <= former.Cluster.NextDatabase {
+			t.Errorf("%+v, in the %s life %+v", b.Cluster, name, former.Cluster)
+		}
+	}
+}
+
+// A host that joined after the state was saved was not removed: what it has may be the
+// last copy of something.
+func TestHostsThatTheSavedStateDoesNotKnowWereNotRemoved(t *testing.T) {
+	gone := lived().With(2, cluster.Change{Delete: []cluster.Key{cluster.Node{ID: 2}.Key()}})
+	for name, b := range map[string]*cluster.Board{
+		"recovered":       recoverPart(t, gone, 2, 0),
+		"recovered twice": recoverPart(t, recoverPart(t, gone, 2, 0), 3, 0),
+	} {
+		for node, former := range map[int]bool{1: false, 2: false, 3: true, 12: true, b.Cluster.NextNode: false} {
+			if b.FormerNode(node) != former || b.Removed(node) != (node == 2) {
+				t.Errorf("%s: node:%d may be of a former life: %v, was removed: %v", name, node, b.FormerNode(node), b.Removed(node))
+			}
+		}
+	}
+}
+
 // The vacate that closed a node has failed with all else that was under way, and
 // a node that stays down is to be vacated in this life.
 func TestNoNodeStaysClosedByAnActionOfAFormerLife(t *testing.T) {

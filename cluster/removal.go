@@ -37,10 +37,11 @@ func (b *Board) Removable(node int) *Error {
 }
 
 // Removed reports whether the node was in the cluster and is not any more. Ids are
-// never used twice, so that one this board does not know yet counts as not removed.
+// never used twice, so that one this board does not know yet counts as not removed;
+// nor does one that a former life may have given to a host after the state was saved.
 func (b *Board) Removed(node int) bool {
 	_, there := b.Nodes[node]
-	return !there && node > 0 && node < b.Cluster.NextNode
+	return !there && node > 0 && node < b.Cluster.NextNode && !b.FormerNode(node)
 }
 
 // BeginRemoval closes the node for good: from now on nothing is placed on it.
@@ -88,7 +89,11 @@ func (c CompleteRemoval) Apply(b *Board) (Change, error) {
 	a.Ended = c.At
 	text := fmt.Sprintf("node:%d at %s was removed", n.ID, n.Address)
 	if voters := b.votersBeside(n.ID); n.Membership == Voter && voters%2 == 0 {
-		text += fmt.Sprintf(": %d nodes vote, an even number, until another one joins", voters)
+		until := "another one joins"
+		if next, known := b.NextVoter(n.ID); known {
+			until = fmt.Sprintf("node:%d does, too", next)
+		}
+		text += fmt.Sprintf(": %d nodes vote, an even number, until %s", voters, until)
 	}
 	change := Change{Put: []Object{a}, Delete: []Key{n.Key()}, Log: []Entry{a.entry(c.At, "completed", "INFO", text)}}
 	for _, s := range b.SnapshotsOf(n.ID) {
@@ -106,4 +111,15 @@ func (c CompleteRemoval) Apply(b *Board) (Change, error) {
 func (b *Board) votersBeside(node int) int {
 	voters := slices.DeleteFunc(Sorted(b.Nodes), func(n Node) bool { return n.ID == node || n.Membership != Voter })
 	return len(voters)
+}
+
+// NextVoter returns the node that votes when the given one is gone: a learner that
+// has waited for another to be voters with.
+func (b *Board) NextVoter(without int) (node int, known bool) {
+	for _, n := range Sorted(b.Nodes) {
+		if n.ID != without && n.Membership == Learner && n.Removing == "" {
+			return n.ID, true
+		}
+	}
+	return 0, false
 }

@@ -31,6 +31,12 @@ func TestRemoval(t *testing.T) {
 	if err != nil || len(change.Log) != 1 || change.Log[0].Type != "node_remove_completed" || !strings.Contains(change.Log[0].Text, "2 nodes vote, an even number") {
 		t.Errorf("%+v, %v", change.Log, err)
 	}
+	learner := s.board.Nodes[2]
+	learner.ID, learner.Membership = 7, cluster.Learner
+	beside := s.board.With(s.board.Revision, cluster.Change{Put: []cluster.Object{learner}})
+	if change, err := (cluster.CompleteRemoval{At: at, Action: "r"}).Apply(beside); err != nil || !strings.HasSuffix(change.Log[0].Text, "until node:7 does, too") {
+		t.Errorf("%+v, %v", change.Log, err)
+	}
 	s.must(cluster.CompleteRemoval{At: at, Action: "r"})
 	if len(s.board.Nodes) != 2 || len(s.board.Snapshots) != 0 || len(s.board.Actions) != 1 || s.board.Actions["r"].Status != cluster.ActionCompleted {
 		t.Errorf("%+v %+v %+v", s.board.Nodes, s.board.Snapshots, s.board.Actions)

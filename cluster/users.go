@@ -53,14 +53,18 @@ func (b *Board) user(id int) (User, error) {
 // CheckEmail says why nobody could log in by that e-mail, or nil.
 func CheckEmail(email string) *Error {
 	name, host, ok := strings.Cut(email, "@")
-	if !ok || name == "" || host == "" || len(email) > 254 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' || r == ':' || r == 0x7f }) {
+	if !ok || name == "" || host == "" || len(email) > 254 || strings.ContainsFunc(email, func(r rune) bool { return r == ' ' || r == ':' || control(r) }) {
 		return Refuse(CodeBadRequest, "give it as name@host, without a colon", "%q can not be an e-mail", email)
 	}
 	return nil
 }
 
+// control reports whether a terminal would carry the character out instead of
+// showing it.
+func control(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+
 func checkUserName(name string) *Error {
-	if name == "" || len(name) > 254 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if name == "" || len(name) > 254 || strings.ContainsFunc(name, control) {
 		return Refuse(CodeBadRequest, "give up to 254 bytes without control characters", "%q can not be a name", name)
 	}
 	return nil

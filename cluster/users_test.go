@@ -52,6 +52,8 @@ func TestUserRefusals(t *testing.T) {
 		"a name twice":                     {cluster.CreateUser{User: cluster.User{Email: "a@b", Name: "um"}, Role: 1, ForAdmins: true}, cluster.CodeNameTaken},
 		"no e-mail":                        {cluster.CreateUser{User: cluster.User{Name: "x"}, Role: 1, ForAdmins: true}, cluster.CodeBadRequest},
 		"a colon in the e-mail":            {cluster.CreateUser{User: cluster.User{Email: "a:b@c", Name: "x"}, Role: 2}, cluster.CodeBadRequest},
+		"an escape sequence in an e-mail":  {cluster.CreateUser{User: cluster.User{Email: "a\u009b31m@c", Name: "x"}, Role: 2}, cluster.CodeBadRequest},
+		"an escape sequence in a name":     {cluster.CreateUser{User: cluster.User{Email: "a@c", Name: "\u009b31m"}, Role: 2}, cluster.CodeBadRequest},
 		"an unknown role":                  {cluster.CreateUser{User: cluster.User{Email: "a@b", Name: "x"}, Role: 99}, cluster.CodeRoleNotFound},
 		"an admin by a user_manager":       {cluster.CreateUser{User: cluster.User{Email: "a@b", Name: "x"}, Role: 1}, cluster.CodeForbidden},
 		"itself to admin":                  {cluster.ChangeUser{User: 2, Role: number(1)}, cluster.CodeForbidden},

@@ -144,6 +144,9 @@ type Observed struct {
 	BacklogFirst int64 `json:"backlog_first,omitempty"`
 	BacklogLast  int64 `json:"backlog_last,omitempty"`
 
+	// Settings are what it was told last; zero: not known.
+	Settings Settings `json:"settings,omitzero"`
+
 	UsedMemory int64 `json:"used_memory"` // bytes, buffers included
 	Dataset    int64 `json:"dataset"`     // bytes of it that a copy carries
 	Keys       int64 `json:"keys"`
@@ -246,6 +249,24 @@ func (v View) refuses(node, port int) bool { return slices.Contains(v.Refusing[n
 func (v View) Heard(node int) bool {
 	r, ok := v.Reports[node]
 	return ok && v.Alive[node] && r.Revision >= v.Revision
+}
+
+// Reaches reports whether the node's host reaches the other one, as far as it has said:
+// where it names nobody, nothing is known.
+func (v View) Reaches(node, other int) bool {
+	known := v.Reports[node].Reached
+	return node == other || len(known) == 0 || slices.Contains(known, other)
+}
+
+// Beyond returns the first of the live nodes with masters of the database that the node
+// does not reach, 0 if it reaches them all: clients of a listener there would wait.
+func (v View) Beyond(node, database int) int {
+	for _, r := range v.RangesOf(database) {
+		if n := v.Instances[r.Master].Node; !r.Lost && v.Alive[n] && !v.Reaches(node, n) {
+			return n
+		}
+	}
+	return 0
 }
 
 // Fresh reports whether the node's last report was made on this very board and

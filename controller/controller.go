@@ -207,6 +207,18 @@ func (c *Controller) CreateDatabase(ctx context.Context, d cluster.Database, pas
 	return c.cfg.Store.Board().Databases[id], nil
 }
 
+// UpdateDatabase changes a database, if there is room for what it shall be.
+func (c *Controller) UpdateDatabase(ctx context.Context, u cluster.UpdateDatabase) error {
+	return c.Decide(ctx, func(v cluster.View) (cluster.Command, error) {
+		if d, there := v.Databases[u.Database]; there && u.Told(d).Settings() != d.Settings() {
+			if err := plan.Resize(v, u.Told(d)); err != nil {
+				return nil, err
+			}
+		}
+		return u, nil
+	})
+}
+
 // StartAction checks the request and enqueues it. Refusals name every blocker
 // and leave everything untouched.
 //
@@ -441,18 +453,29 @@ func (t *term) leave(to int, why string) {
 
 // surely returns what a room decides. One that can not, by a fault of ours, must not end the
 // daemon: every next leader would end by it, too. What it was about is given up instead.
-func (t *term) surely(next func() []cluster.Command, otherwise cluster.Command) (list []cluster.Command) {
+func (t *term) surely(next func() []cluster.Command, otherwise ...cluster.Command) (list []cluster.Command) {
 	defer func() {
 		why := recover()
 		if why == nil {
 			return
 		}
 		t.cfg.Logger.Error("a room could not decide, by a fault of ours", "panic", why, "stack", string(debug.Stack()))
-		if list = nil; otherwise != nil {
-			list = []cluster.Command{otherwise}
-		}
+		list = otherwise
 	}()
 	return next()
+}
+
+// givesUp ends an action whose room can not decide about it. What it had in hand is left
+// to the recovery room: copies that no move wants, endpoints on their way.
+func givesUp(v cluster.View, a cluster.Action) []cluster.Command {
+	why := cluster.Refuse(cluster.CodeInternal, "report this, with the log of the cluster master's daemon", "%s failed by a fault of ours", a.Name)
+	var list []cluster.Command
+	for _, m := range a.Moves {
+		if m.Status == cluster.MoveRunning {
+			list = append(list, cluster.FinishMove{At: v.Now, Action: a.ID, Move: m.ID, Status: cluster.MoveFailed, Error: why})
+		}
+	}
+	return append(list, cluster.FailAction{At: v.Now, Action: a.ID, Status: cluster.ActionFailed, Error: why})
 }
 
 // step commits the first answer that changes something; done says that none does.
@@ -470,17 +493,14 @@ func (t *term) step(v cluster.View) (done bool, err error) {
 		func() []cluster.Command { return recovery.Seen(v) },
 		func() []cluster.Command { return recovery.Deleted(v) },
 	} {
-		rooms = append(rooms, func() []cluster.Command { return t.surely(next, nil) })
+		rooms = append(rooms, func() []cluster.Command { return t.surely(next) })
 	}
 	for _, a := range v.ActionsByAge() {
 		if a.Status.Ended() {
 			continue
 		}
 		rooms = append(rooms, func() []cluster.Command {
-			return t.surely(func() []cluster.Command { return maintenance.Next(v, a, uuid.NewString) }, cluster.FailAction{
-				At: v.Now, Action: a.ID, Status: cluster.ActionFailed,
-				Error: cluster.Refuse(cluster.CodeInternal, "report this, with the log of the cluster master's daemon", "%s failed by a fault of ours", a.Name),
-			})
+			return t.surely(func() []cluster.Command { return maintenance.Next(v, a, uuid.NewString) }, givesUp(v, a)...)
 		})
 	}
 	for _, next := range rooms {

@@ -527,3 +527,39 @@ type write struct{ object cluster.Object }
 func (w write) Apply(*cluster.Board) (cluster.Change, error) {
 	return cluster.Change{Put: []cluster.Object{w.object}}, nil
 }
+
+// Nothing is promised to a database that its nodes have no room for.
+func TestDatabaseGrowsWhereThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		defer o.resign()
+		o.report(nil)
+		b := o.quorum.Board()
+		d := b.Databases[1]
+		d.MemorySize, d.Eviction = 64<<20, "noeviction"
+		objects := []cluster.Object{d, cluster.Endpoint{ID: cluster.EndpointID{Database: 1, Index: 1}, Nodes: []int{1}}}
+		for _, n := range cluster.Sorted(b.Nodes) {
+			n.TotalMemory = 1 << 30
+			objects = append(objects, n)
+		}
+		o.quorum.mu.Lock()
+		o.quorum.board = b.With(b.Revision+1, cluster.Change{Put: objects})
+		o.quorum.mu.Unlock()
+		most := int64(2 * (1<<30 - cluster.Backlog))
+		for _, step := range []struct {
+			size int64
+			want cluster.Code
+		}{{most + 2, cluster.CodeInsufficientResources}, {most, ""}, {1, cluster.CodeBadRequest}} {
+			err := o.UpdateDatabase(t.Context(), cluster.UpdateDatabase{Database: 1, MemorySize: &step.size})
+			if err == nil {
+				d.MemorySize = step.size
+			}
+			if (err == nil) != (step.want == "") || err != nil && cluster.CodeOf(err) != step.want {
+				t.Errorf("%d: %v", step.size, err)
+			}
+			if got := o.quorum.Board().Databases[1].MemorySize; got != d.MemorySize {
+				t.Errorf("%d, want %d", got, d.MemorySize)
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -46,7 +47,7 @@ const maxVoters = 5
 
 // CreateCluster implements api.Node.
 func (d *Daemon) CreateCluster(_ context.Context, r api.CreateCluster) error {
-	if err := d.begin(api.BootstrapCreating); err != nil {
+	if err := d.begin(api.BootstrapCreating, false); err != nil {
 		return err
 	}
 	go d.finish(func(ctx context.Context) error { return d.create(ctx, r) })
@@ -55,31 +56,39 @@ func (d *Daemon) CreateCluster(_ context.Context, r api.CreateCluster) error {
 
 // JoinCluster implements api.Node.
 func (d *Daemon) JoinCluster(_ context.Context, r api.JoinCluster) error {
-	if err := d.begin(api.BootstrapJoining); err != nil {
+	held := d.Held()
+	if err := d.begin(api.BootstrapJoining, held != nil && held.Code == cluster.CodeCertificateEnds); err != nil {
 		return err
 	}
 	go d.finish(func(ctx context.Context) error { return d.join(ctx, r) })
 	return nil
 }
 
-// begin takes the one way into a cluster.
-func (d *Daemon) begin(state api.BootstrapState) error {
+// begin takes the one way into a cluster; a host that is let in again was on it before.
+func (d *Daemon) begin(state api.BootstrapState, again bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.id.Node == 0 && d.rooms != nil {
-		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "restart the daemon, then try again", "an earlier attempt on this host failed half-way")
-	}
-	if d.id.Node != 0 {
-		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "use a host with an empty data folder", "this host is node:%d of cluster %s already", d.id.Node, d.id.Cluster)
-	}
-	if err := d.folder.empty(); err != nil {
-		return err
+	if !again {
+		if err := d.unused(); err != nil {
+			return err
+		}
 	}
 	if !d.boot.State.Settled() {
 		return cluster.Refuse(cluster.CodeActionRunning, "wait for it to end", "bootstrap of this host is under way: %s", d.boot.State)
 	}
 	d.boot.State, d.boot.Started, d.boot.Ended, d.boot.Err = state, time.Now().UTC(), time.Time{}, nil
 	return nil
+}
+
+// unused refuses on a host that is part of a cluster, or was. The caller holds mu.
+func (d *Daemon) unused() error {
+	if d.id.Node == 0 && d.rooms != nil {
+		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "restart the daemon, then try again", "an earlier attempt on this host failed half-way")
+	}
+	if d.id.Node != 0 {
+		return cluster.Refuse(cluster.CodeAlreadyBootstrapped, "use a host with an empty data folder", "this host is node:%d of cluster %s already", d.id.Node, d.id.Cluster)
+	}
+	return d.folder.empty()
 }
 
 // finish carries bootstrap out and keeps how it ended. It is bounded by its own
@@ -166,6 +175,10 @@ func (d *Daemon) certify(ca, caKey string, node int) (peer.Identity, error) {
 	if err != nil {
 		return peer.Identity{}, err
 	}
+	return d.certifyKey(key, ca, caKey, node)
+}
+
+func (d *Daemon) certifyKey(key, ca, caKey string, node int) (peer.Identity, error) {
 	request, err := peer.NewRequest(key)
 	if err != nil {
 		return peer.Identity{}, err
@@ -189,6 +202,16 @@ func (d *Daemon) joiningKey() (string, error) {
 }
 
 func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
+	if err := d.letIn(ctx, r); err != nil {
+		return err
+	}
+	return d.joined(ctx)
+}
+
+// letIn makes this host a node of the cluster.
+func (d *Daemon) letIn(ctx context.Context, r api.JoinCluster) error {
+	d.entering.Lock()
+	defer d.entering.Unlock()
 	key, err := d.joiningKey()
 	if err != nil {
 		return err
@@ -197,19 +220,33 @@ func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
 	if err != nil {
 		return err
 	}
-	id := d.id
+	id := d.remembered()
+	caHash, err := r.PinnedHash()
+	if err != nil {
+		return err
+	}
+	if err := d.sameAuthority(id, "sha256:"+caHash); err != nil {
+		return err
+	}
 	id.Member = id.Identity + "-" + random(4)
 	ask := joiner{Node: d.node(r.Node), Request: request, Member: id.Member, PeerURL: store.PeerURL(d.cfg.Address, d.cfg.EtcdPeerPort)}
+	ask.Node.ID = id.Node
 	answer, err := d.ask(ctx, r, ask)
 	if err != nil {
 		return err
 	}
-	own := peer.Identity{KeyPEM: key, CertPEM: answer.Certificate, CAPEM: answer.Authority}
-	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls()), os.RemoveAll(d.cfg.etcd())); err != nil {
+	own, err := answer.identity(key, "sha256:"+caHash)
+	if err != nil {
+		return err
+	}
+	if err := d.letGo(ctx, id, answer); err != nil {
+		return err
+	}
+	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls())); err != nil {
 		return err
 	}
 	id.ClusterID, id.Cluster, id.Node = answer.ClusterID, answer.Cluster, answer.Node
-	id.Endpoints, id.Initial = answer.Endpoints, answer.Initial
+	id.Endpoints, id.Initial, id.Rejoin = answer.Endpoints, answer.Initial, nil
 	if answer.Membership == cluster.Client {
 		id.Member = ""
 	}
@@ -218,10 +255,59 @@ func (d *Daemon) join(ctx context.Context, r api.JoinCluster) error {
 	if err := d.belong(id); err != nil {
 		return err
 	}
-	if _, err := d.enterAs(id, answer.SealingKey, own); err != nil {
+	_, err = d.enterAs(id, answer.SealingKey, own)
+	return err
+}
+
+// sameAuthority refuses to take a host of one cluster into another.
+func (d *Daemon) sameAuthority(id identity, caHash string) error {
+	own, err := peer.Load(d.cfg.tls())
+	if err != nil || id.Node == 0 || peer.Hash(own.CAPEM) == caHash {
 		return err
 	}
-	return d.joined(ctx)
+	return cluster.Refuse(cluster.CodeForeignData, "make a token in that cluster", "this host is node:%d of cluster %s, and this is another cluster's CA", id.Node, id.Cluster)
+}
+
+// letGo clears the way for what a host is let into: one that is let in again ends what
+// it was waiting in, and keeps what it has of the quorum.
+func (d *Daemon) letGo(ctx context.Context, id identity, answer admitted) error {
+	if id.Node == 0 {
+		return os.RemoveAll(d.cfg.etcd())
+	}
+	if answer.Node != id.Node || answer.ClusterID != id.ClusterID {
+		return cluster.Refuse(cluster.CodeJoinRefused, cluster.KeepFolder, "this host is node:%d, and is let in as node:%d", id.Node, answer.Node)
+	}
+	if rooms := d.inCluster(); rooms != nil {
+		if err := rooms.halt(ctx, "join"); err != nil {
+			return err
+		}
+	}
+	if err := d.leave(hostsOf(answer.Endpoints), 0); err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.cfg.etcd()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	aside, err := store.SetAside(d.cfg.etcd())
+	if err != nil {
+		return err
+	}
+	d.log.Info("what this host had of the quorum was set aside", "folder", aside)
+	return nil
+}
+
+// identity is what the host proves itself with from now on. Whom it trusts was settled
+// by who let it join, and is not for the answer to say: that may come from elsewhere
+// than from the node that has proved itself.
+func (a admitted) identity(key, caHash string) (peer.Identity, error) {
+	own := peer.Identity{KeyPEM: key, CertPEM: a.Certificate, CAPEM: a.Authority}
+	if peer.Hash(own.CAPEM) != caHash {
+		return own, cluster.Refuse(cluster.CodeJoinRefused, "find out who answers there", "the answer to the request to join names another CA than the one with the hash %s", caHash)
+	}
+	if err := own.Check(a.Node); err != nil {
+		return own, cluster.Refuse(cluster.CodeJoinRefused, "see the log of the cluster master", "the answer to the request to join can not be used: %v", err)
+	}
+	return own, nil
 }
 
 // joined waits for the board, from whichever start of the rooms: one that met a
@@ -231,14 +317,30 @@ func (d *Daemon) joined(ctx context.Context) error {
 	defer cancel()
 	for {
 		var ready <-chan struct{}
-		if r := d.inCluster(); r != nil {
+		r := d.inCluster()
+		if r != nil {
 			ready = r.store.Ready()
 		}
 		select {
 		case <-ready:
+			r.counted(ctx)
 			return nil
 		case <-ctx.Done():
 			return notReady()
+		case <-time.After(joinLook):
+		}
+	}
+}
+
+// counted waits until this host has a lease, or ctx ends: without one the others show it
+// as down, and place nothing on it.
+func (r *rooms) counted(ctx context.Context) {
+	for r.store.ServeUntil() == 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.ended:
+			return
 		case <-time.After(joinLook):
 		}
 	}
@@ -282,13 +384,17 @@ func (d *Daemon) enterAs(id identity, key []byte, own peer.Identity) (*rooms, er
 
 // joinedBy remembers by whom this host joins, to ask them again if the quorum has
 // changed until its member starts.
-func (d *Daemon) joinedBy(endpoints []string) {
-	d.rejoined = nil
+func (d *Daemon) joinedBy(endpoints []string) { d.rejoined = hostsOf(endpoints) }
+
+// hostsOf are the hosts of the quorum's client addresses.
+func hostsOf(endpoints []string) []string {
+	var hosts []string
 	for _, e := range endpoints {
 		if u, err := url.Parse(e); err == nil {
-			d.rejoined = append(d.rejoined, u.Hostname())
+			hosts = append(hosts, u.Hostname())
 		}
 	}
+	return hosts
 }
 
 // ask requests admission from the first of the nodes that answers.
@@ -316,6 +422,9 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by ap
 	if err := json.Unmarshal(request, &j); err != nil || j.Node.Identity == "" || net.ParseIP(j.Node.Address) == nil {
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "the hosts may run different versions", "the request to join can not be read")
 	}
+	if n := r.store.Board().Nodes[j.Node.ID]; j.Node.ID != 0 && (n.Identity != j.Node.Identity || n.Address != j.Node.Address) {
+		return nil, cluster.Refuse(cluster.CodeJoinRefused, cluster.KeepFolder, "the cluster knows this host as no node:%d", j.Node.ID)
+	}
 	if want := store.PeerURL(j.Node.Address, d.cfg.EtcdPeerPort); j.PeerURL != want {
 		return nil, cluster.Refuse(cluster.CodeJoinRefused, "start all daemons with the same ports",
 			"the quorum reaches %s at %s, and this host says %s", j.Node.Address, want, j.PeerURL)
@@ -330,8 +439,7 @@ func (d *Daemon) AdmitJoiner(ctx context.Context, request json.RawMessage, by ap
 // admit makes a host a node. With again it was one and says that its data of
 // the quorum is of a former life.
 func (d *Daemon) admit(ctx context.Context, r *rooms, j joiner, by api.Sponsor, again bool) (*admitted, error) {
-	// What the cluster decides is not the joiner's to say.
-	j.Node.Membership, j.Node.MemberID, j.Node.Maintenance, j.Node.QuorumOnly, j.Node.Removing = cluster.Client, 0, nil, false, ""
+	j.Node = j.Node.Said()
 	key, err := peer.RequestKey(j.Request)
 	if err != nil {
 		return nil, cluster.Refuse(cluster.CodeBadRequest, "the hosts may run different versions", "the request of %s: %v", j.Node.Address, err)
@@ -424,10 +532,9 @@ func (d *Daemon) resume() error {
 	if d.boot.State == api.BootstrapIdle {
 		d.boot.State = api.BootstrapCompleted
 	}
-	rejoins := len(d.id.Rejoin) > 0
 	d.mu.Unlock()
-	if rejoins {
-		return nil // by the loop that serves this host's lives
+	if d.rejoins() { // by the loop that serves this host's lives
+		return d.showOwn(own)
 	}
 	if err := d.restored(key); err != nil {
 		return err
@@ -437,6 +544,18 @@ func (d *Daemon) resume() error {
 	d.mu.Unlock()
 	_, err = d.enterAs(id, key, own)
 	return err
+}
+
+// showOwn shows a host's certificate on its REST port while it is part of no life.
+func (d *Daemon) showOwn(own peer.Identity) error {
+	credential, err := peer.NewCredential(own)
+	if err != nil {
+		return damaged(d.cfg.tls(), "can not be used: "+err.Error())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tls = credential.PublicTLS()
+	return nil
 }
 
 func (d *Daemon) storeConfig(id identity, node int, key []byte) store.Config {

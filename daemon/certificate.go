@@ -82,3 +82,26 @@ func certificateTrouble(node int, own peer.Identity, failed string, now time.Tim
 	}
 	return cluster.Refuse(cluster.CodeCertificateEnds, "mend what keeps its daemon from it (its clock, its disk); it tries every minute", "%s", what)
 }
+
+// lapsed says that nobody lets the node in any more, since its certificate has ended. A
+// host with a member renews it by what it knows of the cluster; others know nothing before
+// they are let in.
+func lapsed(node int, own peer.Identity, now time.Time) error {
+	until, _, err := own.Until()
+	if err != nil || now.Before(until) {
+		return err
+	}
+	return cluster.Refuse(cluster.CodeCertificateEnds,
+		"set the host's clock if it is ahead; else let it in again with what it has: haulout cluster token on another node, and here haulout cluster join nodes ADDRESS token_file -",
+		"the certificate of node:%d ended %s, while its daemon was off", node, until.UTC().Format(time.RFC3339))
+}
+
+// held is what is known to keep this host from hearing of the cluster.
+func (r *rooms) held(now time.Time) *cluster.Error {
+	select {
+	case <-r.store.Ready():
+		return nil
+	default:
+		return told(lapsed(r.node, r.credential.Identity(), now))
+	}
+}

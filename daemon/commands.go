@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/haulout/haulout/proxy"
 )
 
@@ -64,8 +66,11 @@ func logger(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// untilSignal runs a process until it ends or is asked to.
+// untilSignal runs a process until it ends or is asked to. What it writes, and what
+// the processes that it starts write, is readable by its owner alone, also where a
+// library does not say so: etcd's snapshots are for everybody.
 func untilSignal(run func(context.Context) error) int {
+	unix.Umask(0o077)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {

@@ -13,6 +13,11 @@ const (
 	maxCallers = 2048 // connections
 	maxOfHost  = 256  // of them from one host
 
+	// At the port between daemons those count that have not proved themselves yet; they
+	// have five seconds for it.
+	maxStrangers  = 1024
+	maxOfStranger = 256
+
 	headerTimeout = 10 * time.Second
 	callTimeout   = 2 * time.Minute
 )
@@ -78,6 +83,9 @@ type caller struct {
 	net.Conn
 	leave func()
 }
+
+// Known takes the caller out of the crowd. What a server knows, it bounds by itself.
+func (c *caller) Known() { c.leave() }
 
 // Close implements net.Conn.
 func (c *caller) Close() error {

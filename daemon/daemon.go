@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,12 +41,17 @@ type Daemon struct {
 	// belongs to the loop that serves this host's lives.
 	rejoined []string
 
+	// entering is taken before mu, and held while this host is made part of another
+	// life of its cluster, be it that it joins or that it begins one.
+	entering sync.Mutex
+
 	mu     sync.Mutex // guards everything that follows
 	id     identity
 	secret string // allows bootstrap over the network; empty in a cluster
 	boot   api.Bootstrap
 	tls    *tls.Config // of the REST port
 	rooms  *rooms      // nil outside a cluster
+	kept   error       // why this host has not joined the present life of its cluster yet
 }
 
 // Run serves one host until ctx ends. Engines and the proxy go on without it.
@@ -59,6 +65,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	d := &Daemon{cfg: cfg, log: log, folder: f, enter: make(chan *rooms, 1)}
 	if d.id, err = f.identity(); err != nil {
 		return err
+	}
+	if err := f.tidy(d.id); err != nil {
+		log.Warn("not everything that an earlier daemon left could be removed", "error", err)
 	}
 	if d.binary, err = engine.Find(cfg.Engine); err != nil {
 		return err
@@ -102,12 +111,12 @@ func (d *Daemon) live(ctx context.Context) error {
 				// Another host joined between the answer and the start: the list of
 				// members is asked for again.
 				d.log.Warn("the quorum has changed meanwhile: joining again", "error", err)
-				if err := d.leave(d.rejoined); err != nil {
+				if err := d.leave(d.rejoined, 0); err != nil {
 					return err
 				}
 			case errors.As(err, &over) && ctx.Err() == nil:
 				d.log.Warn("this host joins the recovered cluster", "incarnation", over.incarnation)
-				if err := d.leave(addresses(r.rest())); err != nil {
+				if err := d.leave(addresses(r.rest()), over.incarnation); err != nil {
 					return err
 				}
 			default:
@@ -138,10 +147,29 @@ func (d *Daemon) explain(err error) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	removed := cluster.Refuse(cluster.CodeNodeRemoved, "to use it again, start it with an empty data folder and let it join; "+d.cfg.Data+" is of no use any more",
+	hint := "to use it again, start it with an empty data folder and let it join; " + d.cfg.Data + " is of no use any more"
+	removed := cluster.Refuse(cluster.CodeNodeRemoved, hint+strays(d.cfg.shards()),
 		"this host was node:%d and has been removed from cluster %s", d.id.Node, d.id.Cluster)
 	d.log.Error("removed from the cluster", "node", d.id.Node, "cluster", d.id.Cluster, "data", d.cfg.Data, "hint", removed.Hint)
 	return removed
+}
+
+// strays names the engines that run on under a host that was removed while its daemon was
+// dead. Nobody else knows of them, and they have what was moved elsewhere; but they are not
+// ended by a word about this host that came without its board.
+func strays(shards string) string {
+	dirs, _ := engine.Scan(shards)
+	var list []string
+	for _, dir := range dirs {
+		if p, running, err := engine.Adopt(dir); err == nil && running {
+			list = append(list, fmt.Sprintf("%d (redis:%s)", p.PID, p.Name))
+			_ = p.Close() // it is only looked at
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "; processes of it still run, end them first: " + strings.Join(list, ", ")
 }
 
 func (d *Daemon) local() api.LocalNode {
@@ -237,6 +265,32 @@ func (d *Daemon) LocalNodeID() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.id.Node
+}
+
+// Held implements api.Node.
+func (d *Daemon) Held() *cluster.Error {
+	d.mu.Lock()
+	r, kept := d.rooms, d.kept
+	d.mu.Unlock()
+	if r != nil {
+		return r.held(time.Now())
+	}
+	return told(kept)
+}
+
+// told is the error as it is told to the operator of the node.
+func told(err error) *cluster.Error {
+	var known *cluster.Error
+	var refused *peer.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &refused):
+		return cluster.Refuse(cluster.Code(refused.Code), refused.Hint, "%s", refused.Message)
+	}
+	return cluster.Refuse(cluster.CodeInternal, "look into the log of the daemon; it is tried again", "%v", err)
 }
 
 // LocalSecret implements api.Node.

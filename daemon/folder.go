@@ -9,10 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/peer"
 )
 
 // identity is what the data folder remembers of this host. It is written
@@ -33,9 +35,14 @@ type identity struct {
 	// cluster that this host has to join again.
 	Recovery *recovery `json:"recovery,omitempty"`
 	Rejoin   []string  `json:"rejoin,omitempty"`
+	// Incarnation is the life that this host was to rejoin last.
+	Incarnation int64 `json:"incarnation,omitempty"`
 }
 
 const identityVersion = 1
+
+// recoveryFile is the state that the cluster is being recovered from.
+const recoveryFile = "recovery.db"
 
 // folder is the data folder, held by one daemon at a time.
 type folder struct {
@@ -83,6 +90,39 @@ func (f *folder) empty() error {
 }
 
 func (f *folder) close() { f.lock.Close() }
+
+// tidy removes what a daemon that died has left: files that it was just writing, and
+// the state that it recovered its cluster from, unless the recovery goes on.
+func (f *folder) tidy(id identity) error {
+	var failed error
+	for _, name := range []string{".node.json-", ".sealing.key-", ".bootstrap.secret-", "." + recoveryFile + "-"} {
+		failed = errors.Join(failed, removeAll(f.cfg.Data, name))
+	}
+	for _, name := range []string{peer.KeyFile, peer.CertFile, peer.CAFile} {
+		failed = errors.Join(failed, removeAll(f.cfg.tls(), "."+name+"."))
+	}
+	if id.Recovery != nil {
+		return failed
+	}
+	if err := os.Remove(f.cfg.path(recoveryFile)); !errors.Is(err, fs.ErrNotExist) {
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// removeAll removes the files of the folder, if there is one, whose names begin so.
+func removeAll(dir, prefix string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
 
 // identity returns what the folder remembers, making it on the first start.
 func (f *folder) identity() (identity, error) {

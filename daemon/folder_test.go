@@ -23,6 +23,7 @@ func TestParseConfig(t *testing.T) {
 		{"--address", "here"},
 		{"--address", "127.0.0.1", "--memory", "lots"},
 		{"--address", "127.0.0.1", "--memory", "-1GB"},
+		{"--address", "127.0.0.1", "--memory", "9999999999TB"},
 		{"--address", "127.0.0.1", "word"},
 		{"--nonsense"},
 	} {
@@ -118,5 +119,41 @@ func TestSecretsAreTheOwnersAlone(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a daemon that died was writing, and what it recovered its cluster from, holds
+// secrets or the whole state: none of it stays for ever.
+func TestFolderIsTidiedUp(t *testing.T) {
+	f := newFolder(t)
+	if err := os.Mkdir(f.cfg.tls(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left := []string{".node.json-1", ".sealing.key-2", ".recovery.db-3", "recovery.db", "tls/.node.key.4"}
+	kept := []string{"node.json", "sealing.key", "tls/node.key", ".profile"}
+	for _, name := range append(left, kept...) {
+		put(t, f, name, "x")
+	}
+	under := identity{Recovery: &recovery{Backup: f.cfg.path("recovery.db")}}
+	for _, c := range []struct {
+		id   identity
+		gone []string
+	}{{under, []string{".recovery.db-3"}}, {identity{}, left}} {
+		if err := f.tidy(c.id); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range c.gone {
+			if _, err := os.Stat(f.cfg.path(name)); !os.IsNotExist(err) {
+				t.Errorf("%s is still there: %v", name, err)
+			}
+		}
+		if _, err := os.Stat(f.cfg.path("recovery.db")); (err == nil) != (c.id.Recovery != nil) {
+			t.Errorf("the state of a recovery: %v", err)
+		}
+	}
+	for _, name := range kept {
+		if _, err := os.Stat(f.cfg.path(name)); err != nil {
+			t.Error(err)
+		}
 	}
 }

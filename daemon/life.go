@@ -38,6 +38,8 @@ type life struct {
 	Incarnation int64  `json:"incarnation"`
 	Quorum      bool   `json:"quorum"`
 	Leader      string `json:"leader"` // where its daemon listens for others; empty: there is none
+
+	removed bool // it only says that the host which asks was removed from its cluster
 }
 
 // superseded says that the cluster lives on without this host.
@@ -66,7 +68,10 @@ func others(ctx context.Context, client *peer.Client, port int, nodes []cluster.
 	for _, n := range nodes {
 		wait.Go(func() {
 			var l life
-			if client.Call(ctx, at(n.Address, port), pathLife, nil, &l) == nil {
+			err := client.Call(ctx, at(n.Address, port), pathLife, nil, &l)
+			var refused *peer.Error
+			l.removed = errors.As(err, &refused) && refused.Code == string(cluster.CodeNodeRemoved)
+			if err == nil || l.removed {
 				mu.Lock()
 				defer mu.Unlock()
 				answers[n.ID] = l
@@ -232,12 +237,13 @@ func (d *Daemon) keepEndpoints(now []string) error {
 }
 
 // leave lets go of the life that is over: what follows is written down first,
-// so that a daemon which dies meanwhile goes on.
-func (d *Daemon) leave(rejoin []string) error {
+// so that a daemon which dies meanwhile goes on. Should that life be over before
+// this host is part of it, the next one has to come behind it.
+func (d *Daemon) leave(rejoin []string, incarnation int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id := d.id
-	id.Rejoin = rejoin
+	id.Rejoin, id.Incarnation = rejoin, max(id.Incarnation, incarnation)
 	if err := d.folder.remember(id); err != nil {
 		return err
 	}
@@ -254,11 +260,15 @@ func addresses(nodes []cluster.Node) []string {
 }
 
 // rejoin brings this host into the present life of its cluster, with its data
-// of the quorum set aside, and goes on trying until ctx ends. Its processes run
-// on meanwhile; the right to serve is long over.
+// of the quorum set aside, and goes on trying until ctx ends, or the cluster is
+// recovered on this host. Its processes run on meanwhile; the right to serve is
+// long over.
 func (d *Daemon) rejoin(ctx context.Context) error {
-	for {
+	for d.rejoins() {
 		err := d.rejoinOnce(ctx)
+		d.mu.Lock()
+		d.kept = err
+		d.mu.Unlock()
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
@@ -269,14 +279,21 @@ func (d *Daemon) rejoin(ctx context.Context) error {
 		case <-time.After(rejoinAgain):
 		}
 	}
+	return nil
 }
 
 func (d *Daemon) rejoinOnce(ctx context.Context) error {
-	d.mu.Lock()
-	id := d.id
-	d.mu.Unlock()
+	d.entering.Lock()
+	defer d.entering.Unlock()
+	id := d.remembered()
+	if len(id.Rejoin) == 0 {
+		return nil
+	}
 	own, err := peer.Load(d.cfg.tls())
 	if err != nil {
+		return err
+	}
+	if err := lapsed(id.Node, own, time.Now()); err != nil {
 		return err
 	}
 	config, err := own.ClientTLS()
@@ -293,7 +310,7 @@ func (d *Daemon) rejoinOnce(ctx context.Context) error {
 		}
 	}
 	if leader == "" {
-		return cluster.Refuse(cluster.CodeNoLeader, "", "no node of the recovered cluster leads it")
+		return cluster.Refuse(cluster.CodeNoLeader, "start the daemons of its other nodes, or mend the network", "no node of the recovered cluster leads it, of those at %s", strings.Join(id.Rejoin, ", "))
 	}
 	request, err := peer.NewRequest(own.KeyPEM)
 	if err != nil {
@@ -305,12 +322,14 @@ func (d *Daemon) rejoinOnce(ctx context.Context) error {
 	if err := client.Call(ctx, leader, pathRejoin, ask, &answer); err != nil {
 		return err
 	}
+	if own, err = answer.identity(own.KeyPEM, peer.Hash(own.CAPEM)); err != nil {
+		return err
+	}
 	if _, err := os.Stat(d.cfg.etcd()); err == nil {
 		if _, err := store.SetAside(d.cfg.etcd()); err != nil {
 			return err
 		}
 	}
-	own.CertPEM, own.CAPEM = answer.Certificate, answer.Authority
 	if err := errors.Join(d.folder.keepSealingKey(answer.SealingKey), own.Save(d.cfg.tls())); err != nil {
 		return err
 	}
@@ -334,7 +353,7 @@ func (d *Daemon) readmit(ctx context.Context, from int, j joiner) (any, error) {
 	}
 	n, known := r.store.Board().Nodes[from]
 	if !known || n.Address != j.Node.Address {
-		return nil, cluster.Refuse(cluster.CodeJoinRefused, "start it with an empty data folder and let it join with a token",
+		return nil, cluster.Refuse(cluster.CodeJoinRefused, cluster.KeepFolder,
 			"the recovered cluster knows no node:%d at %s", from, j.Node.Address)
 	}
 	return d.admit(ctx, r, j, api.Sponsor{}, true)

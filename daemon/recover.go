@@ -22,6 +22,7 @@ type recovery struct {
 	Backup      string `json:"backup"` // in the data folder
 	Restored    bool   `json:"restored,omitempty"`
 	Incarnation int64  `json:"incarnation"`
+	Lives       int64  `json:"lives,omitempty"` // that have begun since the state was saved, with this one
 	Lost        []int  `json:"lost,omitempty"`
 	Source      string `json:"source"`
 	By          string `json:"by"`
@@ -32,6 +33,7 @@ var errRecover = errors.New("the cluster is being recovered")
 
 // prepared is a recovery that nothing speaks against.
 type prepared struct {
+	rooms *rooms // of the life that ends; nil: none run here
 	board *cluster.Board
 	node  int
 	file  string // empty: this host's own data
@@ -62,40 +64,60 @@ func (d *Daemon) RecoverCluster(ctx context.Context, r api.RecoverCluster) (api.
 // prepare finds out what would be recovered, and everything that speaks against
 // it, without touching anything.
 func (d *Daemon) prepare(ctx context.Context, r api.RecoverCluster) (p prepared, err error) {
-	if rooms := d.inCluster(); rooms != nil {
-		if rooms.store.Status(ctx).Quorum {
-			return d.standing(rooms, r)
-		}
-		p.board, p.node = rooms.store.Board(), rooms.node
-		if p.key, err = d.folder.sealingKey(); err != nil {
-			return p, err
-		}
-		if p.own, err = peer.Load(d.cfg.tls()); err != nil {
-			return p, err
-		}
-		if p.board.Cluster.ID == "" {
-			return p, cluster.Refuse(cluster.CodeNoQuorum, "name a backup: haulout cluster recover filename FILE", "this host has not seen its cluster's state yet")
-		}
-		if !rooms.store.Member() && r.File == "" {
-			return p, cluster.Refuse(cluster.CodeNodeNotVoter, "recover on a node that has a vote, or name a backup: haulout cluster recover filename FILE",
-				"node:%d holds no copy of the cluster's state", rooms.node)
-		}
-	} else if r.File == "" {
-		return p, cluster.Refuse(cluster.CodeNotBootstrapped, "name a backup: haulout cluster recover filename FILE", "this host belongs to no cluster, and has nothing to recover one from")
+	p.rooms = d.inCluster()
+	if p.rooms != nil && p.rooms.store.Status(ctx).Quorum {
+		return d.standing(p.rooms, r)
 	}
-	source := fmt.Sprintf("the data of node:%d", p.node)
-	if r.File != "" {
-		former := p.board
-		if err := d.read(&p, r); err != nil {
+	if r.File == "" {
+		if err := d.survive(&p); err != nil {
 			return p, err
 		}
-		source = "the backup " + filepath.Base(r.File)
-		if former != nil && former.Cluster.ID != p.board.Cluster.ID {
-			return p, cluster.Refuse(cluster.CodeForeignData, "use a backup of this cluster, or a host with an empty data folder",
-				"the backup %s is of another cluster, %s", r.File, p.board.Cluster.Name)
-		}
+		return p, d.examine(ctx, &p, r, fmt.Sprintf("the data of node:%d", p.node))
 	}
-	return p, d.examine(ctx, &p, r, source)
+	if err := d.read(&p, r); err != nil {
+		return p, err
+	}
+	if own := d.remembered().ClusterID; own != "" && own != p.board.Cluster.ID {
+		return p, cluster.Refuse(cluster.CodeForeignData, "use a backup of this cluster, or a host with an empty data folder",
+			"the backup %s is of another cluster, %s", r.File, p.board.Cluster.Name)
+	}
+	err = d.examine(ctx, &p, r, "the backup "+filepath.Base(r.File))
+	p.plan.Notes = []string{rights}
+	return p, err
+}
+
+// rights is said of a recovery from a saved state: nobody may take it for a matter of
+// placement alone.
+const rights = "who may do what is as it was when the state was saved: passwords that were changed since are the old ones again, of databases and of their clients' users too, " +
+	"and users that were deleted since may log in again; look through them (GET /v1/users, haulout db user list DB) before others reach the cluster"
+
+// survive takes the state from this host's own data.
+func (d *Daemon) survive(p *prepared) (err error) {
+	if p.rooms == nil {
+		return cluster.Refuse(cluster.CodeNotBootstrapped, "name a backup: haulout cluster recover filename FILE", "this host belongs to no cluster, and has nothing to recover one from")
+	}
+	p.board, p.node = p.rooms.store.Board(), p.rooms.node
+	if p.key, err = d.folder.sealingKey(); err != nil {
+		return err
+	}
+	if p.own, err = peer.Load(d.cfg.tls()); err != nil {
+		return err
+	}
+	if p.board.Cluster.ID == "" {
+		return cluster.Refuse(cluster.CodeNoQuorum, "name a backup: haulout cluster recover filename FILE", "this host has not seen its cluster's state yet")
+	}
+	if !p.rooms.store.Member() {
+		return cluster.Refuse(cluster.CodeNodeNotVoter, "recover on a node that has a vote, or name a backup: haulout cluster recover filename FILE",
+			"node:%d holds no copy of the cluster's state", p.node)
+	}
+	return nil
+}
+
+// remembered is what the data folder remembers.
+func (d *Daemon) remembered() identity {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.id
 }
 
 // read takes the state from the backup, and this host's place in it.
@@ -105,7 +127,7 @@ func (d *Daemon) read(p *prepared, r api.RecoverCluster) error {
 		keyFile = d.cfg.path("sealing.key")
 	}
 	var err error
-	if p.key, err = os.ReadFile(keyFile); err != nil || len(p.key) != 32 {
+	if p.key, err = readKey(keyFile); err != nil {
 		return cluster.Refuse(cluster.CodeDamagedBackup, "every node had it as sealing.key in its data folder: cluster recover ... key_file FILE",
 			"the key that opens the secrets in the backup is not in %s", keyFile)
 	}
@@ -123,8 +145,58 @@ func (d *Daemon) read(p *prepared, r api.RecoverCluster) error {
 	if p.node == 0 {
 		return cluster.Refuse(cluster.CodeNodeNotFound, "recover on the host of a node", "the backup knows no node at %s, only at %s", d.cfg.Address, addresses)
 	}
-	p.own, err = d.certify(p.board.Authority.CertificatePEM, p.board.Authority.KeyPEM, p.node)
+	// By the key in the folder, if there is one: a daemon that dies while its files are
+	// replaced finds the certificate fit for it, be it the old or the new one.
+	key := ""
+	if kept, err := peer.Load(d.cfg.tls()); err == nil {
+		key = kept.KeyPEM
+	}
+	if _, err := peer.NewRequest(key); err != nil {
+		if key, err = peer.NewKey(); err != nil {
+			return err
+		}
+	}
+	p.own, err = d.certifyKey(key, p.board.Authority.CertificatePEM, p.board.Authority.KeyPEM, p.node)
 	return err
+}
+
+// readKey reads nothing but what a key may be: a pipe or a device might never end.
+func readKey(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() != 32 {
+		return nil, errors.New("it is no key")
+	}
+	return os.ReadFile(path)
+}
+
+// elsewhere are the hosts that may belong to the cluster by what this one remembers,
+// and of which a saved state that is older knows nothing. They have no number.
+func (d *Daemon) elsewhere(p *prepared) []cluster.Node {
+	id, known := d.remembered(), append(addresses(cluster.Sorted(p.board.Nodes)), d.cfg.Address)
+	hosts := append(hostsOf(id.Endpoints), id.Rejoin...)
+	if p.rooms != nil {
+		hosts = append(hosts, addresses(cluster.Sorted(p.rooms.store.Board().Nodes))...)
+	}
+	var list []cluster.Node
+	for _, address := range hosts {
+		if !slices.Contains(known, address) {
+			known = append(known, address)
+			list = append(list, cluster.Node{ID: -len(known), Address: address})
+		}
+	}
+	return list
+}
+
+// newest is the highest incarnation of the cluster that this host knows of.
+func (d *Daemon) newest(p *prepared) int64 {
+	newest := max(p.board.Cluster.Incarnation, d.remembered().Incarnation)
+	if p.rooms != nil {
+		newest = max(newest, p.rooms.store.Board().Cluster.Incarnation)
+	}
+	return newest
 }
 
 // examine asks the other hosts.
@@ -142,23 +214,25 @@ func (d *Daemon) examine(ctx context.Context, p *prepared, r api.RecoverCluster,
 		}
 	}
 	c := p.board.Cluster
-	p.plan = api.RecoveryPlan{Cluster: c.Name, Source: source, Node: api.NumberID(p.node), Incarnation: c.Incarnation}
+	p.plan = api.RecoveryPlan{Cluster: c.Name, Source: source, Node: api.NumberID(p.node), Incarnation: d.newest(p)}
 	var refused cluster.Refusals
 	if len(r.Masters) > 0 {
 		refused = append(refused, cluster.Refuse(cluster.CodeBadRequest, "recover the cluster without masters first; then haulout status says where one has to be named",
 			"whose master is in doubt is not known before the cluster is back"))
 	}
-	answers := others(ctx, client, d.cfg.PeerPort, rest)
-	for _, n := range rest {
-		l, there := answers[n.ID]
+	strangers := d.elsewhere(p)
+	answers := others(ctx, client, d.cfg.PeerPort, slices.Concat(rest, strangers))
+	for _, l := range answers {
 		if l.Cluster == c.ID {
 			p.plan.Incarnation = max(p.plan.Incarnation, l.Incarnation)
 		}
+	}
+	refused = append(refused, living(slices.Concat(rest, strangers), answers)...)
+	for _, n := range rest {
+		l, there := answers[n.ID]
 		lost := slices.Contains(r.Lost, n.ID)
 		switch {
-		case there && l.Quorum:
-			refused = append(refused, cluster.Refuse(cluster.CodeQuorumStands, "start this host's daemon and let it join, or mend the network between",
-				"a quorum stands: node:%d at %s belongs to it", n.ID, n.Address))
+		case l.Quorum || l.removed: // refused already
 		case there && lost:
 			refused = append(refused, cluster.Refuse(cluster.CodeBadRequest, "leave it out: it joins by itself", "node:%d answers, it is not lost", n.ID))
 		case lost:
@@ -179,6 +253,25 @@ func (d *Daemon) examine(ctx context.Context, p *prepared, r api.RecoverCluster,
 		return refused
 	}
 	return nil
+}
+
+// living refuses while one of the hosts has a quorum, or has gone on without this one.
+func living(hosts []cluster.Node, answers map[int]life) (refused cluster.Refusals) {
+	for _, n := range hosts {
+		name := fmt.Sprintf("node:%d", n.ID)
+		if n.ID < 0 {
+			name = "the node"
+		}
+		switch l := answers[n.ID]; {
+		case l.Quorum:
+			refused = append(refused, cluster.Refuse(cluster.CodeQuorumStands, "start this host's daemon and let it join, or mend the network between",
+				"a quorum stands: %s at %s belongs to it", name, n.Address))
+		case l.removed:
+			refused = append(refused, cluster.Refuse(cluster.CodeNodeRemoved, "if the cluster has to be recovered, do it there",
+				"%s at %s belongs to the cluster that has removed this host", name, n.Address))
+		}
+	}
+	return refused
 }
 
 // standing answers on a host whose quorum stands: nothing is to be recovered,
@@ -251,9 +344,18 @@ func (d *Daemon) say(ctx context.Context, r api.RecoverCluster) error {
 
 // recover makes this host the first of the cluster's next life.
 func (d *Daemon) recover(ctx context.Context, p prepared, r api.RecoverCluster) error {
+	d.entering.Lock()
+	defer d.entering.Unlock()
 	d.mu.Lock()
 	rooms, former := d.rooms, d.id
 	d.mu.Unlock()
+	if rooms != p.rooms {
+		return cluster.Refuse(cluster.CodeStale, "see haulout status; then try again if there is still need", "this host has joined the cluster, or left it, meanwhile")
+	}
+	// The others may have come back while they were asked.
+	if rooms != nil && rooms.store.Status(ctx).Quorum {
+		return cluster.Refuse(cluster.CodeQuorumStands, "see haulout status", "the quorum of cluster %s stands again: there is nothing to recover", former.Cluster)
+	}
 	backup := p.file
 	if backup == "" {
 		saved, err := rooms.store.Save(d.cfg.backups(), time.Now())
@@ -263,8 +365,9 @@ func (d *Daemon) recover(ctx context.Context, p prepared, r api.RecoverCluster) 
 		backup = saved.Path
 	}
 	if rooms != nil {
-		rooms.stop(errRecover)
-		<-rooms.ended
+		if err := rooms.halt(ctx, "recover"); err != nil {
+			return err
+		}
 	}
 	if err := d.restore(p, r, backup); err != nil {
 		d.mu.Lock()
@@ -278,12 +381,24 @@ func (d *Daemon) recover(ctx context.Context, p prepared, r api.RecoverCluster) 
 	if err := d.resume(); err != nil {
 		return err
 	}
-	return d.inCluster().ready(ctx)
+	return d.joined(ctx)
+}
+
+// halt ends the rooms for another life of the cluster, and waits for that. The
+// word says what is to be done again if they do not end.
+func (r *rooms) halt(ctx context.Context, what string) error {
+	r.stop(errRecover)
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return cluster.Refuse(cluster.CodeDeadline, "see the daemon's log; start the daemon again, then "+what+" again", "what runs on this host did not end in time")
+	}
 }
 
 func (d *Daemon) restore(p prepared, r api.RecoverCluster, backup string) error {
 	// Checked once more, and kept: after a crash it is restored again.
-	kept := d.cfg.path("recovery.db")
+	kept := d.cfg.path(recoveryFile)
 	content, err := os.ReadFile(backup)
 	if err != nil {
 		return err
@@ -303,7 +418,8 @@ func (d *Daemon) restore(p prepared, r api.RecoverCluster, backup string) error 
 	id.ClusterID, id.Cluster, id.Node = p.board.Cluster.ID, p.board.Cluster.Name, p.node
 	id.Member, id.Initial, id.Rejoin = id.Identity+"-"+random(4), "", nil
 	id.Endpoints = []string{store.ClientURL(d.cfg.Address, d.cfg.EtcdClientPort)}
-	id.Recovery = &recovery{Backup: kept, Incarnation: p.plan.Incarnation, Lost: r.Lost, Source: p.plan.Source, By: r.By}
+	lives := p.plan.Incarnation - p.board.Cluster.Incarnation
+	id.Recovery = &recovery{Backup: kept, Incarnation: p.plan.Incarnation, Lives: lives, Lost: r.Lost, Source: p.plan.Source, By: r.By}
 	return d.belong(id)
 }
 
@@ -315,7 +431,7 @@ func (d *Daemon) restored(key []byte) error {
 	if id.Recovery == nil || id.Recovery.Restored {
 		return nil
 	}
-	if err := store.Restore(d.storeConfig(id, id.Node, key), id.Recovery.Backup); err != nil {
+	if err := store.Restore(d.storeConfig(id, id.Node, key), id.Recovery.Backup, id.Recovery.Lives); err != nil {
 		return err
 	}
 	done := *id.Recovery

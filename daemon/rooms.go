@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -19,6 +21,7 @@ import (
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/controller"
 	"github.com/haulout/haulout/discovery"
+	"github.com/haulout/haulout/engine"
 	"github.com/haulout/haulout/peer"
 	"github.com/haulout/haulout/proxy"
 	"github.com/haulout/haulout/store"
@@ -77,7 +80,7 @@ func (d *Daemon) build(st *store.Store, node int, own *peer.Credential) (*rooms,
 		return d.settled()
 	}
 	r.client = peer.NewClient(clientTLS)
-	r.server = peer.NewServer(at(d.cfg.Address, d.cfg.PeerPort), serverTLS, d.log)
+	r.server = peer.NewServer(serverTLS, d.log)
 	r.controller = controller.New(controller.Config{
 		Node: node, Store: st, Executor: r, Members: members{r},
 		HandOn: st.TransferLeadership, Logger: d.log.With("room", "controller"),
@@ -170,7 +173,7 @@ func (r *rooms) run(ctx context.Context) error {
 	defer context.AfterFunc(r.stopped, cancel)()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.store.Run(ctx) })
-	group.Go(func() error { return r.server.Run(ctx) })
+	group.Go(func() error { return r.serveOthers(ctx) })
 	group.Go(func() error {
 		select {
 		case <-r.store.Ready():
@@ -197,6 +200,15 @@ func (r *rooms) run(ctx context.Context) error {
 		return err
 	}
 	return context.Cause(r.stopped)
+}
+
+// serveOthers serves the other daemons, and not for long any number of strangers.
+func (r *rooms) serveOthers(ctx context.Context) error {
+	port, err := net.Listen("tcp", at(r.cfg.Address, r.cfg.PeerPort))
+	if err != nil {
+		return fmt.Errorf("listen for other daemons: %w", err)
+	}
+	return r.server.Serve(ctx, newCrowd(port, maxStrangers, maxOfStranger))
 }
 
 // discover serves discovery. Whatever keeps it from its port, such as a real
@@ -314,7 +326,11 @@ func (r *rooms) startProxy(context.Context) error {
 	if err != nil {
 		return err
 	}
-	logFile, err := os.OpenFile(r.cfg.path("proxy.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	logPath := r.cfg.path("proxy.log")
+	if err := engine.TrimLog(logPath); err != nil {
+		r.log.Warn("the proxy's log could not be cut", "error", err)
+	}
+	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

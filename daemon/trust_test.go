@@ -54,7 +54,7 @@ func show(t *testing.T, id peer.Identity) string {
 
 func dial(t *testing.T, address, hash string) error {
 	t.Helper()
-	c, err := tls.DialWithDialer(&net.Dialer{}, "tcp", address, api.PinnedTLS(hash))
+	c, err := tls.DialWithDialer(&net.Dialer{}, "tcp", address, api.PinnedTLS(hash, "127.0.0.1"))
 	if err != nil {
 		return err
 	}
@@ -98,5 +98,27 @@ func TestHostOutsideAClusterShowsNoAuthority(t *testing.T) {
 	}
 	if _, err := api.Fingerprint(t.Context(), show(t, id)); err == nil {
 		t.Error("it does")
+	}
+}
+
+// Whoever has a key that the authority has signed is not yet whom the operator named.
+func TestCertificateOfAnotherNodeIsNoProof(t *testing.T) {
+	ca, caKey, err := peer.NewAuthority("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed, err := (&Daemon{cfg: Config{Address: "10.0.0.2"}}).certify(ca, caKey, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dial(t, show(t, removed), peer.Hash(ca)); err == nil {
+		t.Error("a node that was removed answers at another's address")
+	}
+	endpoints := peer.Identity{CAPEM: ca}
+	if endpoints.CertPEM, endpoints.KeyPEM, err = peer.NewServing(ca, caKey, 1, []string{"127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := dial(t, show(t, endpoints), peer.Hash(ca)); err == nil {
+		t.Error("the key of an endpoint answers for its node")
 	}
 }

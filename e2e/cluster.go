@@ -95,7 +95,11 @@ func (c *Cluster) join(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := c.CLI(ctx, c.Out, n, "cluster", "join", "nodes", c.Address(1), "token", token); err != nil {
+		file := filepath.Join(c.Folder, "token")
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			return err
+		}
+		if err := c.CLI(ctx, c.Out, n, "cluster", "join", "nodes", c.Address(1), "token_file", file); err != nil {
 			return err
 		}
 	}

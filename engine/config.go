@@ -81,9 +81,7 @@ func (s Spec) placeOptions(set func(string, string, ...any)) {
 
 func (s Spec) memoryOptions(set func(string, string, ...any)) {
 	if s.MaxMemory > 0 {
-		// The engine counts the backlog as data: without the addition a small
-		// database would be full after as many written bytes as it may hold.
-		set("maxmemory", "%d", s.MaxMemory+Backlog)
+		set("maxmemory", "%d", maxMemory(s.MaxMemory))
 	}
 	policy := s.Eviction
 	if policy == "" {
@@ -96,6 +94,11 @@ func (s Spec) memoryOptions(set func(string, string, ...any)) {
 	}
 	set("replica-lazy-flush", "yes")
 }
+
+// maxMemory is the engine's limit for so many bytes of data. It counts the backlog as
+// data: without the addition a small database would be full after as many written bytes
+// as it may hold.
+func maxMemory(data int64) int64 { return data + Backlog }
 
 func (s Spec) replicationOptions(set func(string, string, ...any)) {
 	set("masteruser", "replica")

@@ -42,6 +42,7 @@ func (p *Process) Wait(ctx context.Context) error { return p.pid.wait(ctx) }
 // [Instance.Observe] it tells a process that is not there from one that does
 // not answer yet or any more, and keeps the mark by which [Saved] tells whether
 // its append-only files hold its last copy; what failed about that is the Reason.
+// And it keeps the log short.
 func (p *Process) Observe(ctx context.Context) Observation {
 	o := p.Instance.Observe(ctx)
 	if !p.Alive() {
@@ -57,6 +58,7 @@ func (p *Process) Observe(ctx context.Context) Observation {
 	if err := p.note(o); err != nil {
 		o.Unsaved, o.Reason = true, err.Error()
 	}
+	_ = TrimLog(filepath.Join(p.Dir, logName)) // a log that can not be cut is no fault of the engine
 	return o
 }
 
@@ -96,18 +98,24 @@ func (p *Process) Remove() error {
 	if p.Alive() {
 		return fmt.Errorf("instance %s: remove: process %d is still running", p.Name, p.PID)
 	}
-	return os.RemoveAll(p.Dir)
+	return removeFolder(p.Dir)
 }
 
 // Adopt finds the engine that runs from the folder and reports whether there
 // is one. It must be the very process that was started there: same number,
 // same start, same configuration file. Whether it answers is left to Observe.
 // A folder without an instance, or whose process is gone, is no error; that the process
-// can not be looked at is one, as it may be there.
+// can not be looked at is one, as it may be there. So is a damaged record ([ErrDamaged]),
+// unless no engine runs from the folder.
 func Adopt(dir string) (*Process, bool, error) {
 	r, err := loadRecord(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false, nil
+	}
+	if errors.Is(err, ErrDamaged) {
+		if _, _, running, lost := search(dir); !running {
+			return nil, false, lost
+		}
 	}
 	if err != nil {
 		return nil, false, err
@@ -129,9 +137,9 @@ func Adopt(dir string) (*Process, bool, error) {
 	return newProcess(dir, r, held), true, nil
 }
 
-// Recall is Adopt for an engine whose folder was deleted under it: it goes on
-// running, and is recognised by what it was started with. The folder is made
-// again with what is needed to find it; the engine's files are not.
+// Recall is Adopt for an engine whose folder was deleted under it, or whose record is
+// damaged: it goes on running, and is recognised by what it was started with. The
+// folder is made again with what is needed to find it; the engine's files are not.
 func Recall(s Spec) (*Process, bool, error) {
 	pid, started, running, err := search(s.Dir)
 	if !running {
@@ -152,6 +160,24 @@ func Recall(s Spec) (*Process, bool, error) {
 // left of it.
 func Remove(dir string) error {
 	if err := ended(dir); err != nil {
+		return err
+	}
+	return removeFolder(dir)
+}
+
+// removeFolder deletes a folder and its record last, by which [Scan] finds what is left
+// of it when that fails or stops in between.
+func removeFolder(dir string) error {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, f := range files {
+		if f.Name() != recordName {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -136,10 +137,34 @@ func TestStartOnTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if err := p.firstLook(bounded(t)); err == nil || !strings.Contains(err.Error(), "listening") {
+	if err := p.firstLook(bounded(t)); err == nil || !errors.Is(err, ErrPort) || !strings.Contains(err.Error(), "listening") {
 		t.Errorf("error %v", err)
 	}
 	noZombie(t, p.PID)
+}
+
+// A stranger that hangs takes no connections any more, and has the port all the same.
+func TestStartOnThePortOfAStrangerThatHangs(t *testing.T) {
+	spec := testSpec(t, "1.1", nil)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	at := unix.SockaddrInet4{Port: spec.Port, Addr: [4]byte(net.ParseIP(spec.Address).To4())}
+	if err := errors.Join(unix.Bind(fd, &at), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		c, err := net.DialTimeout("tcp", Source{spec.Address, spec.Port}.String(), 100*time.Millisecond)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+	}
+	if _, err := Start(bounded(t), spec); !errors.Is(err, ErrPort) {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestStartReportsLastWords(t *testing.T) {

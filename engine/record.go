@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,10 @@ const (
 	logName    = "engine.log"
 	aofName    = "appendonlydir"
 )
+
+// ErrDamaged says that a folder's engine runs, and that what is written down of it can
+// not be read: [Recall] writes it anew.
+var ErrDamaged = errors.New("what finds its process again is damaged")
 
 // record is what finds a running engine again. PID is 0 from before the engine
 // is started until it is known.
@@ -47,7 +52,7 @@ func loadRecord(dir string) (record, error) {
 		return r, err
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
-		return r, fmt.Errorf("%s: %w", filepath.Join(dir, recordName), err)
+		return r, fmt.Errorf("%s: %w: %w", filepath.Join(dir, recordName), ErrDamaged, err)
 	}
 	return r, nil
 }

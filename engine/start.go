@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,19 +53,28 @@ func Start(ctx context.Context, s Spec) (*Process, error) {
 	if s.Resume {
 		return nil, err
 	}
-	return nil, errors.Join(err, os.RemoveAll(s.Dir))
+	return nil, errors.Join(err, removeFolder(s.Dir))
 }
+
+// portAnswer is how long a connection within the host may take. Who has the port and takes
+// none, because too many wait already, leaves it without an answer.
+const portAnswer = 500 * time.Millisecond
 
 // portFree gives the plain answer early; the engine itself has the last word.
 // It connects, since a listener of our own could be inherited for a moment by
 // an engine that is started at the same time, and be in the way.
 func (s Spec) portFree(ctx context.Context) error {
-	var d net.Dialer
+	d := net.Dialer{Timeout: portAnswer}
 	c, err := d.DialContext(ctx, "tcp", Source{s.Address, s.Port}.String())
-	if err != nil {
+	var failed net.Error
+	switch silent := errors.As(err, &failed) && failed.Timeout(); {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case err == nil:
+		c.Close()
+	case !silent:
+		return nil
 	}
-	c.Close()
 	return fmt.Errorf("instance %s: port %d: %w", s.Name, s.Port, ErrPort)
 }
 
@@ -76,8 +86,8 @@ func (s Spec) makeFolder() error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(s.Dir, aofName)); s.Resume && err != nil {
-		return fmt.Errorf("instance %s: folder %s holds no files to resume from: %w", s.Name, s.Dir, err)
+	if err := resumable(s.Dir); s.Resume && err != nil {
+		return fmt.Errorf("instance %s: %w", s.Name, err)
 	}
 	if s.Resume && !Saved(s.Dir) {
 		return fmt.Errorf("instance %s: %w, as %s says; take that away to have what was before it", s.Name, ErrUnsaved, filepath.Join(s.Dir, unsavedName))
@@ -85,8 +95,25 @@ func (s Spec) makeFolder() error {
 	if len(left) > 0 && !s.Resume {
 		return fmt.Errorf("instance %s: folder %s is not empty", s.Name, s.Dir)
 	}
+	if err := removeHalfWritten(s.Dir); err != nil {
+		return err
+	}
 	// MkdirAll leaves an existing folder's mode alone.
 	return os.Chmod(s.Dir, 0o700)
+}
+
+// removeHalfWritten deletes what an engine was writing when it ended: the next one would
+// keep it, and the next one's.
+func removeHalfWritten(dir string) error {
+	var failed error
+	for _, pattern := range []string{"temp-*", filepath.Join(aofName, "temp-*")} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		failed = errors.Join(failed, err)
+		for _, f := range found {
+			failed = errors.Join(failed, os.RemoveAll(f))
+		}
+	}
+	return failed
 }
 
 // launch starts the engine. The record is written before, without a number,
@@ -94,10 +121,10 @@ func (s Spec) makeFolder() error {
 func (s Spec) launch() (*Process, error) {
 	r := s.record()
 	err := errors.Join(
+		r.save(s.Dir), // first, so that the folder is found, whatever becomes of the rest
 		s.markCopy(),
 		writeDurably(filepath.Join(s.Dir, configName), []byte(s.configFile())),
-		writeDurably(filepath.Join(s.Dir, usersName), []byte(s.usersFile())),
-		r.save(s.Dir))
+		writeDurably(filepath.Join(s.Dir, usersName), []byte(s.usersFile())))
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +187,7 @@ func (p *Process) firstLook(ctx context.Context) error {
 		err := p.Wait(pause)
 		done()
 		if err == nil {
-			return fmt.Errorf("%w: %s", ErrEnded, lastLine(p.Dir))
+			return whyEnded(LastWords(p.Dir))
 		}
 		if ctx.Err() != nil || p.answersWithin(ctx, 200*time.Millisecond) {
 			return nil
@@ -174,18 +201,34 @@ func (p *Process) answersWithin(ctx context.Context, d time.Duration) bool {
 	return p.Observe(ctx).answered()
 }
 
-// lastLine returns what the engine said last.
-func lastLine(dir string) string {
+// whyEnded tells a port that somebody took in the last moment from all else.
+func whyEnded(words string) error {
+	if strings.Contains(words, "Failed listening on port") {
+		return fmt.Errorf("%w: %s", ErrPort, words)
+	}
+	return fmt.Errorf("%w: %s", ErrEnded, words)
+}
+
+// LastWords returns what the engine of a folder said last: the cause, where it ended
+// itself with a page of its state.
+func LastWords(dir string) string {
 	f, err := os.Open(filepath.Join(dir, logName))
 	if err != nil {
 		return "no log"
 	}
 	defer f.Close()
-	last := "no word in its log"
+	last, cause := "no word in its log", ""
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if text := strings.TrimSpace(lines.Text()); text != "" {
-			last = text
+		text := strings.TrimSpace(lines.Text())
+		switch {
+		case text == "":
+			continue
+		case strings.Contains(text, "oO0OoO0OoO0Oo"): // a process starts
+			cause = ""
+		case strings.Contains(text, "Guru Meditation") || strings.Contains(text, "crashed by signal"):
+			cause = text
 		}
+		last = text
 	}
-	return last
+	return cmp.Or(cause, last)
 }

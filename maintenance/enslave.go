@@ -21,7 +21,7 @@ func (p preflight) endpointsMovable() cluster.Refusals {
 	var list cluster.Refusals
 	_, _, left := plan.Enslave(p.View, p.id, p.o)
 	for _, why := range left {
-		list = append(list, cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of other nodes, or give shards_only", "%s", why))
+		list = append(list, cluster.Refuse(cluster.CodeInsufficientResources, "bring back nodes that are out, raise max_listeners of others, or give shards_only", "%s", why))
 	}
 	return list
 }
@@ -42,11 +42,11 @@ func (t *turn) enslave() step {
 	if err := t.failure(); err != nil {
 		return t.fail(err, append(left, t.unmoved(moves)...))
 	}
-	if len(moves) > 0 {
+	if len(moves) > 0 || len(left) == 0 && t.outdated() {
 		return t.attach(moves, stays)
 	}
 	if len(left) > 0 {
-		return t.failLater(cluster.Refuse(cluster.CodeInsufficientResources, "raise max_listeners of other nodes and run it again", "%s", strings.Join(left, "; ")), left)
+		return t.failLater(cluster.Refuse(cluster.CodeInsufficientResources, "bring back nodes that are out, or raise max_listeners of others, and run it again", "%s", strings.Join(left, "; ")), left)
 	}
 	return t.conclude(t.unswapped(), cluster.CompleteShards{At: t.Now, Action: t.a.ID})
 }

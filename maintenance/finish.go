@@ -170,7 +170,11 @@ func remaining(v cluster.View, node int) []string {
 func ordered(v cluster.View, node int) []string {
 	var list []string
 	for _, i := range v.InstancesOn(node) {
-		if v.Shards[i.ID.Shard].Instance != i.ID {
+		switch {
+		case v.Shards[i.ID.Shard].Instance == i.ID:
+		case v.Leaves(i):
+			list = append(list, fmt.Sprintf("a copy of redis:%d has yet to leave node:%d: it may have what clients were told is kept, and the others have to have it first", i.ID.Shard, node))
+		default:
 			list = append(list, fmt.Sprintf("a copy of redis:%d is on its way to node:%d", i.ID.Shard, node))
 		}
 	}

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -67,6 +68,8 @@ func (t *turn) open(m cluster.Move, e cluster.Endpoint) step {
 		return undo
 	case plan.Fits(t.View, m) != nil || t.past(m, opening):
 		return undo.and(t.again(m, rebindAttempts, t.unopened(m, e)))
+	case t.Beyond(m.To, e.ID.Database) != 0:
+		return wait("%s", t.beyond(e, m))
 	case t.Heard(m.To) && t.Reports[m.To].Proxy.Up && t.state(e, m.To).Listening:
 		return t.switchTo(e, t.target(e, m))
 	}
@@ -86,11 +89,20 @@ func (t *turn) unopened(m cluster.Move, e cluster.Endpoint) *cluster.Error {
 	if err := plan.Fits(t.View, m); err != nil {
 		return joined(err)
 	}
+	if t.Beyond(m.To, e.ID.Database) != 0 {
+		return cluster.Refuse(cluster.CodeDeadline, "see what is wrong with the network between the two", "%s", t.beyond(e, m))
+	}
 	reason := t.state(e, m.To).Reason
 	if !t.Reports[m.To].Proxy.Up {
 		reason = "its proxy is not up"
 	}
 	return cluster.Refuse(cluster.CodeDeadline, "", "endpoint:%s does not listen on node:%d%s", e.ID, m.To, cluster.Because(reason))
+}
+
+// beyond says which masters the clients of the new listener would wait for.
+func (t *turn) beyond(e cluster.Endpoint, m cluster.Move) string {
+	d := t.Databases[e.ID.Database]
+	return fmt.Sprintf("node:%d, which is to have endpoint:%s, does not reach node:%d, which has masters of db:%d (%s)", m.To, e.ID, t.Beyond(m.To, d.ID), d.ID, d.Name)
 }
 
 func (t *turn) state(e cluster.Endpoint, node int) cluster.EndpointState {

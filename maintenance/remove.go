@@ -77,16 +77,21 @@ func RemovalNotes(v cluster.View, node int) []string {
 	if v.Nodes[node].Membership != cluster.Voter {
 		return nil
 	}
-	voters := 0
+	voters, joins := 0, false // a learner joins them at once
 	for _, n := range v.Nodes {
 		if n.ID != node && n.Membership == cluster.Voter {
 			voters++
 		}
+		joins = joins || n.ID != node && n.Membership == cluster.Learner && n.Removing == "" && v.Alive[n.ID]
 	}
-	if voters == 0 || voters%2 == 1 {
+	if voters == 0 || voters%2 == 1 || joins {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d nodes vote then, an even number, and the cluster bears the loss of %d of them: let another node join", voters, (voters-1)/2)}
+	remedy := "let another node join"
+	if next, known := v.NextVoter(node); known {
+		remedy = fmt.Sprintf("start node:%d, which then votes, too", next)
+	}
+	return []string{fmt.Sprintf("%d nodes vote then, an even number, and the cluster bears the loss of %d of them: %s", voters, (voters-1)/2, remedy)}
 }
 
 // remove closes the node and then waits for the leader, which asks the quorum

@@ -1,6 +1,7 @@
 package maintenance_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/haulout/haulout/cluster"
@@ -48,6 +49,26 @@ func TestRemovalIsChecked(t *testing.T) {
 		if notes := maintenance.RemovalNotes(v, c.node); len(notes) != c.notes {
 			t.Errorf("%s: %v", name, notes)
 		}
+	}
+}
+
+// A learner takes the place of a voter that goes: nobody else has to join.
+func TestRemovalNotesKnowWhoVotesNext(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		w.addNode(1000*mega, "", cluster.Voter)
+	}
+	w.addNode(1000*mega, "", cluster.Learner)
+	w.leader = 1
+	w.tick()
+	if notes := maintenance.RemovalNotes(w.view(), 3); len(notes) != 0 {
+		t.Errorf("a learner is up: %v", notes)
+	}
+	w.hosts[4].up = false
+	w.tick()
+	want := []string{"2 nodes vote then, an even number, and the cluster bears the loss of 0 of them: start node:4, which then votes, too"}
+	if notes := maintenance.RemovalNotes(w.view(), 3); !slices.Equal(notes, want) {
+		t.Errorf("it is down: %v", notes)
 	}
 }
 

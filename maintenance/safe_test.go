@@ -40,6 +40,32 @@ func TestSafeSeesTheLastCopy(t *testing.T) {
 	}
 }
 
+// A copy that is leaving is not told as one that is coming: who waits for it to go
+// would look for what brings it.
+func TestSafeTellsWhatIsLeaving(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		w.addNode(1000*mega, "", cluster.Voter)
+	}
+	w.addDatabase(cluster.Database{Name: "cache", MemorySize: 100 * mega, ShardsCount: 1, Replication: true, MinReplicas: 1},
+		cluster.Placement{Masters: []int{1}, Replicas: []int{2}, Endpoint: 1})
+	if _, err := w.request(cluster.MaintenanceOn, 3, cluster.MaintenanceOptions{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	second := cluster.Instance{ID: cluster.InstanceID{Shard: 2, Incarnation: 2}, Range: cluster.RangeID{Database: 1}, Node: 3}
+	for leaving, want := range map[bool]string{
+		false: "a copy of redis:2 is on its way to node:3",
+		true:  "a copy of redis:2 has yet to leave node:3: it may have what clients were told is kept, and the others have to have it first",
+	} {
+		second.Leaving = leaving
+		v := w.view()
+		v.Board = v.With(v.Revision+1, cluster.Change{Put: []cluster.Object{second}})
+		if missing := maintenance.Safe(v, 3); !slices.Contains(missing, want) {
+			t.Errorf("missing: %v", missing)
+		}
+	}
+}
+
 // What can not be carried out is refused before anything is touched.
 func TestOptionsThatMeanNothing(t *testing.T) {
 	w := newWorld(t)

@@ -88,7 +88,8 @@ func Snapshot(v cluster.View, node int, name string) cluster.Snapshot {
 		if !slices.Contains(e.Nodes, node) {
 			continue
 		}
-		s.Endpoints = append(s.Endpoints, cluster.Bound{Endpoint: e.ID, Database: v.Databases[e.ID.Database].Name, Nodes: boundAtHome(v, e)})
+		d := v.Databases[e.ID.Database]
+		s.Endpoints = append(s.Endpoints, cluster.Bound{Endpoint: e.ID, Database: d.Name, Nodes: boundAtHome(v, e), Policy: d.ProxyPolicy})
 		if endpoints[e.ID] {
 			s.VisitorEndpoints = append(s.VisitorEndpoints, e.ID)
 		}

@@ -96,6 +96,14 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 	}
 	later := func(d time.Duration, then change) change { return func(w *world) { then(w); w.now = w.now.Add(d) } }
 	deaf := func(node int) change { return func(w *world) { w.hosts[node].report.Revision-- } }
+	parted := func(node, from int) change { // the master of the database being on node 3
+		return func(w *world) {
+			i := w.board.Instances[master]
+			i.Node = 3
+			w.board = w.board.With(w.board.Revision, cluster.Change{Put: []cluster.Object{i}})
+			w.hosts[node].report.Reached = slices.DeleteFunc([]int{1, 2, 3}, func(n int) bool { return n == node || n == from })
+		}
+	}
 	drop := []string{"DropInstance", "FinishMove"}
 	none := func(*world) {}
 	tests := []struct {
@@ -149,6 +157,9 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 		{"its host was heard before it was ordered", bound, "Bind switch", deaf(1), nil},
 		{"its proxy is down", bound, "Bind switch", func(w *world) { w.hosts[1].report.Proxy.Up = false }, nil},
 		{"its host went down", bound, "Bind switch", func(w *world) { w.hosts[1].up = false }, []string{"Bind undo", "FinishMove"}},
+		{"its host does not reach the masters", bound, "Bind switch", parted(1, 3), nil},
+		{"its host does not reach the masters for long", bound, "Bind switch", later(time.Minute, parted(1, 3)), []string{"Bind undo", "FinishMove"}},
+		{"its host does not reach somebody else", bound, "Bind switch", parted(1, 2), []string{"Bind switch"}},
 		{"it is being bound to another node", bound, "Bind switch", func(w *world) {
 			e := w.board.Endpoints[cluster.EndpointID{Database: 1, Index: 1}]
 			e.Opening = []int{3}

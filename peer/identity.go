@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -119,6 +120,30 @@ func (id Identity) PublicTLS() (*tls.Config, error) {
 		return nil, fmt.Errorf("node certificate: %w", err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
+}
+
+// Check finds what keeps the identity from being that of the node: the authority is
+// one certificate and no more, since each that stands there would be trusted; the
+// node's certificate was issued by it, and is fit for the key.
+func (id Identity) Check(node int) error {
+	if _, rest := pem.Decode([]byte(id.CAPEM)); len(bytes.TrimSpace(rest)) > 0 {
+		return errors.New("node certificate: more than one authority")
+	}
+	_, roots, err := id.parse()
+	if err != nil {
+		return err
+	}
+	c, err := parseCertificate(id.CertPEM)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		return fmt.Errorf("node certificate: %w", err)
+	}
+	if got := nodeOf(c); got != node {
+		return fmt.Errorf("node certificate: it is of node:%d, not of node:%d", got, node)
+	}
+	return nil
 }
 
 func (id Identity) parse() (tls.Certificate, *x509.CertPool, error) {

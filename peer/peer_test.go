@@ -54,7 +54,7 @@ func serve(t *testing.T, id Identity, register func(*Server)) (*Server, string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(l.Addr().String(), config, slog.New(slog.DiscardHandler))
+	s := NewServer(config, slog.New(slog.DiscardHandler))
 	register(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -182,9 +182,9 @@ func TestStrangersAreRefused(t *testing.T) {
 	if err := stranger.Call(t.Context(), p.address, "/x", nil, nil); err == nil {
 		t.Error("a client of another authority gets an answer")
 	}
-	impostor, address := serve(t, newAuthority(t).identity(t, 1, "127.0.0.1"), func(s *Server) {})
+	_, address := serve(t, newAuthority(t).identity(t, 1, "127.0.0.1"), func(s *Server) {})
 	if err := p.Call(t.Context(), address, "/x", nil, nil); err == nil {
-		t.Errorf("a server of another authority (%s) is trusted", impostor.address)
+		t.Error("a server of another authority is trusted")
 	}
 	bare := &tls.Config{InsecureSkipVerify: true}
 	if err := NewClient(bare).Call(t.Context(), p.address, "/x", nil, nil); err == nil {
@@ -285,17 +285,48 @@ func TestForwardToTheSilentAndToNobody(t *testing.T) {
 	}
 }
 
-func TestPortTakenIsAnError(t *testing.T) {
+// guarded counts its connections and who of them has proved itself.
+type guarded struct {
+	net.Listener
+	accepted, known atomic.Int64
+}
+
+func (g *guarded) Accept() (net.Conn, error) {
+	c, err := g.Listener.Accept()
+	g.accepted.Add(1)
+	return &guardedConn{c, g}, err
+}
+
+type guardedConn struct {
+	net.Conn
+	g *guarded
+}
+
+func (c *guardedConn) Known() { c.g.known.Add(1) }
+
+// A listener that bounds strangers hears who is none.
+func TestListenerHearsWhoIsKnown(t *testing.T) {
+	a := newAuthority(t)
+	config, err := a.identity(t, 1, "127.0.0.1").ServerTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	config, err := newAuthority(t).identity(t, 1, "127.0.0.1").ServerTLS()
-	if err != nil {
-		t.Fatal(err)
+	g := &guarded{Listener: l}
+	s := NewServer(config, slog.New(slog.DiscardHandler))
+	s.Handle("/hello", func(context.Context, int, json.RawMessage) (any, error) { return nil, nil })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, g) }()
+	defer func() { cancel(); <-done }()
+	stranger := clientOf(t, newAuthority(t).identity(t, 2, "127.0.0.1"))
+	if err := stranger.Call(t.Context(), l.Addr().String(), "/hello", nil, nil); err == nil || g.known.Load() != 0 || g.accepted.Load() == 0 {
+		t.Errorf("%v, %d of %d known", err, g.known.Load(), g.accepted.Load())
 	}
-	if err := NewServer(l.Addr().String(), config, slog.New(slog.DiscardHandler)).Run(t.Context()); err == nil {
-		t.Error("Run on a taken port returned nil")
+	if err := clientOf(t, a.identity(t, 2, "127.0.0.1")).Call(t.Context(), l.Addr().String(), "/hello", nil, nil); err != nil || g.known.Load() != 1 {
+		t.Errorf("%v, %d known", err, g.known.Load())
 	}
 }

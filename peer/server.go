@@ -26,9 +26,8 @@ const grace = 2 * time.Second
 // sees of an error.
 type Handler func(ctx context.Context, from int, body json.RawMessage) (any, error)
 
-// Server answers calls of other daemons. Handlers are registered before Run.
+// Server answers calls of other daemons. Handlers are registered before Serve.
 type Server struct {
-	address string
 	tls     *tls.Config
 	log     *slog.Logger
 	mux     *http.ServeMux
@@ -36,10 +35,10 @@ type Server struct {
 	running sync.WaitGroup
 }
 
-// NewServer returns a server for the address (host:port). The configuration
-// has to demand client certificates: see [Identity.ServerTLS].
-func NewServer(address string, config *tls.Config, log *slog.Logger) *Server {
-	s := &Server{address: address, tls: config, log: log, mux: http.NewServeMux(), removed: func(int) bool { return false }}
+// NewServer returns a server. The configuration has to demand client certificates:
+// see [Identity.ServerTLS].
+func NewServer(config *tls.Config, log *slog.Logger) *Server {
+	s := &Server{tls: config, log: log, mux: http.NewServeMux(), removed: func(int) bool { return false }}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Code: codeUnknown, Message: "no handler for " + r.URL.Path, Hint: "the nodes may run different versions"})
 	})
@@ -75,23 +74,17 @@ func (s *Server) HandleHTTP(prefix string, h http.Handler) {
 	s.mux.Handle(prefix+"/", http.StripPrefix(prefix, h))
 }
 
-// Run listens until ctx ends, and returns when its goroutines are gone.
-func (s *Server) Run(ctx context.Context) error {
-	listener, err := net.Listen("tcp", s.address)
-	if err != nil {
-		return fmt.Errorf("listen for other daemons: %w", err)
-	}
-	return s.Serve(ctx, listener)
-}
-
-// Serve is Run on a listener that is open already. It closes the listener.
+// Serve answers on the listener until ctx ends, and returns when its goroutines are
+// gone. It closes the listener. Connections of the listener that have a method Known
+// hear by it that the other end has proved itself and asks something.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
 		TLSConfig:         s.tls,
 		Protocols:         new(http.Protocols),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, // holds for handshakes, too
+		ConnState:         tellKnown,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
@@ -107,6 +100,17 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	s.running.Wait()
 	return err
+}
+
+// tellKnown passes on that the handshake is over: before it there is no request.
+func tellKnown(conn net.Conn, state http.ConnState) {
+	secure, ok := conn.(*tls.Conn)
+	if !ok || state != http.StateActive {
+		return
+	}
+	if stranger, ok := secure.NetConn().(interface{ Known() }); ok {
+		stranger.Known()
+	}
 }
 
 func shutdown(server *http.Server) error {

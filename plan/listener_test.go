@@ -19,6 +19,14 @@ func TestListener(t *testing.T) {
 		"where a master is about to be": {func(d *drawing) {
 			d.apply(cluster.OpenHandover{ID: "x", To: d.Shards[2].Instance, Unplanned: true})
 		}, 2},
+		"not one that does not reach a master": {func(d *drawing) {
+			d.apply(cluster.OpenHandover{ID: "x", To: d.Shards[2].Instance, Unplanned: true})
+			d.Reports[2] = cluster.Report{Reached: []int{1, 4}}
+		}, 3},
+		"not one with a master that does not reach another": {func(d *drawing) {
+			d.apply(cluster.OpenHandover{ID: "x", To: d.Shards[2].Instance, Unplanned: true})
+			d.Reports[2], d.Reports[3] = cluster.Report{Reached: []int{4}}, cluster.Report{Reached: []int{4}}
+		}, 4},
 		"none": {func(d *drawing) { clear(d.Alive) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

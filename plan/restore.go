@@ -159,6 +159,9 @@ func (r *restoration) endpoint(b cluster.Bound) {
 	case slices.Contains(e.Exclude, r.node):
 		r.differs("endpoint:%s (db:%d %s) excludes node:%d since", e.ID, d.ID, b.Database, r.node)
 		return
+	case b.Policy != "" && b.Policy != d.ProxyPolicy && d.ProxyPolicy == cluster.AllMasterShards && !r.draws(e):
+		r.differs("endpoint:%s (db:%d %s) has the policy %s since, and node:%d is to have no master of it", e.ID, d.ID, b.Database, d.ProxyPolicy, r.node)
+		return
 	}
 	if home && len(e.Opening) > 0 && !r.v.Serving(r.node) {
 		return // the node is gone, and recovery takes it elsewhere
@@ -182,6 +185,17 @@ func (r *restoration) endpoint(b cluster.Bound) {
 		Kind: cluster.Rebind, Endpoint: e.ID, From: first(from), To: r.node,
 		Reason: fmt.Sprintf("its snapshot saw it on node:%d", r.node),
 	})
+}
+
+// draws reports whether the node is told to have the endpoint, or will have one
+// of its masters once its shards are home.
+func (r *restoration) draws(e cluster.Endpoint) bool {
+	home := func(p cluster.Placed) bool {
+		return p.Range.Database == e.ID.Database && p.Role == cluster.Master && r.v.Shards[p.Shard].Range == p.Range
+	}
+	here := func(g cluster.SlotRange) bool { return r.v.Instances[g.Master].Node == r.node }
+	return slices.Contains(e.Include, r.node) || slices.ContainsFunc(r.snapshot.Shards, home) ||
+		slices.ContainsFunc(r.v.RangesOf(e.ID.Database), here)
 }
 
 // moves puts the steps in their order and ties each to what must be done before.

@@ -268,14 +268,18 @@ func (sp *space) byListeners(a, b int) int {
 	return cmp.Or(cmp.Compare(sp.on(a).listeners, sp.on(b).listeners), cmp.Compare(a, b))
 }
 
-// pickListener returns the node for an endpoint: of those in first that may have
-// it, else of all, the one with the fewest; or 0.
-func (sp *space) pickListener(first []int, except ...int) int {
+// pickListener returns the node for an endpoint: of those with its masters that may
+// have it, else of all, the one with the fewest; or 0. A node that does not reach one
+// of them comes last.
+func (sp *space) pickListener(masters []int, except ...int) int {
 	fits := func(n int) bool { return !slices.Contains(except, n) && sp.againstListener(n, false) == "" }
-	if n := best(first, sp.byListeners, fits); n != 0 {
-		return n
+	reaches := func(n int) bool {
+		return fits(n) && !slices.ContainsFunc(masters, func(m int) bool { return sp.v.Alive[m] && !sp.v.Reaches(n, m) })
 	}
-	return best(sp.nodes, sp.byListeners, fits)
+	return cmp.Or(
+		best(masters, sp.byListeners, reaches), best(sp.nodes, sp.byListeners, reaches),
+		best(masters, sp.byListeners, fits), best(sp.nodes, sp.byListeners, fits),
+	)
 }
 
 // reasons lists why each node but the excepted can not be had.

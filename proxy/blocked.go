@@ -95,7 +95,7 @@ func (s *session) own() *blocked {
 // begin takes a call. It owns raw.
 func (b *blocked) begin(at *shard, turn uint32, raw []byte, marks callMark) {
 	s := b.session
-	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.history != at.history || b.line.version != s.version) {
+	if b.line != nil && (b.line.fd < 0 || b.line.shard != at || b.line.stray() || b.line.history != at.history || b.line.version != s.version()) {
 		b.drop()
 	}
 	*b = blocked{session: s, line: b.line, watch: b.watch, as: s.user.as(), active: true, turn: turn, shard: at, raw: raw,
@@ -136,7 +136,7 @@ func (b *blocked) advance() {
 	case !b.mayGo():
 		b.expire()
 	case b.line == nil:
-		if b.line = l.openLine(b.shard, s.version, b.as, b); b.line == nil {
+		if b.line = l.openLine(b.shard, s.version(), b.as, b); b.line == nil {
 			b.delay()
 		}
 	case b.line.state == linked:
@@ -210,7 +210,9 @@ func (b *blocked) expire() {
 		b.finish(b.refusal)
 		return
 	}
-	b.fail(text)
+	if b.fail(text); text == errContact {
+		b.session.sendAway()
+	}
 }
 
 func (b *blocked) delay() {

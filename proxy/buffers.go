@@ -14,6 +14,7 @@ type buffers struct {
 	held   int                             // bytes
 	given  int                             // bytes given up since memory was handed back
 	lookAt int64                           // when to look again; 0: when something has been given
+	inputs []*input
 }
 
 const (

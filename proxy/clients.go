@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -64,15 +65,19 @@ func (s *session) about() string {
 	if s.full {
 		events = "rw"
 	}
-	input, output := len(s.in), len(s.out)-s.written
+	var in []byte
+	if s.in != nil {
+		in = s.in.bytes
+	}
+	input, output := len(in), len(s.out)-s.written
 	if s.loop.reader == s {
 		input = max(input, s.loop.reading)
 	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d "+
 		"qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=%d rbs=%d rbp=%d obl=0 oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d "+
 		"lib-name=%s lib-ver=%s\n", s.id, peer, own, s.fd, s.name, (s.loop.now-s.born)/1e9, (s.loop.now-s.heard)/1e9, flags,
-		kinds[""], kinds["p"], kinds["s"], queued, input, cap(s.in)-len(s.in), inMulti, cap(s.out), cap(s.out), min(output, 1), output,
-		cap(s.in)+cap(s.out)+inMulti, events, command, s.user.name(), s.redirection(), s.version, s.library.name, s.library.version)
+		kinds[""], kinds["p"], kinds["s"], queued, input, cap(in)-len(in), inMulti, cap(s.out), cap(s.out), min(output, 1), output,
+		cap(in)+cap(s.out)+inMulti, events, command, s.user.name(), s.redirection(), s.version(), s.library.name, s.library.version)
 }
 
 func (s *session) isPubSub() bool { return s.subscriber != nil && len(s.subscriber.topics) > 0 }
@@ -98,7 +103,7 @@ func addressText(a unix.Sockaddr) string {
 }
 
 func (s *session) getInfo([]byte, [][]byte) {
-	s.answerNow(resp.AppendVerbatim(s.loop.reply[:0], s.version, s.about()))
+	s.answerNow(resp.AppendVerbatim(s.loop.reply[:0], s.version(), s.about()))
 }
 
 func (s *session) listClients(_ []byte, args [][]byte) {
@@ -116,7 +121,7 @@ func (s *session) listClients(_ []byte, args [][]byte) {
 		s.refuse(problem)
 		return
 	}
-	turn, version := s.turn(), s.version
+	turn, version := s.turn(), s.version()
 	ask(s, func(e *endpoint) []described { return e.describe(wanted) }, func(found [][]described, complete bool) {
 		if !complete {
 			s.fail(turn, errInquiry)
@@ -139,7 +144,7 @@ type described struct {
 }
 
 func (e *endpoint) describe(wanted func(*session) bool) (list []described) {
-	for o := range e.sessions {
+	for o := range e.sessions() {
 		if wanted(o) {
 			list = append(list, described{o.id, o.about()})
 		}
@@ -160,15 +165,15 @@ func ofType(word []byte) (func(*session) bool, string) {
 }
 
 func withIDs(words [][]byte) (func(*session) bool, string) {
-	var ids []int64
+	ids := map[int64]bool{}
 	for _, w := range words {
 		id, err := strconv.ParseInt(string(w), 10, 64)
 		if err != nil || id < 1 {
 			return nil, "ERR Invalid client ID"
 		}
-		ids = append(ids, id)
+		ids[id] = true
 	}
-	return func(o *session) bool { return slices.Contains(ids, o.id) }, ""
+	return func(o *session) bool { return ids[o.id] }, ""
 }
 
 func (s *session) killClients(_ []byte, args [][]byte) {
@@ -214,7 +219,7 @@ type killed struct {
 }
 
 func (e *endpoint) kill(asking *session, me bool, filters []func(*session) bool) (k killed) {
-	for o := range e.sessions {
+	for o := range e.sessions() {
 		if o == asking && !me || slices.ContainsFunc(filters, func(f func(*session) bool) bool { return !f(o) }) {
 			continue
 		}
@@ -236,10 +241,11 @@ func withAddress(word []byte) func(*session) bool {
 // killOptions reads the filters of CLIENT KILL; me says whether the caller is
 // among those who may be closed.
 func (e *endpoint) killOptions(words [][]byte) (filters []func(*session) bool, me bool, problem string) {
+	last := map[string]func(*session) bool{} // of options that are said twice the last one counts
 	for ; len(words) > 1; words = words[2:] {
 		var f func(*session) bool
-		value := string(words[1])
-		switch strings.ToLower(string(words[0])) {
+		option, value := strings.ToLower(string(words[0])), string(words[1])
+		switch option {
 		case "id":
 			if f, problem = withIDs(words[1:2]); problem != "" {
 				return nil, false, "ERR client-id should be greater than 0"
@@ -265,12 +271,12 @@ func (e *endpoint) killOptions(words [][]byte) (filters []func(*session) bool, m
 		if problem != "" {
 			return nil, false, problem
 		}
-		filters = append(filters, f)
+		last[option] = f
 	}
 	if len(words) > 0 {
 		problem = "ERR syntax error"
 	}
-	return filters, me, problem
+	return slices.Collect(maps.Values(last)), me, problem
 }
 
 // onOrOff takes CLIENT NO-TOUCH and NO-EVICT. Who reads what does not matter to an

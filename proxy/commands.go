@@ -18,7 +18,6 @@ type command struct {
 	subs  map[string]*command
 
 	never   bool                                        // not for tenants
-	home    bool                                        // has no keys but belongs to the first shard
 	opaque  bool                                        // may write, though the engine does not say so
 	scripts bool                                        // runs code
 	tells   bool                                        // is a message to subscribers

@@ -116,7 +116,7 @@ func (e *endpoint) followDoor(r *TLSRoute) error {
 	}
 	before := e.unwelcome
 	e.unwelcome = map[*session]int64{}
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		if err == nil && e.door.welcomes(s.bridge) {
 			continue
 		}

@@ -44,7 +44,7 @@ func (e *endpoint) followDrain() {
 
 // tickDrain closes a few clients that are at a rest point.
 func (e *endpoint) tickDrain() {
-	if !e.drain.active || len(e.sessions) == 0 {
+	if !e.drain.active || e.clients.count == 0 {
 		return
 	}
 	if e.drain.capAt > 0 && e.loop.now >= e.drain.capAt {
@@ -52,7 +52,7 @@ func (e *endpoint) tickDrain() {
 		return
 	}
 	left := drainBatch
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		if left == 0 {
 			break
 		}
@@ -83,7 +83,7 @@ func (s *session) busy() bool {
 }
 
 func (e *endpoint) cutAll() {
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		e.drain.cut++
 		s.close()
 	}

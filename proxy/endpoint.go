@@ -13,15 +13,16 @@ import (
 // endpoint is one loop's part of an endpoint: its listening socket, its
 // clients, and the shards behind it.
 type endpoint struct {
-	loop     *loop
-	route    EndpointRoute
-	shards   []*shard // in slot order
-	sessions map[*session]struct{}
-	users    map[string]*user
+	loop    *loop
+	route   EndpointRoute
+	shards  []*shard // in slot order
+	clients sessions
+	users   map[string]*user
 
 	subscribing map[*subscriber]struct{} // whose subscriptions are under way
 
 	fd      int // listening; -1: not
+	seat    seat
 	reason  string
 	retryAt int64
 
@@ -79,7 +80,7 @@ func (e *endpoint) follow(r EndpointRoute, shards []*shard) {
 // forgetLogins closes the clients that came in as the default user by an older
 // password. They may come back with the new one.
 func (e *endpoint) forgetLogins() {
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		if s.user == nil {
 			s.close()
 		}
@@ -107,13 +108,13 @@ func (e *endpoint) bind() error {
 	}
 	e.fd, err = listenTCP(netip.AddrPortFrom(addr, uint16(e.route.Port)), e.loop.sharing)
 	if err == nil {
-		e.loop.add(e.fd, unix.EPOLLIN, e)
+		e.seat = e.loop.add(e.fd, unix.EPOLLIN, e)
 	}
 	return err
 }
 
 func (e *endpoint) stopListening() {
-	e.loop.drop(e.fd)
+	e.loop.drop(e.fd, e.seat)
 	e.fd = -1
 }
 
@@ -135,7 +136,7 @@ func (e *endpoint) ready(uint32) {
 		default:
 			// Out of descriptors: look away for a while, or the loop would spin.
 			e.reason = "accept: " + err.Error()
-			e.loop.watch(e.fd, 0)
+			e.loop.watch(e.fd, e.seat, 0)
 			e.retryAt = e.loop.now + listenRetry
 			e.loop.wake(e.retryAt)
 			return
@@ -161,7 +162,7 @@ func (e *endpoint) retry() {
 	switch {
 	case e.fd >= 0:
 		e.reason = ""
-		e.loop.watch(e.fd, unix.EPOLLIN)
+		e.loop.watch(e.fd, e.seat, unix.EPOLLIN)
 	case e.route.Listen:
 		e.listen()
 	}
@@ -172,7 +173,7 @@ func (e *endpoint) close() {
 	if e.fd >= 0 {
 		e.stopListening()
 	}
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		s.close()
 	}
 }
@@ -184,7 +185,7 @@ func (e *endpoint) waiting() (n int) {
 	if !e.drain.active {
 		return 0
 	}
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		told := s.notices.on && s.stays()
 		if told || s.waits() || s.subscriber != nil && !s.subscriber.idle() {
 			n++
@@ -211,7 +212,7 @@ func (e *endpoint) reading() (n int) {
 
 func (e *endpoint) stats() EndpointStats {
 	return EndpointStats{
-		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: len(e.sessions) + e.reading(), Waiting: e.waiting(),
+		ID: e.route.ID, Listening: e.fd >= 0, Reason: e.reason, Connections: e.clients.count + e.reading(), Waiting: e.waiting(),
 		Drained: e.drain.closed, Cut: e.drain.cut, Commands: e.commands, Held: e.held, Retried: e.retried,
 		Counts: e.counts, TLS: e.door != nil,
 	}

@@ -20,6 +20,22 @@ func TestExecTellsWhyItWasAborted(t *testing.T) {
 	}
 }
 
+// An EXEC that is refused itself ends the transaction, and what was watched.
+func TestRefusedExecEndsTheTransaction(t *testing.T) {
+	r := startProxy(t, startEngine(t))
+	for _, version := range []int{2, 3} {
+		c, engine := r.dial(version), bare(t, version)
+		for _, line := range []string{
+			"FLUSHALL", "MULTI", "SET k 1", "EXEC x", "GET k", "EXEC", "EXEC x", "WATCH k", "SET k 2", "EXEC x", "MULTI", "INCR k", "EXEC", "DISCARD x",
+			"RESET", "EXEC", "EXEC x",
+		} {
+			if got, want := r.say(c, line), render(r.do(engine, words(line)...)); got != want {
+				t.Errorf("version %d: %s: got %s, the engine says %s", version, line, got, want)
+			}
+		}
+	}
+}
+
 // A client that pipelines behind EXEC sees what the transaction has changed of it.
 func TestWhatFollowsExecKnowsOfIt(t *testing.T) {
 	r := startProxy(t, startEngines(t, 2)...)

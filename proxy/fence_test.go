@@ -64,6 +64,38 @@ func TestFence(t *testing.T) {
 	if got := r.say(c, "GET k"); got != "-"+errContact {
 		t.Errorf("in the end the client got %q", got)
 	}
+	if v, err := c.ReadValue(); err == nil {
+		t.Errorf("the client stays where nothing is served, and gets %v", v)
+	}
+}
+
+// Who finds that nothing of the endpoint is served by this proxy any more is sent away, to
+// find out who does; calls that block, too, and not before all is answered.
+func TestClientsLeaveAProxyThatMayServeNothing(t *testing.T) {
+	r := newRig(t, Config{FencePatience: 50 * time.Millisecond}, startEngine(t), startEngine(t))
+	r.clock.Store(1000)
+	r.serveUntil(2000)
+	r.apply()
+	idle := r.dial(2)
+	for _, words := range []string{"GET a", "BLPOP q 0", "MGET foo bar", "EVAL return{} 0"} {
+		r.clock.Store(1000)
+		c := r.dial(2)
+		r.steps(c, [2]string{"PING", "PONG"})
+		r.clock.Store(2000)
+		r.send(c, "PING", words, "PING")
+		r.answers(c, "PONG", "-"+errContact)
+		for {
+			v, err := c.ReadValue()
+			if err != nil {
+				break
+			}
+			if v.Str != "PONG" {
+				t.Errorf("%s: behind it %v", words, v)
+			}
+		}
+	}
+	r.clock.Store(1000)
+	r.steps(idle, [2]string{"PING", "PONG"})
 }
 
 // Behind the fence one range alone may be served, for the generation it was said
@@ -91,10 +123,12 @@ func TestExtension(t *testing.T) {
 	if got := r.say(c, "SET "+here+" 3"); got != "-"+errContact {
 		t.Errorf("when its right had ended the range answered %q", got)
 	}
+	c = r.dial(2)
 	r.extend(Extension{Range: served.ID, Generation: served.Generation - 1, Until: 4000})
 	if got := r.say(c, "SET "+here+" 4"); got != "-"+errContact {
 		t.Errorf("by the right of another generation the range answered %q", got)
 	}
+	c = r.dial(2)
 	r.extend(Extension{Range: served.ID, Generation: served.Generation, Until: 4000})
 	if got := r.say(c, "GET "+here); got != "2" {
 		t.Errorf("the engine got %q behind the fence", got)

@@ -23,23 +23,21 @@ func (s *session) handle(raw []byte, args [][]byte) {
 		s.unknown(raw, args)
 		return
 	case !c.arityFits(len(args)):
-		s.spoil()
-		s.refuse("ERR wrong number of arguments for '" + c.name + "' command")
+		s.reject(c, "ERR wrong number of arguments for '"+c.name+"' command")
 		return
 	case !s.known && c.subs != nil && len(args) > 1:
 		s.refuse("ERR unknown subcommand '" + printable(args[1]) + "'. Try " + upper(args[0]) + " HELP.")
 		return
 	case !s.known && !forStrangers(c):
-		s.refuse("NOAUTH Authentication required.")
+		s.reject(c, "NOAUTH Authentication required.")
 		return
 	}
 	if s.user != nil && s.user.lacks[c.name] || c.never && (s.transaction == nil || !c.flags.has(noMulti)) {
-		s.spoil()
-		s.refuse("NOPERM this user has no permissions to run the '" + c.name + "' command")
+		s.reject(c, "NOPERM this user has no permissions to run the '"+c.name+"' command")
 		return
 	}
 	if s.subscribedOnly(c) {
-		s.refuse(fmt.Sprintf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", c.name))
+		s.reject(c, fmt.Sprintf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context", c.name))
 		return
 	}
 	if s.transaction != nil && s.transact(c, raw, args) {
@@ -143,7 +141,7 @@ func (s *session) shardFor(c *command, args [][]byte) (at *shard, bound bool, pr
 		}
 		at = shard
 	}
-	if bound = len(s.loop.at) > 0 || c.home; len(s.loop.at) == 0 && len(e.shards) > 0 {
+	if bound = len(s.loop.at) > 0; !bound && len(e.shards) > 0 {
 		at = e.shards[0]
 	}
 	return at, bound, uncovered(at)
@@ -191,9 +189,9 @@ func (s *session) linkTo(at *shard) *link {
 		return s.tracking.link(at)
 	}
 	if s.user != nil {
-		return at.linkAs(s.user.Name, s.version)
+		return at.linkAs(s.user.Name, s.version())
 	}
-	return at.link(s.version)
+	return at.link(s.version())
 }
 
 // ok answers the command just read with OK.

@@ -8,8 +8,8 @@ import "github.com/haulout/haulout/resp"
 func (s *session) introduce() {
 	var silent *shard // it can be asked, and nobody has
 	for _, at := range s.endpoint.shards {
-		if said := at.greetings[s.version-2]; said != nil {
-			s.answerNow(s.introduction(said, s.version))
+		if said := at.greetings[s.version()-2]; said != nil {
+			s.answerNow(s.introduction(said, s.version()))
 			return
 		}
 		if silent == nil && at.hold == nil && !at.lost && at.address.IsValid() && at.serving() {
@@ -17,11 +17,11 @@ func (s *session) introduce() {
 		}
 	}
 	if silent == nil {
-		s.answerNow(s.introduction(nil, s.version))
+		s.answerNow(s.introduction(nil, s.version()))
 		return
 	}
-	i := &introducing{s, s.turn(), silent, s.version}
-	silent.link(s.version).queue(resp.AppendCommand(nil, "PING"), call{session: s, turn: i.turn, job: i, marks: repeatable})
+	i := &introducing{s, s.turn(), silent, s.version()}
+	silent.link(s.version()).queue(resp.AppendCommand(nil, "PING"), call{session: s, turn: i.turn, job: i, marks: repeatable})
 }
 
 // introducing is a HELLO that waits until a link is open.

@@ -17,6 +17,7 @@ type line struct {
 	user    lineUser
 
 	fd      int // -1: closed
+	seat    seat
 	state   linkState
 	target  netip.AddrPort
 	history int // of the shard when it was opened
@@ -45,7 +46,7 @@ func (l *loop) openLine(s *shard, version int, as string, user lineUser) *line {
 		return nil
 	}
 	n := &line{loop: l, shard: s, version: version, as: as, user: user, fd: fd, state: connecting, target: s.address, history: s.history}
-	l.add(fd, unix.EPOLLOUT, n)
+	n.seat = l.add(fd, unix.EPOLLOUT, n)
 	return n
 }
 
@@ -106,7 +107,7 @@ func (n *line) greet() {
 		n.end()
 		return
 	}
-	n.loop.watch(n.fd, unix.EPOLLIN)
+	n.loop.watch(n.fd, n.seat, unix.EPOLLIN)
 	n.state = greeting
 	hello := greetingFor(n.version, n.shard.secret)
 	if n.as != "" {
@@ -173,7 +174,7 @@ func (n *line) end() {
 // close closes the line.
 func (n *line) close() {
 	if n.fd >= 0 {
-		n.loop.drop(n.fd)
+		n.loop.drop(n.fd, n.seat)
 		n.fd = -1
 	}
 }

@@ -21,6 +21,7 @@ type link struct {
 	version int
 
 	fd      int // -1: no connection
+	seat    seat
 	target  netip.AddrPort
 	history int // of the shard when it was connected
 	state   linkState
@@ -246,7 +247,7 @@ func (k *link) flush() {
 	}
 	if k.sent < len(k.out) {
 		k.full = true
-		k.loop.watch(k.fd, unix.EPOLLIN|unix.EPOLLOUT)
+		k.loop.watch(k.fd, k.seat, unix.EPOLLIN|unix.EPOLLOUT)
 	}
 }
 
@@ -258,7 +259,7 @@ func (k *link) ready(events uint32) {
 	}
 	if events&unix.EPOLLOUT != 0 {
 		k.full = false
-		k.loop.watch(k.fd, unix.EPOLLIN)
+		k.loop.watch(k.fd, k.seat, unix.EPOLLIN)
 		k.touch()
 	}
 	if events&^unix.EPOLLOUT != 0 {
@@ -344,7 +345,7 @@ func (k *link) stream(c *call, piece []byte, done bool) bool {
 		s.newest = 0
 	}
 	if s.silent == nil || !s.mutes(c.turn) {
-		s.newest += len(piece)
+		s.newest.grow(len(piece))
 		s.write(piece)
 	}
 	s.streaming = !done
@@ -427,7 +428,7 @@ func (k *link) dial() {
 		return
 	}
 	k.fd, k.state = fd, connecting
-	k.loop.add(fd, unix.EPOLLOUT, k)
+	k.seat = k.loop.add(fd, unix.EPOLLOUT, k)
 }
 
 // greet logs in to the engine once the connection is there.
@@ -436,7 +437,7 @@ func (k *link) greet() {
 		k.broken()
 		return
 	}
-	k.loop.watch(k.fd, unix.EPOLLIN)
+	k.loop.watch(k.fd, k.seat, unix.EPOLLIN)
 	k.state = greeting
 	hello := greetingFor(k.version, k.shard.secret)
 	if k.owner != nil {
@@ -503,7 +504,7 @@ func (k *link) delay() {
 // disconnect closes the connection. What was written in part waits again.
 func (k *link) disconnect() {
 	if k.fd >= 0 {
-		k.loop.drop(k.fd)
+		k.loop.drop(k.fd, k.seat)
 	}
 	known := k.state > following
 	k.fd, k.state, k.full = -1, unconnected, false

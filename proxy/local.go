@@ -88,7 +88,7 @@ func (s *session) ping(_ []byte, args [][]byte) {
 	switch {
 	case len(args) > 2:
 		s.refuse("ERR wrong number of arguments for 'ping' command")
-	case s.version == 2 && s.subscriber != nil && len(s.subscriber.topics) > 0:
+	case s.version() == 2 && s.subscriber != nil && len(s.subscriber.topics) > 0:
 		b := resp.AppendBulkString(resp.AppendArrayHeader(s.loop.reply[:0], 2), "pong")
 		s.answerNow(resp.AppendBulk(b, append([][]byte{nil}, args[1:]...)[len(args)-1]))
 	case len(args) == 2:
@@ -117,8 +117,8 @@ func (s *session) sayGoodbye([]byte, [][]byte) {
 }
 
 func (s *session) selectDatabase(_ []byte, args [][]byte) {
-	switch n, err := strconv.Atoi(string(args[1])); {
-	case err != nil:
+	switch n, ok := integer(args[1]); {
+	case !ok:
 		s.refuse("ERR value is not an integer or out of range")
 		return
 	case n != 0: // a database has one index only
@@ -126,6 +126,13 @@ func (s *session) selectDatabase(_ []byte, args [][]byte) {
 		return
 	}
 	s.ok()
+}
+
+// integer reads a number as an engine does: written in the one way in which it would
+// write it itself.
+func integer(word []byte) (n int, ok bool) {
+	n, err := strconv.Atoi(string(word))
+	return n, err == nil && strconv.Itoa(n) == string(word)
 }
 
 func (s *session) noCluster([]byte, [][]byte) {
@@ -173,7 +180,7 @@ func isName(word []byte) bool {
 
 func (s *session) getName([]byte, [][]byte) {
 	if s.name == "" {
-		s.answerNow(resp.AppendNull(s.loop.reply[:0], s.version))
+		s.answerNow(resp.AppendNull(s.loop.reply[:0], s.version()))
 		return
 	}
 	s.answerNow(resp.AppendBulkString(s.loop.reply[:0], s.name))
@@ -240,17 +247,16 @@ func (s *session) login(user, password []byte) bool {
 	}
 	s.become(who)
 	s.known = true
-	s.framer.Stranger = false
 	return true
 }
 
 // hello switches the protocol version, after everything asked for beside it is
 // found to be right.
 func (s *session) hello(_ []byte, args [][]byte) {
-	version := s.version
+	version := s.version()
 	if len(args) > 1 {
-		n, err := strconv.Atoi(string(args[1]))
-		if err != nil {
+		n, ok := integer(args[1])
+		if !ok {
 			s.refuse("ERR Protocol version is not an integer or out of range")
 			return
 		}
@@ -268,10 +274,10 @@ func (s *session) hello(_ []byte, args [][]byte) {
 	case name != nil && !s.rename(name):
 		s.refuse(errName)
 	default:
-		if version != s.version {
+		if version != s.version() {
 			s.settle()
 		}
-		s.version = version
+		s.protocol = uint8(version)
 		if version < 3 {
 			s.notices, s.stayUntil = notices{}, 0
 		}
@@ -319,9 +325,8 @@ func (s *session) reset([]byte, [][]byte) {
 		s.more().silent = silent
 		s.endSilence(s.tail)
 	}
-	s.version, s.notices, s.stayUntil = 2, notices{}, 0
+	s.protocol, s.notices, s.stayUntil = 2, notices{}, 0
 	s.become(nil)
 	s.known = s.endpoint.open()
-	s.framer.Stranger = !s.known
 	s.answerNow(resp.AppendSimple(s.loop.reply[:0], "RESET"))
 }

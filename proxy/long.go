@@ -33,8 +33,8 @@ func (s *session) passAlone(at *shard, marks callMark, raw []byte) {
 // claim returns the command just read to be kept: a copy, or the whole input
 // buffer if that holds nothing else.
 func (s *session) claim(raw []byte) []byte {
-	if len(raw) == len(s.in) && &raw[0] == &s.in[0] {
-		s.in = nil
+	if s.in != nil && len(raw) == len(s.in.bytes) && &raw[0] == &s.in.bytes[0] {
+		s.in.bytes = nil
 		return raw
 	}
 	return slices.Clone(raw)
@@ -69,7 +69,7 @@ func (b *blocked) piece(kind byte, p []byte, done bool) bool {
 	}
 	b.halfway = true
 	if s.silent == nil || !s.mutes(b.turn) {
-		s.newest += len(p)
+		s.newest.grow(len(p))
 		s.write(p)
 	}
 	if s.streaming = !done; done {
@@ -114,5 +114,5 @@ func (n *line) attend() {
 	if n.full {
 		want |= unix.EPOLLOUT
 	}
-	n.loop.watch(n.fd, want)
+	n.loop.watch(n.fd, n.seat, want)
 }

@@ -26,7 +26,9 @@ type loop struct {
 	now     int64 // nanoseconds since started, once a turn
 	wakeAt  int64 // when to tick next
 
-	owners []*[ownersPage]owner // by file descriptor, a page at a time: growing leaves no garbage
+	owners []*[ownersPage]owner // by seat, a page at a time: growing leaves no garbage
+	seats  int32                // taken ever
+	empty  int32                // the seat left last; none if negative
 	stamp  int32
 	events []unix.EpollEvent
 
@@ -45,6 +47,7 @@ type loop struct {
 	links      []*link      // to be looked at at the end of the turn
 	confirmers []*confirmer // likewise
 	dirty      []*session   // with output
+	late       []*session   // with output that has waited for a turn
 	runnable   []*session   // with input that may be handled again
 	starved    []*session   // paused until the queues are shorter
 	lingering  []*session   // closed on our side, not yet on theirs
@@ -57,11 +60,16 @@ type loop struct {
 const ownersPage = 256
 
 // owner is who gets the events of a file descriptor. The stamp tells the
-// events of a closed descriptor from those of the next one with its number.
+// events of a closed descriptor from those of the next one in its seat.
 type owner struct {
 	handler
 	stamp int32
+	next  int32 // of an empty seat: the one left before it
 }
+
+// seat is the place of a descriptor's owner among those of its loop. A loop has as many as
+// it ever had descriptors at once, and not a place for each of the other loops', too.
+type seat int32
 
 type handler interface{ ready(events uint32) }
 
@@ -86,7 +94,7 @@ func newLoop(s *settings) (*loop, error) {
 		settings: s, epoll: epoll, bell: bell, started: time.Now(), wakeAt: math.MaxInt64,
 		events: make([]unix.EpollEvent, 256), buf: make([]byte, readBuffer),
 		endpoints: map[cluster.EndpointID]*endpoint{}, shards: map[cluster.RangeID]*shard{},
-		waiting: map[waiter]struct{}{},
+		waiting: map[waiter]struct{}{}, empty: -1,
 	}
 	l.add(bell, unix.EPOLLIN, ringer{l})
 	return l, nil
@@ -133,20 +141,26 @@ func (l *loop) run() {
 			break
 		}
 		l.now = int64(time.Since(l.started))
-		for i := range max(n, 0) {
-			e := &l.events[i]
-			if o := l.owner(int(e.Fd)); o.handler != nil && o.stamp == e.Pad {
-				o.ready(e.Events)
-			}
-		}
+		l.deliver(l.events[:max(n, 0)])
 		l.readMail()
 		l.finishTurn()
 	}
 	l.close()
 }
 
+// deliver tells owners of their events.
+func (l *loop) deliver(events []unix.EpollEvent) {
+	for i := range events {
+		e := &events[i]
+		if o := l.owner(seat(e.Fd)); o.handler != nil && o.stamp == e.Pad {
+			o.ready(e.Events)
+		}
+	}
+}
+
 // finishTurn continues who may go on, then writes everything once.
 func (l *loop) finishTurn() {
+	l.dirty, l.late = append(l.dirty, l.late...), l.late[:0]
 	l.tick()
 	l.resume()
 	for len(l.runnable) > 0 || len(l.links) > 0 || len(l.confirmers) > 0 || len(l.dirty) > 0 {
@@ -197,7 +211,12 @@ func (l *loop) flushLinks() {
 func (l *loop) flushSessions() {
 	for i := 0; i < len(l.dirty); i++ {
 		s := l.dirty[i]
-		s.dirty = false
+		if s.soon() {
+			s.output = late
+			l.late = append(l.late, s)
+			continue
+		}
+		s.output = sent
 		s.flush()
 	}
 	l.dirty = l.dirty[:0]
@@ -228,6 +247,9 @@ func (l *loop) readMail() {
 func (l *loop) wake(at int64) { l.wakeAt = min(l.wakeAt, at) }
 
 func (l *loop) timeout() int {
+	if len(l.late) > 0 {
+		return 0
+	}
 	if l.wakeAt == math.MaxInt64 {
 		return -1
 	}
@@ -254,31 +276,40 @@ func (l *loop) tick() {
 	l.thin()
 }
 
-// add has h told of the descriptor's events.
-func (l *loop) add(fd int, events uint32, h handler) {
-	for fd/ownersPage >= len(l.owners) {
-		l.owners = append(l.owners, new([ownersPage]owner))
+// add has h told of the descriptor's events, until its seat is left.
+func (l *loop) add(fd int, events uint32, h handler) seat {
+	at := seat(l.empty)
+	if at >= 0 {
+		l.empty = l.owner(at).next
+	} else {
+		at = seat(l.seats)
+		l.seats++
+		if int(at)/ownersPage == len(l.owners) {
+			l.owners = append(l.owners, new([ownersPage]owner))
+		}
 	}
 	l.stamp++
-	*l.owner(fd) = owner{h, l.stamp}
-	l.control(unix.EPOLL_CTL_ADD, fd, events)
+	*l.owner(at) = owner{handler: h, stamp: l.stamp}
+	l.control(unix.EPOLL_CTL_ADD, fd, at, events)
+	return at
 }
 
-func (l *loop) owner(fd int) *owner { return &l.owners[fd/ownersPage][fd%ownersPage] }
+func (l *loop) owner(at seat) *owner { return &l.owners[at/ownersPage][at%ownersPage] }
 
-// watch changes which events h is told of.
-func (l *loop) watch(fd int, events uint32) { l.control(unix.EPOLL_CTL_MOD, fd, events) }
+// watch changes which events the owner is told of.
+func (l *loop) watch(fd int, at seat, events uint32) { l.control(unix.EPOLL_CTL_MOD, fd, at, events) }
 
-func (l *loop) control(op, fd int, events uint32) {
-	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: l.owner(fd).stamp}
+func (l *loop) control(op, fd int, at seat, events uint32) {
+	e := unix.EpollEvent{Events: events, Fd: int32(at), Pad: l.owner(at).stamp} // it gives back both as they are
 	if err := unix.EpollCtl(l.epoll, op, fd, &e); err != nil {
 		l.log.Error("event loop: watch a descriptor", "error", err)
 	}
 }
 
 // drop closes a descriptor.
-func (l *loop) drop(fd int) {
-	*l.owner(fd) = owner{}
+func (l *loop) drop(fd int, at seat) {
+	*l.owner(at) = owner{next: l.empty}
+	l.empty = int32(at)
 	unix.Close(fd)
 }
 

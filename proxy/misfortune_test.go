@@ -115,7 +115,8 @@ func TestTroublesAreCounted(t *testing.T) {
 	r.endpoint().Ranges[0].Generation++
 	r.apply()
 	r.serveUntil(0)
-	r.steps(c, [][2]string{{"GET k", "-" + errContact}, {"BLPOP q 0", "-" + errContact}}...)
+	r.steps(c, [2]string{"GET k", "-" + errContact})
+	r.steps(r.dial(2), [2]string{"BLPOP q 0", "-" + errContact})
 	r.serveUntil(1 << 62)
 	long := r.dial(2)
 	long.Write([]byte("*2\r\n$3\r\nGET\r\n$9000000\r\n" + strings.Repeat("x", 3<<20)))
@@ -192,4 +193,18 @@ func crowd(t *testing.T, addr string, clients int) {
 			}
 		}
 	}
+}
+
+// What waits for a turn, because more of a pipeline is under way, is not held until that
+// has come.
+func TestReplyBeforeOneThatHangs(t *testing.T) {
+	hung, well := startEngine(t), startEngine(t)
+	r := startProxy(t, hung, well)
+	c := r.dial(2)
+	r.steps(c, [][2]string{{"SET b 1", "OK"}, {"SET foo 1", "OK"}}...)
+	hung.cmd.Process.Signal(syscall.SIGSTOP)
+	r.send(c, "GET foo", "GET b", "GET foo")
+	r.answers(c, "1")
+	hung.cmd.Process.Signal(syscall.SIGCONT)
+	r.answers(c, "1", "1")
 }

@@ -62,7 +62,7 @@ func newsOf(r EndpointRoute, revision int64) news {
 func (e *endpoint) tell(now news) {
 	before := e.news
 	e.news = now
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		if s.notices.on {
 			s.tellNews(before, now)
 		}
@@ -88,7 +88,7 @@ func (s *session) tellShards(what string, number int64, begins bool, shards []in
 	if begins {
 		length = 4
 	}
-	b := resp.AppendInt(resp.AppendBulkString(resp.AppendPushHeader(nil, s.version, length), what), number)
+	b := resp.AppendInt(resp.AppendBulkString(resp.AppendPushHeader(nil, s.version(), length), what), number)
 	if begins {
 		b = resp.AppendInt(b, int64(MovingGrace/time.Second))
 	}
@@ -101,7 +101,7 @@ func (s *session) tellShards(what string, number int64, begins bool, shards []in
 
 func (s *session) tellMoving(n news) {
 	s.stayUntil = s.loop.now + int64(MovingGrace)
-	b := resp.AppendInt(resp.AppendBulkString(resp.AppendPushHeader(nil, s.version, 4), "MOVING"), n.revision)
+	b := resp.AppendInt(resp.AppendBulkString(resp.AppendPushHeader(nil, s.version(), 4), "MOVING"), n.revision)
 	b = resp.AppendInt(b, int64(MovingGrace/time.Second))
 	switch s.notices.address {
 	case inside:
@@ -109,7 +109,7 @@ func (s *session) tellMoving(n news) {
 	case outside:
 		b = resp.AppendBulkString(b, n.movedOut)
 	case nowhere:
-		b = resp.AppendNull(b, s.version)
+		b = resp.AppendNull(b, s.version())
 	}
 	s.push(b)
 }
@@ -139,7 +139,7 @@ func (s *session) maintNotifications(_ []byte, args [][]byte) {
 		s.refuse(errNoticesOff)
 	case !ok:
 		s.refuse(errNoticesSyntax)
-	case asked.on && s.version < 3:
+	case asked.on && s.version() < 3:
 		s.refuse(errNoticesRESP2)
 	default:
 		s.notices, s.stayUntil = asked, 0

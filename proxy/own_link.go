@@ -9,7 +9,7 @@ func (t *tracking) link(at *shard) *link {
 	if k := t.known(at); k != nil {
 		return k
 	}
-	k := &link{loop: at.loop, shard: at, version: t.session.version, fd: -1, owner: t, warm: t.bcast, as: t.session.user.as()}
+	k := &link{loop: at.loop, shard: at, version: t.session.version(), fd: -1, owner: t, warm: t.bcast, as: t.session.user.as()}
 	at.own = append(at.own, k)
 	t.links = append(t.links, k)
 	k.touch()

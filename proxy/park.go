@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/haulout/haulout/resp"
 )
@@ -205,7 +206,19 @@ func (k *link) expire() {
 			k.loop.wake(c.since + limit)
 			return
 		}
-		k.failFirst(text)
+		s := c.session
+		if k.failFirst(text); text == errContact {
+			s.sendAway()
+		}
+	}
+}
+
+// sendAway lets the client go, once all is answered, if this proxy may serve nothing of
+// its endpoint any more, as where the daemon of its host is gone: it finds out elsewhere
+// who does.
+func (s *session) sendAway() {
+	if !s.gone && !slices.ContainsFunc(s.endpoint.shards, func(at *shard) bool { return at.hold != nil || at.serving() }) {
+		s.quit()
 	}
 }
 

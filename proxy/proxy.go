@@ -138,7 +138,7 @@ func (l *loop) follow(revision int64, endpoints []EndpointRoute) {
 		}
 		e := l.endpoints[r.ID]
 		if e == nil {
-			e = &endpoint{loop: l, fd: -1, sessions: map[*session]struct{}{}, subscribing: map[*subscriber]struct{}{}}
+			e = &endpoint{loop: l, fd: -1, subscribing: map[*subscriber]struct{}{}}
 			l.endpoints[r.ID] = e
 		}
 		e.follow(r, shards)

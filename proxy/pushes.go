@@ -4,6 +4,7 @@ package proxy
 type pushes struct {
 	list  []push
 	bytes int
+	first uint32 // of the turns that they wait for
 }
 
 // push is a message that goes out once the turn is over.
@@ -36,6 +37,9 @@ func (s *session) pushBehind(message []byte) {
 
 func (s *session) pushLater(behind uint32, message []byte) {
 	p := &s.more().pushes
+	if len(p.list) == 0 || int32(behind-p.first) < 0 {
+		p.first = behind
+	}
 	p.list = append(p.list, push{behind, append([]byte(nil), message...)})
 	if p.bytes += len(message); p.bytes > s.loop.maxOutput {
 		s.endpoint.counts.SlowReaders++
@@ -54,19 +58,32 @@ func (s *session) keepsBack(turn uint32) {
 // keepsSome reports whether anything is kept back.
 func (s *session) keepsSome() bool { return s.keptBack-s.head < s.tail-s.head }
 
-// moveOn ends a turn, and lets out what has waited for that.
+// moveOn ends a turn, and lets out what has waited for that. There may be many messages
+// and many turns.
 func (s *session) moveOn() {
 	s.head++
-	if len(s.pushes.list) == 0 {
-		return
+	if p := &s.pushes; len(p.list) > 0 && int32(p.first-s.head) < 0 {
+		s.letOut()
 	}
-	list := s.pushes.list
-	s.more().pushes = pushes{}
-	for _, p := range list {
-		if int32(p.behind-s.head) < 0 {
-			s.write(p.text)
-		} else {
-			s.pushLater(p.behind, p.text)
+}
+
+// letOut writes the messages whose turn is over.
+func (s *session) letOut() {
+	p := &s.more().pushes
+	left := p.list[:0]
+	for _, m := range p.list {
+		if int32(m.behind-s.head) < 0 {
+			p.bytes -= len(m.text)
+			s.write(m.text)
+			continue
 		}
+		if len(left) == 0 || int32(m.behind-p.first) < 0 {
+			p.first = m.behind
+		}
+		left = append(left, m)
+	}
+	clear(p.list[len(left):])
+	if p.list = left; len(left) == 0 {
+		*p = pushes{}
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/haulout/haulout/resp"
@@ -15,15 +16,12 @@ type session struct {
 	loop     *loop
 	endpoint *endpoint
 	id       int64
-	version  int // of the protocol
 
-	framer resp.CommandFramer
-	in     []byte // input not yet handled
+	in *input // not yet handled; nil: none
 
 	early   *early // replies that came before their turn; nil: none yet
 	out     []byte
 	written int
-	newest  int // bytes of the reply written last, as far as it has come
 
 	born, heard int64     // when it came, and when it last sent a command
 	last        *command  // that it sent
@@ -33,20 +31,37 @@ type session struct {
 
 	head, tail uint32 // turn of the next reply, and of the next command
 	keptBack   uint32 // the last turn of which a reply, or a part of one, has come and not gone out
+	newest     length // of the reply written last, as far as it has come
 	interest   uint32
 	fd         int32
+	seat       seat
 
+	protocol  uint8 // 2 or 3
 	paused    pause
 	notices   notices
 	known     bool // has shown the password
 	streaming bool // a reply has begun to go out and has not ended
 	full      bool // the socket takes no more for now
-	dirty     bool
+	output    output
 	queued    bool // in loop.runnable
 	gone      bool // closed
 	leaving   bool // to be closed when everything is answered and sent
 	hungUp    bool // the client has ended its side in the midst of a call
 }
+
+// length is a number of bytes, or 4 GiB less one if there are more.
+type length uint32
+
+func (n *length) grow(by int) { *n = length(min(int(*n)+by, math.MaxUint32)) }
+
+// output is what is to be done about a session's output at the end of a turn.
+type output uint8
+
+const (
+	sent  output = iota // nothing
+	dirty               // it is sent, unless there is soon more
+	late                // it is sent: it has waited for a turn
+)
 
 // pause is why a session's input is not read.
 type pause uint8
@@ -64,6 +79,7 @@ const (
 const (
 	window      = 1024 // unanswered commands of one session
 	lingerLimit = int64(1e9)
+	fewBytes    = 8 << 10
 	keepEarly   = 32 // places for early replies that a session keeps
 
 	someUnread = 4 // what part of the output's limit is filled with replies that came early
@@ -75,20 +91,22 @@ var sessionIDs atomic.Int64
 // open takes in a new client.
 func (l *loop) open(fd int, e *endpoint) *session {
 	s := &session{
-		loop: l, endpoint: e, fd: int32(fd), id: sessionIDs.Add(1), version: 2, extra: noExtra,
+		loop: l, endpoint: e, fd: int32(fd), id: sessionIDs.Add(1), protocol: 2, extra: noExtra,
 		known: e.open(), interest: unix.EPOLLIN, born: l.now, heard: l.now,
 	}
 	if e.route.Notices {
 		s.stayUntil = l.now + askingTime
 	}
-	s.framer.Stranger = !s.known
-	e.sessions[s] = struct{}{}
-	l.add(fd, s.interest, s)
+	s.seat = l.add(fd, s.interest, s)
+	e.clients.add(s)
 	if e.drain.active {
 		l.wake(l.now + drainPace)
 	}
 	return s
 }
+
+// version is that of the protocol that the client speaks.
+func (s *session) version() int { return int(s.protocol) }
 
 // ready handles what epoll tells of the client's socket.
 func (s *session) ready(events uint32) {
@@ -120,15 +138,15 @@ func (s *session) ready(events uint32) {
 func (s *session) read() {
 	n, err := receive(int(s.fd), s.loop.buf)
 	switch {
-	case n > 0 && len(s.in) == 0:
-		s.keep(s.consume(s.loop.buf[:n]))
+	case n > 0 && s.in == nil:
+		s.handleNew(s.loop.buf[:n])
 	case n > 0:
-		if len(s.in)+n > s.loop.maxInput {
+		if len(s.in.bytes)+n > s.loop.maxInput {
 			s.endpoint.counts.LongInput++
 			s.close()
 			return
 		}
-		s.in = s.loop.extend(s.in, s.loop.buf[:n])
+		s.in.bytes = s.loop.extend(s.in.bytes, s.loop.buf[:n])
 		s.proceed()
 	case n == 0:
 		s.ended()
@@ -151,70 +169,6 @@ func (s *session) ended() {
 	s.leaving = true
 }
 
-// proceed handles input that was kept.
-func (s *session) proceed() {
-	s.queued = false
-	if s.gone || s.paused != 0 {
-		return
-	}
-	rest := s.consume(s.in)
-	if s.gone || s.in == nil {
-		return
-	}
-	if len(rest) < len(s.in) {
-		s.in = s.in[:copy(s.in, rest)]
-	}
-	s.tidy()
-}
-
-// keep stores input for later.
-func (s *session) keep(rest []byte) {
-	if s.gone || len(rest) == 0 {
-		return
-	}
-	s.in = s.loop.extend(s.in, rest)
-}
-
-// tidy gives back the input buffer when it is empty.
-func (s *session) tidy() {
-	if len(s.in) == 0 && s.in != nil {
-		s.loop.give(s.in)
-		s.in = nil
-	}
-}
-
-// consume handles the commands in data and returns the rest.
-func (s *session) consume(data []byte) []byte {
-	for len(data) > 0 && s.paused == 0 && !s.gone {
-		args, n, err := s.framer.Next(data, s.loop.args[:0])
-		if err != nil {
-			s.endpoint.counts.Malformed++
-			s.answerNow(resp.AppendError(s.loop.reply[:0], err.Error()))
-			s.quit()
-			return nil
-		}
-		if n == 0 {
-			return data
-		}
-		s.loop.args = args
-		if len(args) > 0 {
-			raw := data[:n]
-			if data[0] != resp.KindArray {
-				s.loop.text = resp.AppendCommandBytes(s.loop.text[:0], args)
-				raw = s.loop.text
-			}
-			s.loop.reader, s.loop.reading = s, len(data)
-			s.handle(raw, args)
-			s.loop.reader = nil
-			if s.tracking != nil {
-				s.tracking.handled(s.last)
-			}
-		}
-		data = data[n:]
-	}
-	return data
-}
-
 // turn takes the next turn for a command.
 func (s *session) turn() uint32 {
 	t := s.tail
@@ -229,8 +183,8 @@ func (s *session) turn() uint32 {
 // window is how many commands may be unanswered: fewer where replies are long, as all of
 // them may come before the client reads the next.
 func (s *session) window() uint32 {
-	if room := s.loop.maxOutput / 2; s.newest > room/window {
-		return uint32(max(1, room/s.newest))
+	if room := s.loop.maxOutput / 2; int(s.newest) > room/window {
+		return uint32(max(1, room/int(s.newest)))
 	}
 	return window
 }
@@ -265,7 +219,8 @@ func (s *session) answer(turn uint32, reply []byte) {
 		s.answerEarly(turn, reply)
 		return
 	}
-	s.newest = len(reply)
+	s.newest = 0
+	s.newest.grow(len(reply))
 	s.write(reply)
 	s.next()
 }
@@ -341,7 +296,8 @@ func (s *session) sayEarly() {
 		if *place == nil || len(s.out)-s.written > s.loop.maxOutput/someUnread {
 			return
 		}
-		s.newest = len(*place)
+		s.newest = 0
+		s.newest.grow(len(*place))
 		s.write(*place)
 		e.bytes -= len(*place)
 		s.loop.give(*place)
@@ -362,10 +318,16 @@ func (s *session) write(b []byte) {
 
 // touch has the session looked at when the turn ends.
 func (s *session) touch() {
-	if !s.dirty {
-		s.dirty = true
+	if s.output == sent {
+		s.output = dirty
 		s.loop.dirty = append(s.loop.dirty, s)
 	}
+}
+
+// soon reports whether the output can wait for a turn: more of it is under way, and all
+// of it is then sent at once.
+func (s *session) soon() bool {
+	return s.output == dirty && s.head != s.tail && len(s.out) > 0 && len(s.out)-s.written < fewBytes && !s.full
 }
 
 // flush sends the output, and closes the session if that is all it waited for.
@@ -399,7 +361,7 @@ func (s *session) flush() {
 	case s.written == len(s.out):
 		s.loop.give(s.out)
 		s.out, s.written = nil, 0
-	case len(s.out)-s.written-s.newest > s.mayWait():
+	case len(s.out)-s.written-int(s.newest) > s.mayWait():
 		// A single reply may be as long as it likes.
 		s.endpoint.counts.SlowReaders++
 		s.close()
@@ -451,7 +413,7 @@ func (s *session) attend() {
 	}
 	if want != s.interest {
 		s.interest = want
-		s.loop.watch(int(s.fd), want)
+		s.loop.watch(int(s.fd), s.seat, want)
 	}
 }
 
@@ -464,7 +426,7 @@ func (s *session) quit() {
 // resting reports whether the client can be sent away without noticing more
 // than a connection closed between two commands.
 func (s *session) resting() bool {
-	return s.head == s.tail && len(s.in) == 0 && len(s.out) == 0 && s.transaction == nil && !s.watches() && s.paused == 0 &&
+	return s.head == s.tail && s.in == nil && len(s.out) == 0 && s.transaction == nil && !s.watches() && s.paused == 0 &&
 		(s.subscriber == nil || s.subscriber.idle()) && (s.bridge == nil || s.bridge.quiet()) && unread(int(s.fd)) == 0
 }
 
@@ -481,7 +443,7 @@ func (s *session) leave() {
 	unix.Shutdown(int(s.fd), unix.SHUT_WR)
 	s.more().lingerTo = s.loop.now + lingerLimit
 	s.loop.lingering = append(s.loop.lingering, s)
-	s.loop.watch(int(s.fd), unix.EPOLLIN)
+	s.loop.watch(int(s.fd), s.seat, unix.EPOLLIN)
 	s.loop.wake(s.lingerTo)
 }
 
@@ -521,7 +483,7 @@ func (s *session) close() {
 // detach takes the session out of the endpoint. Replies to it are dropped from now on.
 func (s *session) detach() {
 	s.gone = true
-	delete(s.endpoint.sessions, s)
+	s.endpoint.clients.remove(s)
 	s.closeLines()
 	s.forgetSlow()
 	s.forget()
@@ -555,7 +517,7 @@ func (s *session) closeLines() {
 
 func (s *session) release() {
 	if s.fd >= 0 {
-		s.loop.drop(int(s.fd))
+		s.loop.drop(int(s.fd), s.seat)
 		s.fd = -1
 		if s.bridge != nil {
 			s.bridge.end()

@@ -23,7 +23,7 @@ func (s *session) getSettings(_ []byte, args [][]byte) {
 			return err == nil && fits
 		})
 	})
-	b := resp.AppendMapHeader(s.loop.reply[:0], s.version, len(names))
+	b := resp.AppendMapHeader(s.loop.reply[:0], s.version(), len(names))
 	for _, name := range names {
 		b = resp.AppendBulkString(resp.AppendBulkString(b, name), settings[name])
 	}

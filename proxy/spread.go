@@ -52,9 +52,10 @@ func init() {
 		c := find(name)
 		c.spread = func(s *session, _ []byte, _ [][]byte) { s.refuse(c.aloneOnly()) }
 	}
-	// Messages are published on the first shard, and subscribed to there.
+	// Messages are published on the first shard, or with the keys of their transaction:
+	// subscribers hear every shard.
 	for _, name := range []string{"publish", "spublish"} {
 		c := find(name)
-		c.keys, c.home, c.tells = nil, true, true
+		c.keys, c.tells = nil, true
 	}
 }

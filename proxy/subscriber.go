@@ -14,6 +14,7 @@ type subscriber struct {
 	session *session
 	taps    []*tap
 	topics  map[topic]struct{}
+	sharded int // of the topics, those that are shard channels
 
 	// The command under way, if there is one: it is answered when all taps have
 	// confirmed it. Messages wait until then if it subscribes to something.
@@ -81,8 +82,10 @@ func (b *subscriber) read(args [][]byte) order {
 		}
 		slices.Sort(o.names)
 	}
+	asked := map[string]bool{} // somebody may name very many, and all of the loop would wait
 	for _, name := range o.names {
-		if _, on := b.topics[topic{o.kind, name}]; on == off && !slices.Contains(o.ask, name) {
+		if _, on := b.topics[topic{o.kind, name}]; on == off && !asked[name] {
+			asked[name] = true
 			o.ask = append(o.ask, name)
 		}
 	}
@@ -92,7 +95,7 @@ func (b *subscriber) read(args [][]byte) order {
 // subscribedOnly reports whether the command is not allowed to a subscriber,
 // which in protocol version 2 can do nothing else.
 func (s *session) subscribedOnly(c *command) bool {
-	if s.version > 2 || s.subscriber == nil || len(s.subscriber.topics) == 0 {
+	if s.version() > 2 || s.subscriber == nil || len(s.subscriber.topics) == 0 {
 		return false
 	}
 	switch c.name {
@@ -159,13 +162,9 @@ func (b *subscriber) confirm() {
 }
 
 func (b *subscriber) confirmations(out []byte) []byte {
-	o, version := b.order, b.session.version
+	o, version := b.order, b.session.version()
 	for _, name := range o.names {
-		if o.off {
-			delete(b.topics, topic{o.kind, name})
-		} else {
-			b.topics[topic{o.kind, name}] = struct{}{}
-		}
+		b.note(topic{o.kind, name}, o.off)
 		out = resp.AppendBulkString(resp.AppendPushHeader(out, version, 3), o.word())
 		out = resp.AppendInt(resp.AppendBulkString(out, name), b.countFor(o.kind))
 	}
@@ -176,15 +175,26 @@ func (b *subscriber) confirmations(out []byte) []byte {
 	return out
 }
 
-// countFor counts what the engine counts together: channels and patterns, or
-// shard channels.
-func (b *subscriber) countFor(kind string) (n int64) {
-	for t := range b.topics {
-		if (t.kind == "s") == (kind == "s") {
-			n++
-		}
+// note adds a topic, or takes it away.
+func (b *subscriber) note(t topic, off bool) {
+	before := len(b.topics)
+	if off {
+		delete(b.topics, t)
+	} else {
+		b.topics[t] = struct{}{}
 	}
-	return n
+	if t.kind == "s" {
+		b.sharded += len(b.topics) - before
+	}
+}
+
+// countFor tells of what the engine counts together: channels and patterns, or
+// shard channels.
+func (b *subscriber) countFor(kind string) int64 {
+	if kind == "s" {
+		return int64(b.sharded)
+	}
+	return int64(len(b.topics) - b.sharded)
 }
 
 func (b *subscriber) expire() {
@@ -231,7 +241,7 @@ func (b *subscriber) pass(message []byte) {
 	from := len(b.held)
 	if b.active && s.head == b.turn && !b.order.off {
 		b.held = append(b.held, message...)
-		if s.version == 2 {
+		if s.version() == 2 {
 			b.held[from] = resp.KindArray
 		}
 		if len(b.held) > s.loop.maxOutput {
@@ -240,7 +250,7 @@ func (b *subscriber) pass(message []byte) {
 		}
 		return
 	}
-	if s.version == 2 && message[0] == resp.KindPush {
+	if s.version() == 2 && message[0] == resp.KindPush {
 		message = append(s.loop.text[:0], message...)
 		message[0], s.loop.text = resp.KindArray, message
 	}

@@ -178,6 +178,22 @@ func TestKeyspaceNotifications(t *testing.T) {
 	}
 }
 
+// A message published in a transaction goes with its keys, wherever they are.
+func TestMessagesInTransactions(t *testing.T) {
+	r := startProxy(t, startEngines(t, 3)...)
+	listener, c := r.dial(3), r.dial(3)
+	r.later(listener, "SUBSCRIBE", "news")()
+	r.later(listener, "SSUBSCRIBE", "news")()
+	for _, key := range keysOf(3) {
+		r.steps(c, [][2]string{
+			{"MULTI", "OK"}, {"INCR " + key, "QUEUED"}, {"PUBLISH news " + key, "QUEUED"}, {"EXEC", "[1 1]"},
+			{"MULTI", "OK"}, {"SPUBLISH news " + key, "QUEUED"}, {"INCR " + key, "QUEUED"}, {"EXEC", "[1 2]"},
+			{"WATCH " + key, "OK"}, {"MULTI", "OK"}, {"PUBLISH news " + key, "QUEUED"}, {"EXEC", "[1]"},
+		}...)
+		r.hears(listener, "[message news "+key+"]", "[smessage news "+key+"]", "[message news "+key+"]")
+	}
+}
+
 func TestSubscriptionCounts(t *testing.T) {
 	r := startProxy(t, startEngines(t, 2)...)
 	for _, version := range []int{2, 3} {

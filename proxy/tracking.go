@@ -107,7 +107,7 @@ func (t *tracking) begin(target *session) {
 		return
 	}
 	known := len(t.prefixes)
-	o.prefixes = append(t.prefixes, o.prefixes...)
+	o.prefixes = append(t.prefixes, o.newPrefixes(t.prefixes)...)
 	t.on, t.trackingOrder, t.target, t.broken, t.caching = true, o, target, false, false
 	a := &agreement{tracking: t, turn: t.turn}
 	if t.reports() {
@@ -189,12 +189,12 @@ func (a *agreement) take(_ uint32, kind byte, reply []byte) {
 }
 
 // reports reports whether there is anybody whom changes can be told.
-func (t *tracking) reports() bool { return t.on && (t.session.version > 2 || t.redirect != 0) }
+func (t *tracking) reports() bool { return t.on && (t.session.version() > 2 || t.redirect != 0) }
 
 // known returns the link to a shard, or nil.
 func (t *tracking) known(at *shard) *link {
 	for _, k := range t.links {
-		if k.shard == at && k.version == t.session.version && k.as == t.session.user.as() {
+		if k.shard == at && k.version == t.session.version() && k.as == t.session.user.as() {
 			return k
 		}
 	}
@@ -205,7 +205,7 @@ func (t *tracking) known(at *shard) *link {
 func (t *tracking) told(message []byte) {
 	s, target := t.session, t.target
 	switch {
-	case target == nil && s.version == 2:
+	case target == nil && s.version() == 2:
 	case target == nil:
 		s.pushBehind(message)
 	case target.loop == s.loop:
@@ -229,7 +229,7 @@ func (t *tracking) told(message []byte) {
 func (t *tracking) unheard() {
 	s := t.session
 	t.broken = true
-	if s.version > 2 && s.tracking == t {
+	if s.version() > 2 && s.tracking == t {
 		b := resp.AppendBulkString(resp.AppendPushHeader(nil, 3, 2), "tracking-redir-broken")
 		s.push(resp.AppendInt(b, t.redirect))
 	}
@@ -243,7 +243,7 @@ func (s *session) hear(message []byte) bool {
 	switch {
 	case s.gone:
 		return false
-	case s.version > 2:
+	case s.version() > 2:
 		s.push(message)
 	case s.isPubSub():
 		b := resp.AppendBulkString(resp.AppendBulkString(resp.AppendArrayHeader(nil, 3), "message"), "__redis__:invalidate")

@@ -106,6 +106,19 @@ func overlap(known, asked []string) string {
 	return ""
 }
 
+// allKeys is the prefix of all keys. An engine takes it beside others only where it
+// is not said, and then it covers them.
+const allKeys = ""
+
+// newPrefixes are those that the order adds to the ones known before: without any it
+// is about all keys.
+func (o trackingOrder) newPrefixes(known []string) []string {
+	if o.bcast && len(o.prefixes) == 0 && !slices.Contains(known, allKeys) {
+		return []string{allKeys}
+	}
+	return o.prefixes
+}
+
 // append appends the order as it is said to an engine, which is to tell the ear
 // instead if there is one.
 func (o trackingOrder) append(b []byte, e *ear) []byte {
@@ -113,8 +126,10 @@ func (o trackingOrder) append(b []byte, e *ear) []byte {
 	if e != nil {
 		words = append(words, "REDIRECT", strconv.FormatInt(e.line.id, 10))
 	}
-	for _, p := range o.prefixes {
-		words = append(words, "PREFIX", p)
+	if !slices.Contains(o.prefixes, allKeys) {
+		for _, p := range o.prefixes {
+			words = append(words, "PREFIX", p)
+		}
 	}
 	return resp.AppendCommand(b, append(words, o.modes()...)...)
 }
@@ -195,14 +210,12 @@ func (s *session) trackingInfo([]byte, [][]byte) {
 				flags = append(flags, flag)
 			}
 		}
-		if prefixes = slices.Sorted(slices.Values(t.prefixes)); t.bcast && len(prefixes) == 0 {
-			prefixes = []string{""}
-		}
+		prefixes = slices.Sorted(slices.Values(t.prefixes))
 	}
-	b := resp.AppendBulkString(resp.AppendMapHeader(s.loop.reply[:0], s.version, 3), "flags")
+	b := resp.AppendBulkString(resp.AppendMapHeader(s.loop.reply[:0], s.version(), 3), "flags")
 	from := len(b)
 	b = resp.AppendArrayHeader(b, len(flags))
-	if s.version == 3 {
+	if s.version() == 3 {
 		b[from] = resp.KindSet
 	}
 	for _, f := range flags {

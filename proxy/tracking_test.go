@@ -194,6 +194,22 @@ func TestTrackingThroughHandover(t *testing.T) {
 	}
 }
 
+// Who first wants to be told of some keys and then of all is told of all by the next
+// master, too.
+func TestTrackingOfAllBesideSome(t *testing.T) {
+	from, to := pair(t)
+	r := startProxy(t, from)
+	c, other := r.dial(3), r.dial(2)
+	r.steps(c, [][2]string{{"CLIENT TRACKING ON BCAST PREFIX a", "OK"}, {"CLIENT TRACKING ON BCAST", "OK"}}...)
+	r.steps(other, [2]string{"SET b 1", "OK"})
+	r.hears(c, invalidated("b"))
+	r.handOver(from, to, 2)
+	r.hears(c, allInvalidated)
+	eventually(t, "the next master knows of it", func() bool { return strings.Contains(to.do(t, "CLIENT", "LIST").Str, "flags=tB") })
+	r.steps(other, [2]string{"SET b 2", "OK"})
+	r.hears(c, invalidated("b"))
+}
+
 // A cache must not outlive the right to serve: somebody else may be master.
 func TestTrackingEndsWithTheFence(t *testing.T) {
 	r := newRig(t, Config{}, startEngine(t))

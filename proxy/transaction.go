@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/haulout/haulout/resp"
 )
@@ -55,6 +56,25 @@ func (s *session) spoil() {
 	}
 }
 
+// reject refuses a command for what is seen of it at once: a later EXEC fails by that. A
+// refused EXEC is the end of the transaction, and of what was watched for it.
+func (s *session) reject(c *command, text string) {
+	s.spoil()
+	if c.name == "exec" {
+		text = string(execAborted[1:]) + strings.TrimPrefix(text, "ERR ")
+		s.discard()
+	}
+	s.refuse(text)
+}
+
+// discard ends the transaction without executing it.
+func (s *session) discard() {
+	if s.transaction != nil {
+		s.more().transaction = nil
+	}
+	s.unwatch()
+}
+
 // transact deals with a command inside a transaction. It reports whether that
 // was all there is to do.
 func (s *session) transact(c *command, raw []byte, args [][]byte) bool {
@@ -62,8 +82,7 @@ func (s *session) transact(c *command, raw []byte, args [][]byte) bool {
 	case "exec":
 		s.exec()
 	case "discard":
-		s.more().transaction = nil
-		s.unwatch()
+		s.discard()
 		s.ok()
 	case "multi":
 		s.refuse("ERR MULTI calls can not be nested")

@@ -61,7 +61,7 @@ func (s *session) unblockClient(_ []byte, args [][]byte) {
 
 // session returns the client with the number, or nil.
 func (e *endpoint) session(id int64) *session {
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		if s.id == id {
 			return s
 		}
@@ -190,7 +190,7 @@ func (u *unblocking) end(outcome []byte) {
 // yield ends a call that no engine has, as was asked.
 func (b *blocked) yield() {
 	u := b.unblock
-	reply := nothingExecuted(b.session.version)
+	reply := nothingExecuted(b.session.version())
 	switch {
 	case u.error:
 		reply = resp.AppendError(nil, errUnblocked)

@@ -117,7 +117,7 @@ func (e *endpoint) followUsers(r EndpointRoute) {
 		}
 		e.users[u.Name] = &user{u, lacks}
 	}
-	for s := range e.sessions {
+	for s := range e.sessions() {
 		if s.user == nil {
 			continue
 		}

@@ -82,7 +82,7 @@ func (s *session) execWatched(t *transaction) {
 func (b *blocked) firm() bool {
 	w := b.watch
 	return b.line != nil && b.line == w.line && b.line.fd >= 0 && !b.line.stray() &&
-		b.shard.generation == w.generation && b.line.version == b.session.version && b.line.as == b.session.user.as()
+		b.shard.generation == w.generation && b.line.version == b.session.version() && b.line.as == b.session.user.as()
 }
 
 // spent reports whether the call has nothing to ask the engine any more: a
@@ -107,7 +107,7 @@ func (b *blocked) spentReply() []byte {
 	if w.forbidden != nil && b.shard.generation == w.generation {
 		return w.forbidden
 	}
-	return nothingExecuted(b.session.version)
+	return nothingExecuted(b.session.version())
 }
 
 // nothingExecuted is what EXEC answers when a watched key was touched.

@@ -33,7 +33,7 @@ func wayOf(c *command) string {
 		return "by the proxy"
 	case len(c.keys) > 0:
 		return "by its keys, CROSSSLOT if they are apart"
-	case c.home:
+	case c.tells:
 		return "sent to the first shard"
 	case slices.Contains(anywhere, c.name) || slices.Contains(anywhere, parent):
 		return "any shard knows"

@@ -22,16 +22,34 @@ func Endpoints(v cluster.View) []cluster.Command {
 	var commands []cluster.Command
 	for _, d := range cluster.Sorted(v.Databases) {
 		for _, e := range v.EndpointsOf(d.ID) {
-			switch _, _, claimed := v.ClaimedEndpoint(e.ID); {
-			case claimed:
-			case several(v, e):
-				commands = append(commands, follow(v, e)...)
-			default:
-				commands = append(commands, rebind(v, e)...)
-			}
+			next := nearer(v, e)
+			commands = append(commands, next...)
+			v = counted(v, next)
 		}
 	}
 	return commands
+}
+
+// nearer returns what takes the endpoint nearer to where it shall be.
+func nearer(v cluster.View, e cluster.Endpoint) []cluster.Command {
+	if _, _, claimed := v.ClaimedEndpoint(e.ID); claimed {
+		return nil
+	}
+	if several(v, e) {
+		return follow(v, e)
+	}
+	return rebind(v, e)
+}
+
+// counted is the view in which what was decided has a place already, for the endpoint
+// that is decided about next. Who was heard on the board still is.
+func counted(v cluster.View, decided []cluster.Command) cluster.View {
+	for _, c := range decided {
+		if change, err := c.Apply(v.Board); err == nil {
+			v.Board = v.With(v.Revision, change)
+		}
+	}
+	return v
 }
 
 // rebind returns what takes the endpoint a step further, if it is on its way or

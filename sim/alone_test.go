@@ -125,7 +125,11 @@ func partitions(seed uint64) Script {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	nodes := 3 + r.IntN(3)
 	s := Script{fmt.Sprintf("nodes %d%s", nodes, []string{"", " relayed"}[seed%2]), "grace 20", "database notes 1 lone" + pick("", " aof"), "database orders " + pick("1", "2")}
+	wishes, restless := &whims{r: rand.New(rand.NewPCG(seed, 7)), nodes: nodes, databases: 2, shards: 5}, seed%4 == 3
 	for range 4 + r.IntN(6) {
+		if restless {
+			s = wishes.add(s)
+		}
 		node := 1 + r.IntN(nodes)
 		switch r.IntN(6) {
 		case 0:

@@ -20,6 +20,20 @@ type unconfirmed struct {
 // confirmFor is how long a proxy holds a reply back.
 const confirmFor = 2 * time.Second
 
+// manyWaiting is how many clients of a range wait at a proxy for their replies at most: as
+// many as there are.
+const manyWaiting = 16
+
+// waiting counts the clients of a range that wait for their replies.
+func (p *door) waiting(id cluster.RangeID) (n int) {
+	for _, u := range p.unconfirmed {
+		if u.id == id {
+			n++
+		}
+	}
+	return n
+}
+
 func (w *World) minReplicas(id cluster.RangeID) int {
 	return w.quorum.board.Databases[id.Database].MinReplicas
 }
@@ -34,6 +48,9 @@ func (w *World) confirm() {
 		}
 		may := w.now.Before(p.serveUntil)
 		p.unconfirmed = slices.DeleteFunc(p.unconfirmed, func(u unconfirmed) bool {
+			if _, there := w.quorum.board.Ranges[u.id]; !there {
+				return true
+			}
 			to := w.listening(p.routes[u.id].Address)
 			if may && to == u.by && to.master && !w.still(to) && to.crown == u.crown && w.reaches(h.id, to.node) && w.replicasWith(u) >= w.minReplicas(u.id) {
 				w.acknowledged(u.id, to, u.write)
@@ -80,6 +97,9 @@ func (p *door) rerouted(id cluster.RangeID, from, to string, lost bool) {
 // inherited acknowledges a write because its master was handed over: whoever is
 // master by now has it.
 func (w *World) inherited(u unconfirmed) {
+	if _, there := w.quorum.board.Ranges[u.id]; !there {
+		return
+	}
 	l := w.ledger(u.id)
 	next := w.rival(u.id, u.by)
 	if next == nil && u.crown < l.crown {

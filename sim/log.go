@@ -25,7 +25,7 @@ func (t teller) Handle(_ context.Context, r slog.Record) error {
 		*t.last = line
 		t.w.tell("%s", line)
 	}
-	if strings.HasPrefix(r.Message, "a room could not decide") {
+	if strings.HasPrefix(r.Message, "a room could not decide") || r.Message == "a command was refused" {
 		t.w.faulty = line
 	}
 	return nil

@@ -16,7 +16,8 @@ var still = []string{"doze", "hang"}
 var long = []string{"desert", "apart", "island", "lag"}
 
 // Random is the history of a seed: a cluster of any shape, an operator who asks for
-// anything, and whatever goes wrong meanwhile.
+// anything, in every second one beside that all the time, and whatever goes wrong
+// meanwhile.
 func Random(seed uint64) Script {
 	// Several, so that old seeds stay what they are.
 	r, kept, stills := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)), rand.New(rand.NewPCG(seed, 3))
@@ -54,9 +55,13 @@ func Random(seed uint64) Script {
 		shards += n
 		s = append(s, line)
 	}
+	wishes, restless := &whims{r: rand.New(rand.NewPCG(seed, 4)), nodes: nodes, databases: databases, shards: shards, zoned: zoned}, seed/2%2 == 1
 	strict := []string{"", " strict"}[seed%2]
 	calm := r.IntN(3) == 0 // nothing that costs acknowledged writes
 	for range 3 + r.IntN(10) {
+		if restless {
+			s = wishes.add(s)
+		}
 		switch node := 1 + r.IntN(nodes); r.IntN(10) {
 		case 0, 1:
 			s = append(s, fmt.Sprintf("%s maintenance_on %d%s", pick("do", "ask"), node, pick("", "", " keep_slave_shards", " demote_node", " keep_slave_shards evict_dbs=1"))+strict)
@@ -105,7 +110,11 @@ func Desperate(seed uint64) Script {
 	}
 	node := func() int { return 1 + r.IntN(nodes) }
 	span := func() string { return fmt.Sprintf("%ds", 1+r.IntN(60)) }
+	wishes, restless := &whims{r: rand.New(rand.NewPCG(seed, 6)), nodes: nodes, databases: databases, shards: 2 * databases}, seed%4 == 3
 	for range 4 + r.IntN(12) {
+		if restless {
+			s = wishes.add(s)
+		}
 		switch r.IntN(10) {
 		case 0, 1, 2:
 			s = append(s, fmt.Sprintf("recover %d%s", 1+r.IntN(databases), pick("", " only_configuration")))

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -32,7 +33,7 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 			if o.Node == i.Node {
 				w.fail("two copies of %s on node:%d", i.Range, i.Node)
 			}
-			if d := b.Databases[i.Range.Database]; d.RackAware && b.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID {
+			if d := b.Databases[i.Range.Database]; d.RackAware && !w.overridden && b.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID {
 				w.fail("two copies of %s in zone %s", i.Range, b.Nodes[i.Node].RackID)
 			}
 		}
@@ -42,13 +43,24 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 		if len(e.Nodes) == 0 {
 			w.fail("endpoint %s is nowhere", id)
 		}
-		if was, old := before.Endpoints[id]; old {
+		was, old := before.Endpoints[id]
+		if old {
 			w.mayTell(was, e)
+		}
+		for _, n := range b.Nodes {
+			if listeners := len(b.EndpointsOn(n.ID)); e.ServedBy(n.ID) && !was.ServedBy(n.ID) && listeners > n.MaxListeners {
+				w.fail("node:%d listens for %d of %d endpoints", n.ID, listeners, n.MaxListeners)
+			}
+		}
+	}
+	for id := range before.Ranges {
+		if _, there := b.Ranges[id]; !there {
+			delete(w.ledgers, id)
 		}
 	}
 	for id, a := range b.Actions {
 		if a.Status == cluster.ActionCompleted && before.Actions[id].Status == cluster.ActionRunning {
-			w.done(b, a)
+			w.done(before, b, a)
 		}
 		if a.Error != nil && a.Error.Code == cluster.CodeInternal && before.Actions[id].Error == nil {
 			w.fail("%s failed by a fault of ours: %s", a.Name, a.Error.Message)
@@ -136,8 +148,9 @@ func (w *World) fits(b *cluster.Board, n cluster.Node) {
 	}
 }
 
-// done sees that what an action says it did is so on the hosts themselves.
-func (w *World) done(b *cluster.Board, a cluster.Action) {
+// done sees that what an action says it did is so on the hosts themselves. Its snapshot
+// may have gone with its end.
+func (w *World) done(before, b *cluster.Board, a cluster.Action) {
 	h := w.hosts[a.Node]
 	switch {
 	case a.Name == cluster.MaintenanceOn && h.daemon != nil:
@@ -150,14 +163,23 @@ func (w *World) done(b *cluster.Board, a cluster.Action) {
 		if h.proxy != nil && len(h.proxy.endpoints) > 0 {
 			w.fail("node:%d is said to be in maintenance mode, and its proxy listens", a.Node)
 		}
-	case a.Name == cluster.MaintenanceOff && a.Proof != nil && a.Proof.Exact:
-		s := b.Snapshots[cluster.SnapshotID{Node: a.Node, Name: a.Snapshot}]
+	case a.Proof != nil && a.Proof.Exact:
+		s := before.Snapshots[cluster.SnapshotID{Node: a.Node, Name: a.Snapshot}]
 		for _, p := range s.Shards {
-			shard, there := b.Shards[p.Shard]
-			if there && !slices.Contains(s.VisitorShards, p.Shard) && (b.NodeOf(shard) != a.Node || b.RoleOf(shard) != p.Role) {
-				w.fail("node:%d is said to be restored exactly, and redis:%d is %s on node:%d", a.Node, p.Shard, b.RoleOf(shard), b.NodeOf(shard))
+			if shard, there := b.Shards[p.Shard]; there && !slices.Contains(s.VisitorShards, p.Shard) {
+				w.restored(b, shard, p.Role, a.Node)
 			}
 		}
+	}
+}
+
+// restored sees that a shard is where it is said to be, in its role, unless that comes with
+// the return of its partner's node.
+func (w *World) restored(b *cluster.Board, s cluster.Shard, role cluster.Role, node int) {
+	partner, _ := b.Partner(s)
+	awaited := b.Nodes[b.NodeOf(partner)].Maintenance != nil
+	if b.NodeOf(s) != node || b.RoleOf(s) != role && !awaited {
+		w.fail("node:%d is said to be restored exactly, and redis:%d is %s on node:%d", node, s.ID, b.RoleOf(s), b.NodeOf(s))
 	}
 }
 
@@ -202,14 +224,25 @@ func (w *World) busy() string {
 			return string(a.Name) + " of " + a.Subject() + " runs"
 		}
 	}
+	for _, d := range cluster.Sorted(b.Databases) {
+		lost := slices.ContainsFunc(b.RangesOf(d.ID), func(r cluster.SlotRange) bool { return r.Lost })
+		if d.Status != cluster.DatabaseActive && !(lost && d.Status == cluster.DatabasePending) {
+			return d.Name + " is " + string(d.Status)
+		}
+	}
 	for _, id := range ranges(b) {
 		if why := w.unsettled(b, b.Ranges[id]); why != "" {
 			return why
 		}
 	}
-	for _, e := range b.Endpoints {
-		if len(e.Opening)+len(e.Draining) > 0 || e.Announced != 0 && e.Announced != e.Nodes[0] {
-			return "endpoint " + e.ID.String() + " is on its way"
+	for _, d := range cluster.Sorted(b.Databases) {
+		for _, e := range b.EndpointsOf(d.ID) {
+			if len(e.Opening)+len(e.Draining) > 0 || e.Announced != 0 && e.Announced != e.Nodes[0] {
+				return "endpoint " + e.ID.String() + " is on its way"
+			}
+			if why := misbound(b, d, e); why != "" {
+				return why
+			}
 		}
 	}
 	for _, n := range b.Nodes {
@@ -242,10 +275,44 @@ func (w *World) unsettled(b *cluster.Board, r cluster.SlotRange) string {
 			}
 		}
 	}
-	if l := w.ledgers[r.ID]; !r.Lost && l != nil && l.served == 0 {
+	if l := w.ledgers[r.ID]; !r.Lost && (l == nil || l.served == 0) {
 		return "range " + r.ID.String() + " takes no writes"
 	}
 	return ""
+}
+
+// misbound says how an endpoint is not where its policy and its lists want it, or "".
+func misbound(b *cluster.Board, d cluster.Database, e cluster.Endpoint) string {
+	may := func(n cluster.Node) bool {
+		return !n.Closed() && !slices.Contains(e.Exclude, n.ID) && (e.ServedBy(n.ID) || len(b.EndpointsOn(n.ID)) < n.MaxListeners)
+	}
+	if len(e.Nodes) > 1 && !d.Spread() {
+		return fmt.Sprintf("endpoint %s has the policy %s and is on %v", e.ID, d.ProxyPolicy, e.Nodes)
+	}
+	wanted := wantedNodes(b, d, e)
+	any := slices.ContainsFunc(cluster.Sorted(b.Nodes), func(n cluster.Node) bool { return wanted[n.ID] && may(n) })
+	for _, n := range cluster.Sorted(b.Nodes) {
+		bound := slices.Contains(e.Nodes, n.ID)
+		switch {
+		case d.Spread() && wanted[n.ID] && may(n) && !bound, !d.Spread() && e.Wanted == n.ID && may(n) && !bound:
+			return fmt.Sprintf("endpoint %s is not on node:%d", e.ID, n.ID)
+		case d.Spread() && any && bound && (n.Closed() && n.Maintenance == nil || slices.Contains(e.Exclude, n.ID) || !wanted[n.ID]):
+			return fmt.Sprintf("endpoint %s is on node:%d, where its policy does not want it", e.ID, n.ID)
+		}
+	}
+	return ""
+}
+
+// wantedNodes are those on which a policy binds an endpoint, whether they may have it or not.
+func wantedNodes(b *cluster.Board, d cluster.Database, e cluster.Endpoint) map[int]bool {
+	wanted := map[int]bool{}
+	for _, n := range b.Nodes {
+		wanted[n.ID] = d.ProxyPolicy == cluster.AllNodes || slices.Contains(e.Include, n.ID)
+	}
+	for _, r := range b.RangesOf(d.ID) {
+		wanted[b.Instances[r.Master].Node] = true
+	}
+	return wanted
 }
 
 // strangers says what runs or listens without an order, or "".
@@ -295,11 +362,6 @@ func (w *World) settled() {
 			if m.Status == cluster.MoveRunning {
 				w.fail("%s of %s has ended, and its move %s is running", a.Name, a.Subject(), m.Text())
 			}
-		}
-	}
-	for id, e := range b.Endpoints {
-		if d := b.Databases[id.Database]; len(e.Nodes) > 1 && !d.Spread() {
-			w.fail("endpoint %s of %s has the policy %s and is on %v", id, d.Name, d.ProxyPolicy, e.Nodes)
 		}
 	}
 	for id, r := range b.Ranges {

@@ -19,12 +19,20 @@ import (
 //	nodes 4 [relayed] [zones a b c]   the cluster; relayed: hosts ask the store by way of
 //	                              any that has a part of it, and not the leader alone
 //	database orders 2 [lone] [aof] [aware] [kept] [POLICY]   with two masters; kept: min_replicas 1
+//	                              once others are at work: one that is refused is no failure
 //	grace 60                      seconds until replicas are rebuilt
 //	do ACTION SUBJECT OPTION ...  ask for an action and wait for its end
 //	ask ACTION SUBJECT OPTION ... ask for an action; strict: without waiving the
 //	                              check of the quorum
-//	cancel                        the youngest action
+//	cancel [2]                    the youngest action that is open, or the second before it
 //	policy 1 POLICY               of a database's endpoint
+//	bind 1 [policy POLICY] [include NODE ...] [exclude NODE ...]  the same, with its lists
+//	to_shards 1                   a database's endpoint, to where most masters are
+//	delete 1                      a database
+//	snapshot 2 NAME               of a node; forget_snapshot deletes it, and an action
+//	                              takes one with snapshot=NAME
+//	tune cluster SETTING NUMBER ...  also node 2; quorum_only is 1 or 0
+//	lead 2                        a node is to be the cluster master
 //	recover 1 [only_configuration]  what is lost of a database
 //	at 17 FAULT NODE DURATION     when as many boundaries as that have passed from here
 //	now FAULT NODE DURATION
@@ -108,15 +116,12 @@ func (p *player) play(words []string) error {
 		})
 	}
 	p.begin()
+	if change, known := wishes[words[0]]; known {
+		return change(p, words[1:])
+	}
 	switch words[0] {
 	case "do", "ask":
 		return p.ask(words[1], words[2:], words[0] == "do")
-	case "cancel":
-		return p.cancel()
-	case "policy":
-		return p.decide(func(v cluster.View) (cluster.Command, error) {
-			return cluster.UpdateDatabase{At: v.Now, Database: number(words[1]), Policy: &words[2], By: "admin"}, nil
-		})
 	case "recover":
 		p.recover(number(words[1]), slices.Contains(words[2:], "only_configuration"))
 		return nil
@@ -187,10 +192,18 @@ func (p *player) database(words []string) error {
 	if with("aof") {
 		d.Persistence = "aof"
 	}
-	return p.decide(func(v cluster.View) (cluster.Command, error) {
+	err = p.decide(func(v cluster.View) (cluster.Command, error) {
+		if err := d.Check(v.Board); err != nil {
+			return nil, err
+		}
 		where, err := plan.Place(v, d)
 		return cluster.CreateDatabase{At: v.Now, Database: d, Placement: where}, err
 	})
+	if err == nil || !p.ready {
+		return err
+	}
+	p.tell("refused: %v", err)
+	return nil
 }
 
 // begin waits until the databases are ready, once.
@@ -201,7 +214,7 @@ func (p *player) begin() {
 	p.ready = true
 	for range 400 {
 		p.turn()
-		if p.busy() == "" && !slices.ContainsFunc(cluster.Sorted(p.quorum.board.Databases), func(d cluster.Database) bool { return d.Status != cluster.DatabaseActive }) {
+		if p.busy() == "" {
 			p.from = p.boundaries
 			return
 		}
@@ -233,36 +246,22 @@ func (p *player) ask(name string, words []string, wait bool) error {
 	a := cluster.Action{ID: fmt.Sprintf("a%d", len(p.asked)), Name: cluster.ActionName(name), By: "admin"}
 	strict := false
 	for _, o := range words[1:] {
-		switch o {
-		case "keep_slave_shards":
-			a.Options.KeepSlaveShards = true
-		case "strict":
+		if o == "strict" {
 			strict = true
-		case "demote_node":
-			a.Options.DemoteNode = true
-		case "endpoints_only":
-			a.Options.EndpointsOnly = true
-		case "skip_shards_restore":
-			a.Options.SkipShardsRestore = true
-		case "preserve_roles":
-			a.Options.PreserveRoles = true
-		default:
-			if db, found := strings.CutPrefix(o, "evict_dbs="); found {
-				a.Options.EvictDatabases = append(a.Options.EvictDatabases, number(db))
-				continue
-			}
-			a.Options.Shards = append(a.Options.Shards, number(o))
+		} else {
+			option(&a.Options, o)
 		}
 	}
 	if a.Name == cluster.ShardFailover {
 		a.Options.Shards = append(a.Options.Shards, number(words[0]))
-		a.Database = p.quorum.board.Shards[a.Options.Shards[0]].Range.Database
+		a.Database = p.quorum.board.Shards[number(words[0])].Range.Database
 	} else {
 		a.Node = number(words[0])
 	}
 	if !strict && (a.Name == cluster.MaintenanceOn || a.Name == cluster.MaintenanceOff) {
 		a.Options.IgnoreChecks, p.waived = []string{"quorum"}, true
 	}
+	p.overridden = p.overridden || a.Options.OverrideRack
 	answered := false
 	var err error
 	for tries := 0; !answered && tries < 400; tries++ {
@@ -278,6 +277,28 @@ func (p *player) ask(name string, words []string, wait bool) error {
 		p.turn()
 	}
 	return nil
+}
+
+// option adds what a word asks of an action; a number is a shard.
+func option(o *cluster.MaintenanceOptions, word string) {
+	flags := map[string]*bool{
+		"keep_slave_shards": &o.KeepSlaveShards, "demote_node": &o.DemoteNode, "overwrite_snapshot": &o.OverwriteSnapshot,
+		"skip_shards_restore": &o.SkipShardsRestore, "preserve_roles": &o.PreserveRoles, "override_rack_policy": &o.OverrideRack,
+		"endpoints_only": &o.EndpointsOnly, "shards_only": &o.ShardsOnly,
+	}
+	name, value, _ := strings.Cut(word, "=")
+	switch flag := flags[name]; {
+	case flag != nil:
+		*flag = true
+	case name == "evict_dbs":
+		o.EvictDatabases = append(o.EvictDatabases, number(value))
+	case name == "snapshot":
+		o.SnapshotName = value
+	case name == "max_concurrent_actions":
+		o.MaxConcurrent = number(value)
+	default:
+		o.Shards = append(o.Shards, number(word))
+	}
 }
 
 func number(s string) int { n, _ := strconv.Atoi(s); return n }
@@ -298,20 +319,6 @@ func (p *player) within(d *daemon, request func() error) error {
 		p.turn()
 	}
 	return err
-}
-
-func (p *player) cancel() error {
-	if len(p.asked) == 0 {
-		return nil
-	}
-	id := p.asked[len(p.asked)-1]
-	err := p.decide(func(v cluster.View) (cluster.Command, error) {
-		return cluster.CancelAction{At: v.Now, Action: id, By: "admin"}, nil
-	})
-	if err != nil {
-		p.tell("not cancelled: %v", err)
-	}
-	return nil
 }
 
 // recover gives what is lost of a database masters again, as the API does; what is

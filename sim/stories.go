@@ -58,6 +58,18 @@ var Stories = map[string]Script{
 		"nodes 4", "database orders 1",
 		"do maintenance_on 3", "do remove_node 3",
 	},
+	"databases come and go while a node is out": {
+		"nodes 4", "database orders 1", "database carts 1",
+		"do maintenance_on 2", "delete 1", "database late 1 all-nodes", "do maintenance_off 2",
+	},
+	"an endpoint follows its lists": {
+		"nodes 4", "database orders 1 all-nodes",
+		"bind 1 exclude 3", "do maintenance_on 2", "bind 1 policy all-master-shards include 4", "do maintenance_off 2",
+	},
+	"a snapshot is restored": {
+		"nodes 4", "database orders 2",
+		"snapshot 2 before", "do migrate_shards 4 1 4 preserve_roles", "do enslave_node 2", "do snapshot_restore 2 snapshot=before",
+	},
 	"a host is lost and returns": {
 		"nodes 3", "database orders 2",
 		"now power 1 40s", "wait 70s",

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,7 +56,8 @@ func parseBackup(name string) (b Backup, ok bool) {
 	return b, err == nil && b.name() == name
 }
 
-// Backups lists what is kept in the folder, newest first.
+// Backups lists what is kept in the folder, the newest state first, whatever the
+// clock said when it was saved.
 func Backups(dir string) ([]Backup, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -69,10 +72,7 @@ func Backups(dir string) ([]Backup, error) {
 		}
 	}
 	slices.SortFunc(list, func(x, y Backup) int {
-		if c := y.Time.Compare(x.Time); c != 0 {
-			return c
-		}
-		return int(y.Revision - x.Revision)
+		return cmp.Or(cmp.Compare(y.Incarnation, x.Incarnation), cmp.Compare(y.Revision, x.Revision), y.Time.Compare(x.Time))
 	})
 	return list, nil
 }
@@ -81,14 +81,19 @@ func Backups(dir string) ([]Backup, error) {
 // file 0600), whole or not at all, and deletes the oldest files beyond those
 // that are kept. It is consistent, ends with its own SHA-256, needs no quorum,
 // and what is sealed on the board is sealed in it. Nothing is written if the
-// newest file shows this very revision. It refuses when the disk would be left
-// without room.
+// newest file shows this very revision and is whole. It refuses when the disk would
+// be left without room. One is saved at a time.
 func (s *Store) Save(dir string, now time.Time) (Backup, error) {
 	m, err := s.member()
 	if err != nil {
 		return Backup{}, err
 	}
+	s.saving.Lock()
+	defer s.saving.Unlock()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Backup{}, err
+	}
+	if err := removeHalves(dir); err != nil {
 		return Backup{}, err
 	}
 	seen := s.mirror.state()
@@ -97,7 +102,7 @@ func (s *Store) Save(dir string, now time.Time) (Backup, error) {
 	if err != nil {
 		return Backup{}, err
 	}
-	if len(old) > 0 && old[0].Revision == b.Revision && old[0].Incarnation == b.Incarnation {
+	if len(old) > 0 && old[0].Revision == b.Revision && old[0].Incarnation == b.Incarnation && checkSum(old[0].Path) == nil {
 		return old[0], nil
 	}
 	b.Path = filepath.Join(dir, b.name())
@@ -130,9 +135,23 @@ func roomFor(dir string, size int64) error {
 	return nil
 }
 
+// unfinished begins the names of files that are being written.
+const unfinished = ".state-"
+
+// removeHalves removes what a daemon that died was writing.
+func removeHalves(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), unfinished) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
 // writeBackup writes the content and then its SHA-256.
 func writeBackup(path string, content io.WriterTo) (size int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".state-*")
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*")
 	if err != nil {
 		return 0, err
 	}
@@ -217,6 +236,10 @@ func ReadBackup(path string, key []byte) (*cluster.Board, error) {
 }
 
 func checkSum(path string) error {
+	// Opening a pipe or a device may take for ever, or do something to it.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return unusable(path, errors.New("it is no regular file"))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return unusable(path, err)

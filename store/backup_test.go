@@ -37,7 +37,7 @@ func TestSurvivorRecovers(t *testing.T) {
 	c := f.config(t, 3)
 	c.Name = "member-3-again"
 	for range 2 { // the second time it goes on from where it may have been interrupted
-		if err := Restore(c, b.Path); err != nil {
+		if err := Restore(c, b.Path, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestBackupsAreReadAndChecked(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		c := f.config(t, 1)
-		if err := Restore(c, path); cluster.CodeOf(err) != cluster.CodeDamagedBackup {
+		if err := Restore(c, path, 1); cluster.CodeOf(err) != cluster.CodeDamagedBackup {
 			t.Errorf("%s: restored: %v", name, err)
 		}
 	}
@@ -125,6 +125,194 @@ func TestBackupsAreReadAndChecked(t *testing.T) {
 	spoil("a bit turned", flipped)
 	spoil("empty", nil)
 	spoil("foreign", bytes.Repeat([]byte("nonsense"), 4096))
+}
+
+// A recovery that is begun again after it was interrupted does not delete what it has set
+// aside: the state of this host may be newer than the one that it is recovered from.
+func TestInterruptedRestoreKeepsWhatWasThere(t *testing.T) {
+	f := newFleet(t)
+	h := f.first(t)
+	b, err := h.Save(filepath.Join(f.dir, "backups"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.crash()
+	c := f.config(t, 1)
+	was, err := os.ReadFile(cardPath(c.Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Name += "-again"
+	for range 3 {
+		if err := Restore(c, b.Path, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	aside, _ := filepath.Glob(filepath.Join(c.Dir, "removed-*"))
+	if len(aside) != 1 {
+		t.Fatalf("set aside: %v", aside)
+	}
+	if is, err := os.ReadFile(cardPath(aside[0])); err != nil || !bytes.Equal(is, was) {
+		t.Errorf("%s: %s, %v", aside[0], is, err)
+	}
+	if logs, _ := filepath.Glob(filepath.Join(aside[0], "etcd", "member", "wal", "*.wal")); len(logs) == 0 {
+		t.Error("the log is gone")
+	}
+	s, err := Open(c)
+	f.run(t, s, err).ready(t)
+}
+
+// Nor does one that was interrupted while things were set aside.
+func TestSettingAsideGoesOnWhereItWasInterrupted(t *testing.T) {
+	for moved := range asideOrder {
+		dir := t.TempDir()
+		for _, name := range asideOrder {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		half := filepath.Join(dir, "removed-20260101T000000.000000000")
+		if err := os.Mkdir(half, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range asideOrder[:moved+1] {
+			if err := os.Rename(filepath.Join(dir, name), filepath.Join(half, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // and so does one that was begun again when it had ended
+			aside, err := SetAside(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range asideOrder {
+				if is, err := os.ReadFile(filepath.Join(aside, name)); err != nil || len(is) != 0 {
+					t.Errorf("interrupted behind %s: %s, %v", asideOrder[moved], is, err)
+				}
+			}
+			if err := writeCard(dir, card{Name: "of a start that came to nothing"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A clock that was ahead does not make an old state the newest, and none is kept for it.
+func TestNewestBackupIsOfTheLastRevision(t *testing.T) {
+	dir := t.TempDir()
+	write := func(b Backup) {
+		if err := os.WriteFile(filepath.Join(dir, b.name()), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(Backup{Time: noon.Add(24 * time.Hour), Incarnation: 1, Revision: 5})
+	write(Backup{Time: noon, Incarnation: 1, Revision: 9})
+	write(Backup{Time: noon.Add(-time.Hour), Incarnation: 2, Revision: 7})
+	list, err := Backups(dir)
+	if err != nil || len(list) != 3 || list[0].Revision != 7 || list[1].Revision != 9 || list[2].Revision != 5 {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// A saved state that the disk has spoilt is not taken for the present one.
+func TestDamagedBackupIsSavedAgain(t *testing.T) {
+	f := newFleet(t)
+	h := f.first(t)
+	dir := filepath.Join(f.dir, "backups")
+	b, err := h.Save(dir, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(b.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/3] ^= 1
+	if err := os.WriteFile(b.Path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.Save(dir, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadBackup(again.Path, f.key); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a daemon that died was writing is not kept for ever.
+func TestHalfABackupIsRemoved(t *testing.T) {
+	f := newFleet(t)
+	h := f.first(t)
+	dir := filepath.Join(f.dir, "backups")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	half := filepath.Join(dir, ".state-123")
+	if err := os.WriteFile(half, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Save(dir, noon); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// Several may save at once: the hourly turn, a host that joins, an operator.
+func TestBackupsAtOnce(t *testing.T) {
+	f := newFleet(t)
+	h := f.first(t)
+	dir := filepath.Join(f.dir, "backups")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range keepBackups + 5 { // so that each has some to delete
+		b := Backup{Time: noon.Add(-time.Duration(i) * time.Hour), Incarnation: 0, Revision: -int64(i) - 1}
+		if err := os.WriteFile(filepath.Join(dir, b.name()), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := make(chan error, 8)
+	for range cap(failed) {
+		go func() {
+			_, err := h.Save(dir, noon)
+			failed <- err
+		}()
+	}
+	for range cap(failed) {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A state that was saved before other lives began is behind their revisions, too.
+func TestRestoredStateIsBehindAllLivesSince(t *testing.T) {
+	f := newFleet(t)
+	h := f.first(t)
+	b, err := h.Save(filepath.Join(f.dir, "backups"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.crash()
+	var last int64
+	for lives := range int64(3) {
+		c := f.config(t, 1)
+		c.Name += "-again"
+		if err := Restore(c, b.Path, lives+1); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(c)
+		h := f.run(t, s, err).ready(t)
+		now := h.Status(t.Context()).Revision
+		if now < last+revisionStep/2 {
+			t.Errorf("revision %d, in the life before %d", now, last)
+		}
+		last = now
+		h.crash()
+	}
 }
 
 func TestBackupsAreBounded(t *testing.T) {

@@ -129,7 +129,7 @@ func TestWithoutAQuorum(t *testing.T) {
 	}
 	alone.crash()
 
-	newer, _, err := openLatest(f.config(t, 2).Dir)
+	newer, err := openLatest(f.config(t, 2).Dir, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = newer.leased(boardAt("c", 1, b.Revision+1))
 	}
@@ -154,7 +154,7 @@ func TestClientThatKnewMore(t *testing.T) {
 	hosts[2].crash()
 	c := f.config(t, 4)
 	c.HasMember, c.Endpoints = false, []string{f.clientURL(2)}
-	knew, _, err := openLatest(c.Dir)
+	knew, err := openLatest(c.Dir, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = knew.leased(boardAt("c", 1, b.Revision+1))
 	}

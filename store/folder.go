@@ -149,13 +149,51 @@ func writeCard(dir string, c card) error {
 	return os.Rename(f.Name(), cardPath(dir))
 }
 
+// asideOrder is what SetAside moves. The data goes first, so that what follows finds out
+// by it whether it was interrupted.
+var asideOrder = []string{"etcd", "member.json", latestName}
+
 // SetAside moves the data of a member that is one no more out of the way and
 // returns where to, so that the node can join anew. Data is never used twice;
-// what was set aside before that is deleted.
+// what was set aside before that is deleted. It may be called again after it was
+// interrupted.
 func SetAside(dir string) (string, error) {
-	earlier, err := filepath.Glob(filepath.Join(dir, "removed-*"))
+	aside, err := placeAside(dir)
 	if err != nil {
 		return "", err
+	}
+	for _, name := range asideOrder {
+		if err := putAside(filepath.Join(dir, name), filepath.Join(aside, name)); err != nil {
+			return "", err
+		}
+	}
+	return aside, nil
+}
+
+// putAside moves what is there. What an earlier call has moved belongs to the data and
+// stays; then what has come since is of a start that never had data.
+func putAside(from, to string) error {
+	_, err := os.Stat(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.Rename(from, to)
+	} else if err == nil {
+		err = os.Remove(from)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// placeAside is where things are set aside: a new folder, in place of earlier ones, if
+// there is data. Else an earlier call has moved that, and the rest follows it.
+func placeAside(dir string) (string, error) {
+	earlier, err := filepath.Glob(filepath.Join(dir, "removed-*")) // sorted, hence by time
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, asideOrder[0])); errors.Is(err, fs.ErrNotExist) && len(earlier) > 0 {
+		return earlier[len(earlier)-1], nil
 	}
 	for _, old := range earlier {
 		if err := os.RemoveAll(old); err != nil {
@@ -163,16 +201,7 @@ func SetAside(dir string) (string, error) {
 		}
 	}
 	aside := filepath.Join(dir, "removed-"+time.Now().UTC().Format("20060102T150405.000000000"))
-	if err := os.Mkdir(aside, 0o700); err != nil {
-		return "", err
-	}
-	for _, name := range []string{"etcd", "member.json", filepath.Base(latestPath(dir))} {
-		err := os.Rename(filepath.Join(dir, name), filepath.Join(aside, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-	}
-	return aside, nil
+	return aside, os.Mkdir(aside, 0o700)
 }
 
 func foreign(dir, why string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,16 +37,17 @@ type latest struct {
 	kept int64    // revision in the file
 	bad  error    // why the file is older than what was shown, and could not be removed yet
 	sure bool     // the present board is as new as any that was shown here
+	log  *slog.Logger
 }
 
-// openLatest reads what the daemon before has left in the folder. A warning says that
-// nothing will be kept; an error, that what is there would be believed nevertheless.
-func openLatest(dir string) (l *latest, warning, err error) {
-	l = &latest{path: latestPath(dir)}
-	if warning = l.open(); warning != nil {
-		return l, warning, l.forget(warning)
+// openLatest reads what the daemon before has left in the folder. If nothing can be
+// kept, that is logged; an error says that what is there would be believed nevertheless.
+func openLatest(dir string, log *slog.Logger) (*latest, error) {
+	l := &latest{path: latestPath(dir), log: log}
+	if err := l.open(); err != nil {
+		return l, l.forget(err)
 	}
-	return l, nil, nil
+	return l, nil
 }
 
 func (l *latest) open() error {
@@ -69,7 +71,9 @@ func (l *latest) open() error {
 	return nil
 }
 
-func latestPath(dir string) string { return filepath.Join(dir, "latest") }
+const latestName = "latest"
+
+func latestPath(dir string) string { return filepath.Join(dir, latestName) }
 
 func (r record) String() string {
 	return fmt.Sprintf("%-*s\n", recordSize-1, fmt.Sprintf("%s %s %d %d", r.boot, r.cluster, r.incarnation, r.revision))
@@ -122,6 +126,7 @@ func (l *latest) forget(why error) error {
 	err := os.Remove(l.path)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		l.bad = nil
+		l.log.Warn("started again without a quorum, this node will serve nothing", "error", why)
 		return nil
 	}
 	l.bad = why

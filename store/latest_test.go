@@ -1,6 +1,7 @@
 package store
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,9 +16,9 @@ func boardAt(id string, incarnation, revision int64) *cluster.Board {
 
 func opened(t *testing.T, dir string) *latest {
 	t.Helper()
-	l, warning, err := openLatest(dir)
-	if warning != nil || err != nil {
-		t.Fatal(warning, err)
+	l, err := openLatest(dir, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil || l.file == nil {
+		t.Fatal(l.file, err)
 	}
 	t.Cleanup(l.close)
 	return l
@@ -126,8 +127,18 @@ func TestLatestThatCanNotBeWritten(t *testing.T) {
 		}
 		l.file = f
 	}
+	said := make(lines, 1)
+	l.log = slog.New(slog.NewTextHandler(said, nil))
 	notForWriting(l)
 	show(t, l, boardAt("c", 1, 10))
+	select {
+	case line := <-said:
+		if !strings.Contains(line, "will serve nothing") {
+			t.Errorf("%q does not say what follows", line)
+		}
+	default:
+		t.Error("nobody is told that nothing is kept")
+	}
 	if _, err := os.Stat(latestPath(dir)); !os.IsNotExist(err) {
 		t.Errorf("what is older than what was shown is still there: %v", err)
 	}

@@ -229,15 +229,19 @@ func (s *Store) RemoveMember(ctx context.Context, memberID uint64) error {
 }
 
 // watchRemoval ends with [ErrRemoved] when this node's id was given out and the
-// board has no such node any more. A member learns that from the quorum itself.
+// board has no such node any more, or says that a recovered cluster does not know the
+// node. A member learns that from the quorum itself.
 func (s *Store) watchRemoval(ctx context.Context, l *link) error {
 	if l.member != nil {
 		return nil
 	}
 	for {
 		now, changed := s.mirror.observe()
-		if _, there := now.board.Nodes[s.cfg.NodeID]; !there && s.cfg.NodeID != 0 && s.cfg.NodeID < now.board.Cluster.NextNode {
+		switch {
+		case now.board.Removed(s.cfg.NodeID):
 			return ErrRemoved
+		case now.board.FormerNode(s.cfg.NodeID):
+			return cluster.Refuse(cluster.CodeForeignData, cluster.KeepFolder, "the recovered cluster knows no node:%d", s.cfg.NodeID)
 		}
 		select {
 		case <-changed:

@@ -145,6 +145,24 @@ func TestRemovedClientSaysSo(t *testing.T) {
 	}
 }
 
+// A node that joined after the state was saved from which the cluster was recovered was
+// not removed, and is not told that its data is of no use.
+func TestClientThatTheRecoveredClusterDoesNotKnowSaysSo(t *testing.T) {
+	f := newFleet(t)
+	one := f.first(t)
+	one.commit(t, put(cluster.Cluster{ID: "c", NextNode: 5}, f.node(4, 0, cluster.Client)))
+	client := f.client4(t, 1)
+	one.commit(t, cluster.Change{
+		Put:    []cluster.Object{cluster.Cluster{ID: "c", Incarnation: 2, NextNode: 14, SkippedNodes: 4, ResumedNodes: 14}},
+		Delete: []cluster.Key{f.node(4, 0, cluster.Client).Key()},
+	})
+	err := client.ended(t)
+	wantCode(t, err, cluster.CodeForeignData)
+	if errors.Is(err, ErrRemoved) {
+		t.Error("it was removed")
+	}
+}
+
 func TestQuorumIsNotRemovedByMistake(t *testing.T) {
 	f := newFleet(t)
 	hosts := f.three(t)

@@ -32,6 +32,8 @@ type Store struct {
 	granted    atomic.Int64           // seconds, of this node's lease
 	tenure     atomic.Pointer[tenure] // the last of this node that is as old as a lease
 
+	saving sync.Mutex // one backup at a time
+
 	mu      sync.Mutex
 	link    *link         // nil before Run has started it and after it ended
 	linked  chan struct{} // closed when link is set
@@ -46,14 +48,11 @@ type Store struct {
 func (s *Store) Run(ctx context.Context) error {
 	defer close(s.stopped)
 	if s.cfg.Dir != "" {
-		latest, warning, err := openLatest(s.cfg.Dir)
+		latest, err := openLatest(s.cfg.Dir, s.log)
 		if err != nil {
 			return err
 		}
 		defer latest.close()
-		if warning != nil {
-			s.log.Warn("started again without a quorum, this node will serve nothing", "error", warning)
-		}
 		s.mirror.remember(latest)
 	}
 	l, err := newLink(s.cfg, s.start)

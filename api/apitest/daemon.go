@@ -33,6 +33,8 @@ type Daemon struct {
 	lost   *cluster.Error
 	leader http.Handler // of the daemon that requests are passed to
 
+	// Before is called once, when StartAction begins.
+	Before func()
 	// Started is told of every action that StartAction enqueued, after it was.
 	Started func(cluster.Action)
 	// Eager has databases become active, and go, as soon as they are asked to.
@@ -54,6 +56,8 @@ type Daemon struct {
 	// Starting is the id of a node that belongs to a cluster and has not heard from
 	// it yet; 0 otherwise.
 	Starting int
+	// Keeps is what keeps it from that.
+	Keeps *cluster.Error
 }
 
 // Start is where the clock stands first.
@@ -242,6 +246,11 @@ func (d *Daemon) CreateDatabase(ctx context.Context, db cluster.Database, passwo
 	return d.View().Databases[id], nil
 }
 
+// UpdateDatabase implements api.Leader: there is room for everything.
+func (d *Daemon) UpdateDatabase(ctx context.Context, u cluster.UpdateDatabase) error {
+	return d.Submit(ctx, u)
+}
+
 // TryRules implements api.Leader: every engine knows every rule but +nosuchcommand.
 func (d *Daemon) TryRules(_ context.Context, _ int, rules string) (keeps, lacks []string, err error) {
 	if slices.Contains(strings.Fields(rules), "+nosuchcommand") {
@@ -252,6 +261,10 @@ func (d *Daemon) TryRules(_ context.Context, _ int, rules string) (keeps, lacks 
 
 // StartAction implements api.Leader.
 func (d *Daemon) StartAction(ctx context.Context, a cluster.Action) error {
+	if before := d.Before; before != nil {
+		d.Before = nil
+		before()
+	}
 	if d.Refuse != nil {
 		return d.Refuse
 	}
@@ -311,6 +324,9 @@ func (d *Daemon) LocalNodeID() int {
 	return 1
 }
 
+// Held implements api.Node.
+func (d *Daemon) Held() *cluster.Error { return d.Keeps }
+
 // LocalSecret implements api.Node.
 func (d *Daemon) LocalSecret() string {
 	d.mu.Lock()
@@ -358,7 +374,7 @@ func (d *Daemon) RecoverCluster(_ context.Context, r api.RecoverCluster) (api.Re
 	}
 	plan := api.RecoveryPlan{Marked: d.leads, Cluster: d.board.Cluster.Name, Source: "the data of node:1", Revision: d.board.Revision, Node: 1, Incarnation: d.board.Cluster.Incarnation + 1}
 	if r.File != "" {
-		plan.Source = "the backup " + r.File
+		plan.Source, plan.Notes = "the backup "+r.File, []string{"old passwords are good again"}
 	}
 	for _, n := range r.Lost {
 		plan.Lost = append(plan.Lost, api.NumberID(n))
