@@ -54,8 +54,10 @@ type Report struct {
 	// are bound. A host is named only if its daemon's port refused too.
 	Refused map[int][]int `json:"refused,omitempty"`
 	// Reached names the hosts that lately answered when this one knocked at their daemon's
-	// port, be it by a refusal.
-	Reached []int `json:"reached,omitempty"`
+	// port, be it by a refusal; Unreached those that did not for a while. A host that this
+	// one has hardly knocked at is neither.
+	Reached   []int `json:"reached,omitempty"`
+	Unreached []int `json:"unreached,omitempty"`
 }
 
 // Kept are files that a process could be started from.
@@ -251,11 +253,10 @@ func (v View) Heard(node int) bool {
 	return ok && v.Alive[node] && r.Revision >= v.Revision
 }
 
-// Reaches reports whether the node's host reaches the other one, as far as it has said:
-// where it names nobody, nothing is known.
+// Reaches reports whether the node's host reaches the other one: it does unless it says
+// that it does not.
 func (v View) Reaches(node, other int) bool {
-	known := v.Reports[node].Reached
-	return node == other || len(known) == 0 || slices.Contains(known, other)
+	return !slices.Contains(v.Reports[node].Unreached, other)
 }
 
 // Beyond returns the first of the live nodes with masters of the database that the node

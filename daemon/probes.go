@@ -37,11 +37,16 @@ type probes struct {
 	last map[int]reach
 }
 
-// reach is when a host last answered, be it by a refusal, and how often it has not since.
+// reach is when a host last answered, be it by a refusal, or was first knocked at, and how
+// often it has not answered since.
 type reach struct {
 	at     time.Time
 	failed int
+	ever   bool // it has answered
 }
+
+// lost reports whether the host counts as one that is not reached.
+func (r reach) lost() bool { return r.failed >= reachedTries && time.Since(r.at) > reachedFor }
 
 // refusal is what a host refused whose daemon's port refused.
 type refusal struct {
@@ -61,12 +66,26 @@ func (p *probes) fresh() map[int][]int {
 	return list
 }
 
-// reached returns the hosts that have answered lately, by id.
-func (p *probes) reached() []int {
+// reached returns the hosts that have answered lately, by id, and those that have not.
+func (p *probes) reached() (reached, unreached []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.last, func(_ int, r reach) bool { return r.failed >= reachedTries && time.Since(r.at) > reachedFor })
-	return slices.Sorted(maps.Keys(p.last))
+	for _, node := range slices.Sorted(maps.Keys(p.last)) {
+		switch r := p.last[node]; {
+		case r.lost():
+			unreached = append(unreached, node)
+		case r.ever:
+			reached = append(reached, node)
+		}
+	}
+	return reached, unreached
+}
+
+// forget drops what is no host of the cluster any more.
+func (p *probes) forget(b *cluster.Board) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.last, func(node int, _ reach) bool { _, member := b.Nodes[node]; return !member })
 }
 
 func (p *probes) note(node int, r refusal, k knocked) {
@@ -78,10 +97,14 @@ func (p *probes) note(node int, r refusal, k knocked) {
 	if delete(p.seen, node); k == refused {
 		p.seen[node] = r
 	}
-	if r, known := p.last[node]; k != unanswered {
-		p.last[node] = reach{at: time.Now()}
-	} else if known {
-		p.last[node] = reach{r.at, r.failed + 1}
+	before, known := p.last[node]
+	switch {
+	case k != unanswered:
+		p.last[node] = reach{at: time.Now(), ever: true}
+	case known:
+		p.last[node] = reach{before.at, before.failed + 1, before.ever}
+	default:
+		p.last[node] = reach{at: r.at, failed: 1}
 	}
 }
 
@@ -97,6 +120,7 @@ func (r *rooms) probe(ctx context.Context) error {
 		case <-tick.C:
 		}
 		board := r.store.Board()
+		r.probes.forget(board)
 		var wait sync.WaitGroup
 		for _, n := range cluster.Sorted(board.Nodes) {
 			if n.ID == r.node {

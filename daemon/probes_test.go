@@ -39,9 +39,16 @@ func TestRefusalsAreForgotten(t *testing.T) {
 		p.note(3, refusal{}, unanswered)
 	}
 	long := time.Now().Add(-2 * reachedFor)
-	p.last[4], p.last[5], p.last[6] = reach{long, reachedTries}, reach{long, 0}, reach{time.Now(), 0}
-	if got := p.reached(); !slices.Equal(got, []int{1, 2, 3, 5, 6}) {
-		t.Errorf("not known to be out of reach: %v", got)
+	p.last[4], p.last[5], p.last[6] = reach{long, reachedTries, true}, reach{long, 0, true}, reach{time.Now(), 0, true}
+	p.note(7, refusal{at: time.Now()}, unanswered) // joined a moment ago
+	p.last[8] = reach{long, reachedTries, false}
+	if reached, not := p.reached(); !slices.Equal(reached, []int{1, 2, 3, 5, 6}) || !slices.Equal(not, []int{4, 8}) {
+		t.Errorf("reached: %v, not: %v", reached, not)
+	}
+	var empty *cluster.Board
+	p.forget(empty.With(1, cluster.Change{Put: []cluster.Object{cluster.Node{ID: 1}, cluster.Node{ID: 8}}}))
+	if reached, not := p.reached(); !slices.Equal(reached, []int{1}) || !slices.Equal(not, []int{8}) {
+		t.Errorf("of the hosts that are left, reached: %v, not: %v", reached, not)
 	}
 }
 

@@ -244,7 +244,8 @@ func (r *rooms) leader() (string, error) {
 
 // report hands an observation to whoever leads.
 func (r *rooms) report(ctx context.Context, report cluster.Report) error {
-	report.Refused, report.Reached, report.Backups = r.probes.fresh(), r.probes.reached(), r.backupReport()
+	report.Refused, report.Backups = r.probes.fresh(), r.backupReport()
+	report.Reached, report.Unreached = r.probes.reached()
 	report.CertificateUntil, _, _ = r.credential.Identity().Until()
 	report.Clock = time.Now().UTC().Round(0)
 	report.Troubles = r.troubles(report.Clock)

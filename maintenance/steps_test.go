@@ -101,7 +101,7 @@ func TestStepsFollowWhatIsSeen(t *testing.T) {
 			i := w.board.Instances[master]
 			i.Node = 3
 			w.board = w.board.With(w.board.Revision, cluster.Change{Put: []cluster.Object{i}})
-			w.hosts[node].report.Reached = slices.DeleteFunc([]int{1, 2, 3}, func(n int) bool { return n == node || n == from })
+			w.hosts[node].report.Unreached = []int{from}
 		}
 	}
 	drop := []string{"DropInstance", "FinishMove"}

@@ -21,11 +21,15 @@ func TestListener(t *testing.T) {
 		}, 2},
 		"not one that does not reach a master": {func(d *drawing) {
 			d.apply(cluster.OpenHandover{ID: "x", To: d.Shards[2].Instance, Unplanned: true})
-			d.Reports[2] = cluster.Report{Reached: []int{1, 4}}
+			d.Reports[2] = cluster.Report{Unreached: []int{3}}
 		}, 3},
+		"one that has not knocked at a host which joined a moment ago": {func(d *drawing) {
+			d.apply(cluster.OpenHandover{ID: "x", To: d.Shards[2].Instance, Unplanned: true})
+			d.Reports[2] = cluster.Report{Reached: []int{1, 4}}
+		}, 2},
 		"not one with a master that does not reach another": {func(d *drawing) {
 			d.apply(cluster.OpenHandover{ID: "x", To: d.Shards[2].Instance, Unplanned: true})
-			d.Reports[2], d.Reports[3] = cluster.Report{Reached: []int{4}}, cluster.Report{Reached: []int{4}}
+			d.Reports[2], d.Reports[3] = cluster.Report{Unreached: []int{3}}, cluster.Report{Unreached: []int{2}}
 		}, 4},
 		"none": {func(d *drawing) { clear(d.Alive) }, 0},
 	} {

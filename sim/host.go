@@ -175,8 +175,9 @@ func (d *daemon) turn() {
 	r := cluster.Report{
 		Node: d.node, Sequence: d.sequence, Revision: board.Revision, BootID: d.boot, Proxy: state,
 		Bound:     d.promises.Bound(board, w.nanos()),
-		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node), Reached: w.reached(d.node),
+		Instances: map[cluster.InstanceID]cluster.Observed{}, FreeMemory: 1 << 40, Refused: w.refused(d.node),
 	}
+	r.Reached, r.Unreached = w.reached(d.node)
 	for _, i := range board.InstancesOn(d.node) {
 		r.Instances[i.ID] = cluster.Observed{State: cluster.Absent, Reason: reasons[i.ID], Kept: cluster.Kept{Bytes: int64(len(h.files[i.ID]))}}
 	}
@@ -294,14 +295,19 @@ func (w *World) serveAfterLoss(p *process, r cluster.SlotRange) bool {
 	return true
 }
 
-// reached lists the other hosts that answer this one, be it by a refusal.
-func (w *World) reached(node int) (list []int) {
+// reached lists the other hosts that answer this one, be it by a refusal, and those that
+// do not.
+func (w *World) reached(node int) (reached, unreached []int) {
 	for _, h := range w.sorted() {
-		if h.id != node && w.reaches(node, h.id) {
-			list = append(list, h.id)
+		switch {
+		case h.id == node:
+		case w.reaches(node, h.id):
+			reached = append(reached, h.id)
+		default:
+			unreached = append(unreached, h.id)
 		}
 	}
-	return list
+	return reached, unreached
 }
 
 // refused lists the ports of other hosts, whose machine answers and whose daemon
