@@ -545,6 +545,8 @@ type Placed struct {
 	Range    RangeID `json:"range"`
 	Database string  `json:"database"` // name at the time, for messages
 	Role     Role    `json:"role"`
+	// Mixed says that it shared a zone with its partner in spite of the zone rule.
+	Mixed bool `json:"mixed,omitempty"`
 }
 
 // Bound is an endpoint's binding in a snapshot.

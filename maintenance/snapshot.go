@@ -79,6 +79,7 @@ func Snapshot(v cluster.View, node int, name string) cluster.Snapshot {
 	for _, shard := range v.ShardsOn(node) {
 		s.Shards = append(s.Shards, cluster.Placed{
 			Shard: shard.ID, Range: shard.Range, Database: v.Databases[shard.Range.Database].Name, Role: roleAtHome(v, shard, shards),
+			Mixed: plan.Mixed(v, shard),
 		})
 		if _, visitor := shards[shard.ID]; visitor {
 			s.VisitorShards = append(s.VisitorShards, shard.ID)

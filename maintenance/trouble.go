@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/plan"
 )
 
 // ShardTrouble says what is amiss with the shard and why, or "": what an operator
@@ -44,6 +45,9 @@ func ShardTrouble(v cluster.View, s cluster.Shard) string {
 		return fmt.Sprintf("it does not take over: node:%d, with its master, may serve on without knowing of it; start the daemon of node:%d", m.Node, m.Node)
 	}
 	why := unsynced(v, i)
+	if why == "" && plan.Mixed(v, s) {
+		return fmt.Sprintf("it shares zone %s with its master", v.Nodes[i.Node].RackID)
+	}
 	if why != "" && i.Behind != 0 {
 		why += "; it may not take over until it has caught up"
 	}

@@ -122,7 +122,7 @@ func (p *placing) byRoom(a, b int) int {
 }
 
 func (p *placing) zoneRoom(node int) int64 {
-	if !p.zoned(p.d) {
+	if !zoned(p.v, p.d) {
 		return p.room(node)
 	}
 	var sum int64
@@ -147,7 +147,7 @@ func (p *placing) room(node int) int64 {
 // they would fit without the zone rule it is that rule.
 func (p *placing) blocker() *cluster.Error {
 	code, hint := cluster.CodeInsufficientResources, "add nodes, or make the database smaller"
-	if p.zoned(p.d) {
+	if zoned(p.v, p.d) {
 		free := p.d
 		free.RackAware = false
 		if _, ok := place(p.v, free); ok {

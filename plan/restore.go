@@ -80,7 +80,9 @@ func (r *restoration) shard(p cluster.Placed) {
 func (r *restoration) bring(p cluster.Placed, s cluster.Shard) {
 	w := want{shard: s.ID, slots: s.Range, db: r.v.Databases[s.Range.Database], other: "partner", home: true}
 	from := r.v.NodeOf(s)
-	_, replicated := r.v.Partner(s)
+	partner, replicated := r.v.Partner(s)
+	crossed := replicated && crossed(r.v, s, partner, r.node)
+	w.mixed = p.Mixed || crossed
 	if why := r.against(w, r.node); why != "" {
 		r.block(p, w, why)
 		return
@@ -92,7 +94,10 @@ func (r *restoration) bring(p cluster.Placed, s cluster.Shard) {
 	r.add(w, r.node)
 	m := cluster.Move{
 		Kind: cluster.Migrate, Shard: s.ID, From: from, To: r.node, Bytes: copied(r.v, s),
-		Reason: fmt.Sprintf("its snapshot saw it on node:%d", r.node),
+		OverrideRack: w.mixed, Reason: fmt.Sprintf("its snapshot saw it on node:%d", r.node),
+	}
+	if crossed {
+		m.Reason += fmt.Sprintf("; it shares a zone with redis:%d until node:%d is back", partner.ID, homeOf(r.v, partner))
 	}
 	role := r.v.RoleOf(s)
 	if partner, ok := r.partner(s); ok && role == cluster.Master && CutOff(r.v, s, partner) == "" {

@@ -155,7 +155,7 @@ func (sp *space) apart(w want, c held, node int) *cluster.Error {
 	case c.shard == w.shard:
 	case c.node == node:
 		return cluster.Refuse(cluster.CodeCopiesTogether, fmt.Sprintf("move redis:%d away from it first", c.shard), "node:%d holds its %s", node, w.other)
-	case !w.mixed && sp.zoned(w.db) && zone(sp.v, c.node) == zone(sp.v, node):
+	case !w.mixed && zoned(sp.v, w.db) && zone(sp.v, c.node) == zone(sp.v, node):
 		return cluster.Refuse(cluster.CodeRackViolation, "name a node in another zone, or override the rule by name", "node:%d is in the zone of its %s", node, w.other)
 	}
 	return nil
@@ -229,12 +229,6 @@ func (sp *space) againstListener(node int, home bool) string {
 	}
 	return ""
 }
-
-// zoned reports whether copies of the database must be in different zones.
-func (sp *space) zoned(d cluster.Database) bool { return d.RackAware && sp.v.Cluster.RackAware }
-
-// zone is the node's rack id; capitals do not matter in it.
-func zone(v cluster.View, node int) string { return strings.ToLower(v.Nodes[node].RackID) }
 
 // pick returns the node for the shard that comes first in the order, or 0.
 func (sp *space) pick(w want, order func(a, b int) int, except ...int) int {

@@ -33,7 +33,7 @@ func (w *World) written(before *cluster.Board, c cluster.Change) {
 			if o.Node == i.Node {
 				w.fail("two copies of %s on node:%d", i.Range, i.Node)
 			}
-			if d := b.Databases[i.Range.Database]; d.RackAware && !w.overridden && b.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID {
+			if d := b.Databases[i.Range.Database]; d.RackAware && b.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID && !mayMix(before, b, i, o) {
 				w.fail("two copies of %s in zone %s", i.Range, b.Nodes[i.Node].RackID)
 			}
 		}
@@ -120,6 +120,24 @@ func (w *World) mayTell(was, e cluster.Endpoint) {
 	if e.Announced != was.Announced {
 		w.told[e.ID] = w.now
 	}
+}
+
+// mayMix reports whether the new instance may share a zone with the other: a move that the
+// rule does not bind made one of them, or its shard was in that zone before.
+func mayMix(before, b *cluster.Board, i, other cluster.Instance) bool {
+	for _, a := range b.Actions {
+		if slices.ContainsFunc(a.Moves, func(m cluster.Move) bool {
+			return m.OverrideRack && (m.Instance == i.ID || m.Instance == other.ID)
+		}) {
+			return true
+		}
+	}
+	for _, o := range before.Instances {
+		if o.ID.Shard == i.ID.Shard && before.Nodes[o.Node].RackID == b.Nodes[i.Node].RackID {
+			return true
+		}
+	}
+	return false
 }
 
 // mayArrive sees that nothing is placed on a closed node, but for what comes home.

@@ -261,7 +261,6 @@ func (p *player) ask(name string, words []string, wait bool) error {
 	if !strict && (a.Name == cluster.MaintenanceOn || a.Name == cluster.MaintenanceOff) {
 		a.Options.IgnoreChecks, p.waived = []string{"quorum"}, true
 	}
-	p.overridden = p.overridden || a.Options.OverrideRack
 	answered := false
 	var err error
 	for tries := 0; !answered && tries < 400; tries++ {

@@ -46,7 +46,6 @@ type World struct {
 	alone      int    // acknowledged writes by proxies without a lease
 	faulty     string // what a leader said when a room panicked, or decided what the board refuses
 	waived     bool   // somebody has taken out a node though too few voters were left
-	overridden bool   // somebody has waived the zone rule
 	stale      int    // promotions of copies that did not follow any more
 }
 
