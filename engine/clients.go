@@ -256,6 +256,7 @@ func keeps() []Ask {
 	words := map[string]string{
 		"info": "info", "role": "role", "keys": "keys *", "sort": "sort k", "sort_ro": "sort_ro k",
 		"flushall": "flushall", "flushdb": "flushdb", "restore": "restore k 0 x",
+		"slowlog|get": "slowlog get", "slowlog|len": "slowlog len", "slowlog|reset": "slowlog reset",
 	}
 	var list []Ask
 	for _, right := range strings.Fields(ProxyRights) {

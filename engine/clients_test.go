@@ -75,7 +75,7 @@ func TestRulesGrantNothingThatTenantsMustNotHave(t *testing.T) {
 		setClients(t, m, ClientUser{Name: "app", Secret: testUsers.Proxy, Rules: append(strings.Fields("allkeys allchannels"), strings.Fields(rules)...)})
 		for _, words := range []string{
 			"config get x", "acl setuser x", "acl list", "debug jmap", "client kill x", "client pause 1", "replicaof no one", "shutdown", "module list",
-			"monitor", "psync ? -1", "save", "failover", "swapdb 0 1", "slowlog get", "latency reset", "cluster reset", "bgrewriteaof", "replconf ack 1", "migrate h 1 k 0 1",
+			"monitor", "psync ? -1", "save", "failover", "swapdb 0 1", "latency reset", "cluster reset", "bgrewriteaof", "replconf ack 1", "migrate h 1 k 0 1",
 		} {
 			answer := ask(t, m.Instance, append([]string{"ACL", "DRYRUN", "app"}, strings.Fields(words)...)...)
 			proxy := ask(t, m.Instance, append([]string{"ACL", "DRYRUN", "proxy"}, strings.Fields(words)...)...)
@@ -219,11 +219,11 @@ func TestTry(t *testing.T) {
 		{Name: "client|setinfo", Words: []string{"client", "nosuchword", "x"}, Like: "client|setname"}, {Name: "watch", Words: []string{"watch", "k"}},
 	}
 	for rules, want := range map[string]struct{ keeps, lacks string }{
-		"+@all":                    {"info role keys sort sort_ro flushall flushdb restore", ""},
+		"+@all":                    {"info role keys sort sort_ro flushall flushdb restore slowlog|get slowlog|len slowlog|reset", ""},
 		"~x +@read +watch":         {"keys sort_ro", "ping client|setname client|setinfo"},
 		"+@all -@dangerous +info":  {"info", ""},
 		"+client +ping":            {"", "watch"},
-		"+flushall|async +@admin":  {"role", "ping client|setname client|setinfo watch"},
+		"+flushall|async +@admin":  {"role slowlog|get slowlog|len slowlog|reset", "ping client|setname client|setinfo watch"},
 		"%R~a %W~b &x -@all -ping": {"", "ping client|setname client|setinfo watch"},
 	} {
 		got, err := m.Try(bounded(t), strings.Fields(rules), asked)

@@ -14,9 +14,10 @@ import (
 //	info, role          clients and their monitoring ask for it; numbers and addresses only
 //	keys, sort, sort_ro slow on many keys, but ordinary
 //	flushall, flushdb   delete the tenant's data, as DEL would; freed in the background
+//	slowlog             tells of the tenant's own commands; how slow is slow stays the operator's
 //	client|unblock      said by the proxy, for the calls of its clients; not to be had in scripts
 //	restore             how data is loaded; payloads are checked (sanitize-dump-payload)
-const ProxyRights = "+@all -@admin -@dangerous +info +role +keys +sort +sort_ro +flushall +flushdb +restore +client|unblock"
+const ProxyRights = "+@all -@admin -@dangerous +info +role +keys +sort +sort_ro +flushall +flushdb +restore +slowlog|get +slowlog|len +slowlog|reset +client|unblock"
 
 const (
 	replicaRights = "+psync +replconf +ping"

@@ -116,6 +116,7 @@ func (k *keySpec) find(args [][]byte) int {
 // counts them among the dangerous ones.
 var tenantRights = map[string]bool{
 	"info": true, "keys": true, "flushall": true, "flushdb": true, "sort": true, "sort_ro": true, "restore": true, "role": true,
+	"slowlog|get": true, "slowlog|len": true, "slowlog|reset": true,
 	"client|list": true, "client|kill": true, "client|unblock": true, "client|no-evict": true, // of their own endpoint
 	"config|get": true, "config|help": true, // of their own database
 }
@@ -123,7 +124,7 @@ var tenantRights = map[string]bool{
 // noTenant are commands that the engine counts among the harmless ones, and
 // the proxy does not: they are about the engine's own users, settings and
 // databases, or change what a shared connection does.
-var noTenant = []string{"acl|help", "config", "script|debug", "move", "swapdb", "slowlog", "commandlog", "latency", "module"}
+var noTenant = []string{"acl|help", "config", "script|debug", "move", "swapdb", "commandlog", "latency", "module"}
 
 // What the engine refuses to the user of the proxy must be refused here first,
 // since a refusal by the engine is taken for the sign of a demotion.

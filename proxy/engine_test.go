@@ -18,7 +18,7 @@ import (
 const (
 	agentSecret = "agent-secret"
 	proxySecret = "proxy-secret"
-	proxyRights = "~* &* +@all -@admin -@dangerous +info +keys +flushall +flushdb +sort +sort_ro +restore +client|unblock"
+	proxyRights = "~* &* +@all -@admin -@dangerous +info +keys +flushall +flushdb +sort +sort_ro +restore +slowlog|get +slowlog|len +slowlog|reset +client|unblock"
 )
 
 var proxyRuleWords = strings.Fields(proxyRights)

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,6 +122,45 @@ func joinAll(g *gather, b []byte) []byte {
 		for _, e := range list {
 			b = append(b, e...)
 		}
+	}
+	return b
+}
+
+// slowestTold is how many entries a SLOWLOG GET asks for; -1 for all.
+func slowestTold(args [][]byte) int {
+	if len(args) < 3 {
+		return 10
+	}
+	n, err := strconv.Atoi(string(args[2]))
+	if err != nil {
+		return 0 // the engines say what is wrong
+	}
+	return n
+}
+
+// joinSlow puts the entries of slow logs in one order, the newest first, and cuts them to
+// the most asked for. Numbers stay unique and grow with each shard's own.
+func joinSlow(g *gather, b []byte, most int) []byte {
+	type entry struct {
+		id, at int
+		rest   []byte // from its time on, as it came
+	}
+	var list []entry
+	for i, p := range g.parts {
+		for _, e := range elements(p) {
+			fields := elements(e)
+			id, _ := strconv.Atoi(string(bytes.TrimSpace(fields[0][1:])))
+			at, _ := strconv.Atoi(string(bytes.TrimSpace(fields[1][1:])))
+			list = append(list, entry{id*len(g.parts) + i, at, bytes.Join(fields[1:], nil)})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b entry) int { return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(b.id, a.id)) })
+	if most >= 0 {
+		list = list[:min(most, len(list))]
+	}
+	b = resp.AppendArrayHeader(b, len(list))
+	for _, e := range list {
+		b = append(resp.AppendInt(resp.AppendArrayHeader(b, 6), int64(e.id)), e.rest...)
 	}
 	return b
 }

@@ -17,14 +17,14 @@ var joins = map[string]joiner{
 	"dbsize": joinSum, "flushall": joinFirst, "flushdb": joinFirst, "keys": joinAll, "randomkey": joinAny,
 	"script|load": joinFirst, "script|flush": joinFirst, "script|exists": joinLeast,
 	"function|load": joinFirst, "function|delete": joinFirst, "function|flush": joinFirst, "function|restore": joinFirst,
-	"memory|purge": joinFirst, "info": joinInfo,
+	"memory|purge": joinFirst, "info": joinInfo, "slowlog|len": joinSum, "slowlog|reset": joinFirst,
 }
 
 // anywhere are the commands without keys to which every shard has the same
 // answer, or to which the first one has it: messages are published there.
 var anywhere = []string{
 	"acl|cat", "acl|genpass", "cluster", "command", "function|dump", "function|help", "function|list", "lolwut", "memory|help", "object|help", "pubsub",
-	"script|help", "time", "xgroup|help", "xinfo|help",
+	"script|help", "slowlog|help", "time", "xgroup|help", "xinfo|help",
 }
 
 // alone are the commands that only a database of one shard can offer.
@@ -43,6 +43,11 @@ func init() {
 	for name, join := range joins {
 		c := find(name)
 		c.spread = func(s *session, raw []byte, _ [][]byte) { s.everywhere(c, raw, join) }
+	}
+	slow := find("slowlog|get")
+	slow.spread = func(s *session, raw []byte, args [][]byte) {
+		most := slowestTold(args)
+		s.everywhere(slow, raw, func(g *gather, b []byte) []byte { return joinSlow(g, b, most) })
 	}
 	for name, how := range splits {
 		c := find(name)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +95,48 @@ func TestKeylessCommands(t *testing.T) {
 	}...)
 	if info := r.say(c, "INFO server"); !strings.Contains(info, "redis_version") {
 		t.Errorf("INFO: %s", info)
+	}
+}
+
+// What was slow at any shard is told of as one engine would: the newest first, no more
+// than were asked for, each with a number of its own.
+func TestSlowLog(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		engines := startEngines(t, shards)
+		for _, e := range engines {
+			e.do(t, "CONFIG", "SET", "slowlog-log-slower-than", "0")
+		}
+		r := startProxy(t, engines...)
+		c := r.dial(3)
+		r.say(c, "SLOWLOG RESET")
+		for i := range 40 {
+			r.do(c, "SET", "k"+strconv.Itoa(i), "v")
+		}
+		if n := r.do(c, "SLOWLOG", "LEN").Int; n < 40 {
+			t.Errorf("%d shards: %d entries after 40 commands", shards, n)
+		}
+		for words, most := range map[string]int{"SLOWLOG GET": 10, "SLOWLOG GET 25": 25, "SLOWLOG GET 0": 0} {
+			if got := r.do(c, strings.Fields(words)...).Array; len(got) != most {
+				t.Errorf("%d shards: %s: %d entries", shards, words, len(got))
+			}
+		}
+		seen, keys, before := map[int64]bool{}, map[string]bool{}, int64(math.MaxInt64)
+		for _, e := range r.do(c, "SLOWLOG", "GET", "-1").Array {
+			if id, at := e.Array[0].Int, e.Array[1].Int; len(e.Array) != 6 || seen[id] || at > before {
+				t.Errorf("%d shards: entry %v after one of %d", shards, e, before)
+			} else {
+				seen[id], before = true, at
+			}
+			if words := e.Array[3].Strings(); len(words) == 3 && words[0] == "SET" {
+				keys[words[1]] = true
+			}
+		}
+		if len(keys) != 40 {
+			t.Errorf("%d shards: %d of 40 commands in the log", shards, len(keys))
+		}
+		if got := r.say(c, "SLOWLOG GET -2"); got != "-ERR count should be greater than or equal to -1" {
+			t.Errorf("%d shards: %s", shards, got)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func wayOf(c *command) string {
 		return "refused"
 	case split:
 		return "split by keys"
-	case joined:
+	case joined, c.name == "slowlog|get":
 		return "sent to all shards, joined"
 	case fans[c.name] != nil:
 		return "over lines of its own to the shards it concerns, joined"
