@@ -188,10 +188,13 @@ func (b *Board) nextPort(node, from, pass int) int {
 	return 0
 }
 
-// freeDatabasePort returns the lowest port no database has, or 0.
-func (b *Board) freeDatabasePort() int {
-	for p := FirstDatabasePort; p <= LastDatabasePort; p++ {
-		if !b.databasePortTaken(p) {
+// freeDatabasePort returns a port no database has, or 0. It looks from the new database's
+// id on, so that clients that still go to the port of a deleted database do not meet
+// another tenant's.
+func (b *Board) freeDatabasePort(database int) int {
+	const ports = LastDatabasePort - FirstDatabasePort + 1
+	for i := range ports {
+		if p := FirstDatabasePort + (database-1+i)%ports; !b.databasePortTaken(p) {
 			return p
 		}
 	}

@@ -215,6 +215,9 @@ func TestDatabaseLife(t *testing.T) {
 		t.Error("not forgotten")
 	}
 	s.refused(cluster.DeleteDatabase{Database: 1}, cluster.CodeDatabaseNotFound)
+	if next := s.database("b", 1, true); next.Port == cluster.FirstDatabasePort {
+		t.Error("clients of the deleted database meet another one at its port")
+	}
 }
 
 func TestOneActionOnANode(t *testing.T) {

@@ -155,7 +155,7 @@ func (c CreateDatabase) Apply(b *Board) (Change, error) {
 	state, d, secrets := b.Cluster, c.Database, c.Secrets
 	d.ID, d.Status, d.Created = state.NextDatabase, DatabasePending, c.At
 	if d.Port == 0 {
-		d.Port = b.freeDatabasePort()
+		d.Port = b.freeDatabasePort(d.ID)
 	}
 	if d.Port == 0 {
 		return Change{}, Refuse(CodePortUnavailable, "delete a database", "no port from %d to %d is free", FirstDatabasePort, LastDatabasePort)
