@@ -167,11 +167,16 @@ func (c *Controller) Submit(ctx context.Context, cmd cluster.Command) error {
 // Decide has a command made from the view in the serial loop, evaluated and
 // committed, so that nothing changes between the look and the act.
 func (c *Controller) Decide(ctx context.Context, decide func(cluster.View) (cluster.Command, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, decideFor)
+	defer cancel()
+	return c.inTurn(ctx, decide)
+}
+
+// inTurn is [Controller.Decide] with no time but that of ctx.
+func (c *Controller) inTurn(ctx context.Context, decide func(cluster.View) (cluster.Command, error)) error {
 	if c.serial != nil {
 		return c.serial(decide)
 	}
-	ctx, cancel := context.WithTimeout(ctx, decideFor)
-	defer cancel()
 	s := submit{decide, make(chan error, 1)}
 	select {
 	case c.submits <- s:
@@ -346,6 +351,12 @@ type term struct {
 	}
 }
 
+// tell brings what became of work beside the loop into it. A loop that is held up, as by a
+// disk that hardly moves, is waited for while the term lasts: it counts on being told.
+func (t *term) tell(decide func(cluster.View) (cluster.Command, error)) error {
+	return t.inTurn(t.ctx, decide)
+}
+
 // heardAll reports whether every live node has reported to this leader, or has
 // had the time to, or is known to be down.
 func (t *term) heardAll(v cluster.View) bool {
@@ -447,7 +458,7 @@ func (t *term) leave(to int, why string) {
 		}
 		t.cfg.Logger.Warn("the office was not handed on", "error", err)
 		// Tried again by the next look; a term that has ended needs none.
-		_ = t.Decide(t.ctx, func(cluster.View) (cluster.Command, error) { t.leaves = false; return nothing{}, nil })
+		_ = t.tell(func(cluster.View) (cluster.Command, error) { t.leaves = false; return nothing{}, nil })
 	})
 }
 

@@ -26,6 +26,7 @@ type quorum struct {
 	alive map[int]bool
 	subs  []chan *cluster.Board
 	log   []cluster.Entry
+	takes time.Duration // each commit
 }
 
 func (q *quorum) Board() *cluster.Board {
@@ -43,6 +44,7 @@ func (q *quorum) Subscribe(context.Context) <-chan *cluster.Board {
 }
 
 func (q *quorum) Commit(_ context.Context, epoch int64, basis *cluster.Board, c cluster.Change) (*cluster.Board, error) {
+	time.Sleep(q.takes)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if epoch != q.epoch || basis.Revision != q.board.Revision {

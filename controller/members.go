@@ -71,7 +71,7 @@ func (t *term) recordMembers(ctx context.Context) {
 			part[m.ID] = cluster.Learner
 		}
 	}
-	_ = t.Decide(t.ctx, func(cluster.View) (cluster.Command, error) {
+	_ = t.tell(func(cluster.View) (cluster.Command, error) {
 		t.member = false
 		return nothing{}, err
 	})
@@ -116,7 +116,7 @@ func (t *term) removeNode(a cluster.Action, n cluster.Node) {
 		t.cfg.Logger.Warn("the quorum did not let the node go yet", "node", n.ID, "error", err)
 		t.sleep(t.ctx, removeEvery)
 	}
-	err = t.Decide(t.ctx, func(cluster.View) (cluster.Command, error) { t.removes = false; return end, nil })
+	err = t.tell(func(cluster.View) (cluster.Command, error) { t.removes = false; return end, nil })
 	if err != nil && t.ctx.Err() == nil {
 		t.cfg.Logger.Warn("the end of the removal was not committed", "node", n.ID, "error", err)
 	}

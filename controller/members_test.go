@@ -80,6 +80,30 @@ func TestRemovalIsFinishedByTheNextLeader(t *testing.T) {
 	})
 }
 
+// What becomes of work beside the loop reaches it, however long slow commits hold it up:
+// what it is not told of it would wait for in all its term.
+func TestRemovalGoesOnAfterSlowCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		defer o.resign()
+		o.refusals = []error{errors.New("time out")}
+		a := cluster.Action{ID: "r", Name: cluster.RemoveNode, Node: 4, Status: cluster.ActionRunning, Marked: true, Started: time.Now()}
+		change := cluster.Change{Put: []cluster.Object{cluster.Node{ID: 4, Membership: cluster.Voter, Removing: "r"}, a}}
+		for node := 5; node < 9; node++ {
+			change.Put = append(change.Put, cluster.Node{ID: node, Membership: cluster.Client})
+		}
+		o.quorum.mu.Lock() // that all these are down is to be written down
+		o.quorum.board, o.quorum.takes = o.quorum.board.With(2, change), 4*time.Second
+		o.quorum.mu.Unlock()
+		o.report(nil)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if a := o.quorum.Board().Actions["r"]; a.Status != cluster.ActionCompleted || len(o.removed) != 2 {
+			t.Errorf("%+v, asked %v", a, o.removed)
+		}
+	})
+}
+
 // A leader never removes itself: it hands the office on.
 func TestRemovedLeaderStepsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -21,8 +21,6 @@ const (
 	orderLeast = time.Second
 	// orderAgain is the pause before an order of unknown outcome is sent again.
 	orderAgain = 500 * time.Millisecond
-	// orderLost is when, after its time, an order without an outcome is sent anew.
-	orderLost = 20 * time.Second
 	// shown is how long after the end of an order a report must have come to show
 	// what it left: what a report tells was seen up to as long before.
 	shown = 5 * time.Second
@@ -65,12 +63,10 @@ func (t *term) sendOrders(v cluster.View) {
 			o = &order{until: t.now().Add(orderTTL), since: v.Revision} // a former leader may have sent it just now
 			t.orders[r.Handover.ID] = o
 		}
-		// An outcome that did not reach the loop is asked for again: executors keep it.
-		lost := t.since(o.sent) > orderTTL+orderLost
 		switch {
 		case v.Gone(v.Instances[r.Handover.Executor()]):
 			t.orphaned(v, r, o)
-		case lost || !o.inFlight && t.since(o.sent) > orderAgain:
+		case !o.inFlight && t.since(o.sent) > orderAgain:
 			t.carry(v, r, o)
 		}
 	}
@@ -145,7 +141,7 @@ func (t *term) carry(v cluster.View, r cluster.SlotRange, o *order) {
 // order goes out again and is continued from where it stands. One that was decided
 // about meanwhile, because the executor's host was gone, changes nothing any more.
 func (t *term) settle(id string, r cluster.RangeID, outcome cluster.Outcome, answered bool) {
-	err := t.Decide(t.ctx, func(v cluster.View) (cluster.Command, error) {
+	err := t.tell(func(v cluster.View) (cluster.Command, error) {
 		if o := t.orders[id]; o != nil {
 			o.inFlight, o.silent = false, outcome.TargetSilent
 			if answered {
