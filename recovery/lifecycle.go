@@ -7,15 +7,23 @@ import (
 	"github.com/haulout/haulout/cluster"
 )
 
+// atOnce is how many objects one command writes, where it could be all of a kind, as
+// after a site had no power: a transaction of the store takes a thousand.
+const atOnce = 500
+
 // Lifecycle returns the commands that write down what has come up or gone by
 // itself: processes seen serving, replication ids, new databases that are
 // ready, deleted ones that are gone.
 func Lifecycle(v cluster.View) []cluster.Command {
 	var commands []cluster.Command
-	if started := newlyStarted(v); len(started) > 0 {
+	for started := range slices.Chunk(newlyStarted(v), atOnce) {
 		commands = append(commands, cluster.MarkStarted{Instances: started})
 	}
-	if ids := newHistories(v); len(ids) > 0 {
+	for ranges := range slices.Chunk(newHistories(v), atOnce) {
+		ids := map[cluster.RangeID]string{}
+		for _, r := range ranges {
+			ids[r.ID] = r.LastReplID
+		}
 		commands = append(commands, cluster.NoteReplication{IDs: ids})
 	}
 	commands = append(commands, behind(v)...)
@@ -87,19 +95,20 @@ func serves(v cluster.View, i cluster.Instance) bool {
 	return o.Role == cluster.Slave && o.EverLinked && o.Linked
 }
 
-// newHistories returns the replication ids of masters that are not written down
-// yet. Only a report made on this board counts: an older one may show what was
+// newHistories returns the ranges whose masters have replication ids that are not written
+// down yet, with those. Only a report made on this board counts: an older one may show what was
 // master before.
-func newHistories(v cluster.View) map[cluster.RangeID]string {
-	ids := map[cluster.RangeID]string{}
-	for _, r := range v.Ranges {
+func newHistories(v cluster.View) []cluster.SlotRange {
+	var list []cluster.SlotRange
+	for _, r := range v.RangesByID() {
 		o, _ := v.Observed(r.Master)
 		if r.Handover == nil && r.Unsettled == "" && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master &&
 			o.ReplicationID != "" && o.ReplicationID != r.LastReplID {
-			ids[r.ID] = o.ReplicationID
+			r.LastReplID = o.ReplicationID
+			list = append(list, r)
 		}
 	}
-	return ids
+	return list
 }
 
 // ready reports whether all of a new database has been seen: every process

@@ -86,6 +86,28 @@ func TestOldReportsDoNotNote(t *testing.T) {
 	}
 }
 
+// After a site had no power, everything is new at once: each of it is written down by a
+// transaction that the store takes, for one that it refuses keeps all the rest from it.
+func TestNothingIsTooMuchAtOnce(t *testing.T) {
+	s := set(t)
+	var many cluster.Change
+	for n := 3; n < 2500; n++ {
+		id, r := cluster.InstanceID{Shard: n + 1, Incarnation: 1}, cluster.RangeID{Database: n}
+		many.Put = append(many.Put, cluster.Instance{ID: id, Range: r, Node: 3}, cluster.SlotRange{ID: r, Master: id})
+		s.Reports[3].Instances[id] = cluster.Observed{State: cluster.Up, Role: cluster.Master, ReplicationID: fmt.Sprint("r", n)}
+	}
+	s.Board = s.With(s.Revision+1, many)
+	s.heard(1, 2, 3)
+	for _, c := range recovery.Lifecycle(s.View) {
+		if change, err := c.Apply(s.Board); err != nil || len(change.Put) > 1000 {
+			t.Errorf("%T writes %d objects: %v", c, len(change.Put), err)
+		}
+		s.apply(c)
+	}
+	s.heard(1, 2, 3)
+	expect(t, s.settle(), "")
+}
+
 func TestDeletedDatabasesAreForgotten(t *testing.T) {
 	s := serving(t)
 	s.apply(cluster.DeleteDatabase{Database: 1})
