@@ -207,15 +207,23 @@ func (s *Store) TransferLeadership(ctx context.Context, toNode int) error {
 	return nil
 }
 
-// successor returns the etcd id of the member to follow.
+// successor returns the etcd id of the member to follow. If any may, it is one that stays,
+// if there is one: a node that goes out of service would hand the office on in its turn.
 func (s *Store) successor(m *member, toNode int) (uint64, error) {
 	now := s.mirror.state()
-	alive := s.alive(now)
-	for _, n := range cluster.Sorted(now.board.Nodes) {
-		fits := n.ID == toNode || (toNode == 0 && alive[n.ID])
-		if fits && n.Membership == cluster.Voter && n.MemberID != m.id() && n.MemberID != 0 {
-			return n.MemberID, nil
+	v := cluster.View{Board: now.board, Alive: s.alive(now)}
+	var next cluster.Node
+	for _, n := range cluster.Sorted(v.Nodes) {
+		fits := n.ID == toNode || toNode == 0 && v.Alive[n.ID]
+		if !fits || n.Membership != cluster.Voter || n.MemberID == m.id() || n.MemberID == 0 {
+			continue
 		}
+		if next.ID == 0 || v.MayLead(next.ID) != nil && v.MayLead(n.ID) == nil {
+			next = n
+		}
+	}
+	if next.ID != 0 {
+		return next.MemberID, nil
 	}
 	if toNode != 0 {
 		return 0, cluster.Refuse(cluster.CodeNodeNotFound, "name a node that votes and is not the cluster master", "node %d can't become cluster master", toNode)

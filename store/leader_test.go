@@ -64,6 +64,28 @@ func TestLeadershipMovesOnRequest(t *testing.T) {
 	hosts[0].commit(t, put(database(1, "any node can carry the epoch")))
 }
 
+// Two nodes that go out of service would hand the office to each other again and again.
+func TestLeadershipGoesToANodeThatStays(t *testing.T) {
+	hosts := newFleet(t).three(t)
+	hosts[0].office.epoch(t)
+	lead(t, hosts[1])
+	lead(t, hosts[2])
+	leaves := hosts[0].Board().Nodes[2]
+	leaves.Maintenance = &cluster.Maintenance{}
+	b := hosts[0].commit(t, put(leaves))
+	hosts[2].reached(t, b.Revision)
+	eventually(t, "all nodes count as alive", func() error {
+		if alive := hosts[0].Alive(); len(alive) != 3 {
+			return fmt.Errorf("alive: %v", alive)
+		}
+		return nil
+	})
+	if err := hosts[0].TransferLeadership(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	moved(t, hosts[2], hosts[0], hosts[1])
+}
+
 func TestAnotherLeadsWhenTheLeaderStops(t *testing.T) {
 	hosts := newFleet(t).three(t)
 	lead(t, hosts[1])
