@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,26 @@ func TestLastWriteToAKeyCounts(t *testing.T) {
 	b = one.commit(t, cluster.Change{Put: []cluster.Object{database(2, "d")}, Delete: []cluster.Key{{Kind: cluster.KindDatabase, ID: "2"}}})
 	if _, stands := b.Databases[2]; stands {
 		t.Error("a database that was deleted in the same change stands")
+	}
+}
+
+// A database comes and goes in one transaction, however many shards it may have.
+func TestLargestDatabaseIsNotTooLarge(t *testing.T) {
+	one := newFleet(t).first(t)
+	basis := one.commit(t, put(one.Board().Nodes[1], cluster.Node{ID: 2}, cluster.Cluster{ID: "c", Name: "test", NextDatabase: 1, NextShard: 1}))
+	const most = 512
+	d := cluster.Database{Name: "a", MemorySize: 1 << 40, ShardsCount: most, Replication: true, Persistence: "disabled", Eviction: "noeviction", ProxyPolicy: "single"}
+	where := cluster.Placement{Masters: slices.Repeat([]int{1}, most), Replicas: slices.Repeat([]int{2}, most), Endpoint: 1}
+	create := cluster.CreateDatabase{Database: d, Placement: where}
+	for _, c := range []cluster.Command{create, cluster.DeleteDatabase{Database: 1}} {
+		change, err := c.Apply(basis)
+		if err != nil {
+			t.Fatal(err)
+		}
+		basis = one.commit(t, change)
+	}
+	if len(basis.Instances)+len(basis.Ranges)+len(basis.Shards) > 0 {
+		t.Errorf("%d instances are left", len(basis.Instances))
 	}
 }
 

@@ -28,7 +28,7 @@ import (
 
 const (
 	compaction   = "1h"
-	maxOps       = 1024 // operations of a transaction
+	maxOps       = 4096 // operations of a transaction: more than the largest database has objects
 	maxLearners  = 2
 	progressTime = 2 * time.Second // between signs of life of a quiet watch
 	slowRequest  = 300 * time.Millisecond
