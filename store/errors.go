@@ -29,6 +29,9 @@ func failure(what string, err error) error {
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return cluster.Refuse(cluster.CodeStoreFull, "its daemons make space by themselves: try again in half a minute; haulout status shows what is left to do",
 			"%s: the cluster's state has reached its quota on a node", what)
+	case errors.Is(err, rpctypes.ErrCorrupt):
+		return cluster.Refuse(cluster.CodeDamagedData, "try again in half a minute: the daemon of a member that differs ends by itself; if this stays, no majority agrees: stop all voting nodes' daemons but one, then recover the cluster on that: haulout cluster recover",
+			"%s: the members of the quorum do not have the same data", what)
 	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
 		return cluster.Refuse(cluster.CodeTooLarge, "do it in smaller parts", "%s: the change is too large for one transaction", what)
 	}

@@ -43,7 +43,9 @@ type member struct {
 	client *clientv3.Client // without a network between
 	quota  int64            // bytes its data may take
 	packed int64            // bytes it took when it was last defragmented; of the loop that keeps space
-	mute   func()           // etcd reports its own orderly end as a row of errors
+	// differing counts, by member with other data, the looks of the loop that keeps space.
+	differing map[uint64]int
+	mute      func() // etcd reports its own orderly end as a row of errors
 }
 
 // startMember brings etcd up. It does not wait for a quorum.
@@ -81,7 +83,7 @@ func startMember(c Config, st start) (m *member, err error) {
 		return nil, startFailure(c, st, hasData, err)
 	}
 	server.Store(etcd.Server)
-	m = &member{etcd: etcd, server: etcd.Server, client: v3client.New(etcd.Server), quota: c.Quota, mute: mute}
+	m = &member{etcd: etcd, server: etcd.Server, client: v3client.New(etcd.Server), quota: c.Quota, differing: map[uint64]int{}, mute: mute}
 	m.client.KV = readings{m.client.KV, m.server}
 	if err := writeCard(c.Dir, card{c.Name, uint64(m.server.Cluster().ID()), m.id()}); err != nil {
 		m.stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -65,9 +66,13 @@ func (m *member) space() Space {
 }
 
 // keepSpace keeps the data away from the quota, and brings a member back that
-// has met it: a quorum with one such member takes no write.
+// has met it: a quorum with one such member takes no write. It ends with a refusal
+// (damaged_data_folder) if the member's data differs from the others'.
 func (s *Store) keepSpace(ctx context.Context, l *link) error {
 	for l.member != nil && pause(ctx.Done(), s.spaceEvery) {
+		if l.member.differs() {
+			return damaged(s.cfg.Dir, "it differs from what most members of the quorum have")
+		}
 		if err := l.member.makeSpace(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("the space of the quorum's data could not be looked after", "error", err)
 		}
@@ -81,7 +86,7 @@ func (s *Store) keepSpace(ctx context.Context, l *link) error {
 func (m *member) makeSpace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, spaceTimeout)
 	defer cancel()
-	if err := m.forgetLost(ctx); err != nil {
+	if err := m.endAlarms(ctx); err != nil {
 		return err
 	}
 	before := m.space()
@@ -109,28 +114,50 @@ func (m *member) makeSpace(ctx context.Context) error {
 	if !after.Full || float64(after.Size) > spaceEnough*float64(after.Quota) {
 		return nil
 	}
-	return m.disarm(ctx, m.id())
+	return m.disarm(ctx, m.id(), etcdserverpb.AlarmType_NOSPACE)
 }
 
-// forgetLost lets the alarm of a member go that is none any more: nobody else
-// would. The member that leads raft does it.
-func (m *member) forgetLost(ctx context.Context) error {
+// differs reports whether most members were found to have other data than this one, when
+// they compared what is left after a compaction. Nobody in the quorum can write then, not
+// even that a lease has ended, until the alarm does.
+func (m *member) differs() bool {
+	return slices.ContainsFunc(m.server.Alarms(), func(a *etcdserverpb.AlarmMember) bool {
+		return a.Alarm == etcdserverpb.AlarmType_CORRUPT && a.MemberID == m.id()
+	})
+}
+
+// noticed is after how many looks a member whose data differs has seen that it does.
+const noticed = 3
+
+// endAlarms lets go of alarms of others which nobody else would: that of a member that is
+// none any more, and that of one whose data differs, once it has had the time to see it and
+// end. The member that leads raft does it.
+func (m *member) endAlarms(ctx context.Context) error {
 	if !m.leads() {
 		return nil
 	}
 	for _, alarm := range m.server.Alarms() {
-		known := m.server.Cluster().Member(types.ID(alarm.MemberID)) != nil
-		if !known && alarm.Alarm == etcdserverpb.AlarmType_NOSPACE {
-			if err := m.disarm(ctx, alarm.MemberID); err != nil {
-				return err
+		lost := m.server.Cluster().Member(types.ID(alarm.MemberID)) == nil
+		if alarm.Alarm == etcdserverpb.AlarmType_CORRUPT {
+			if alarm.MemberID == 0 { // they differ, and no majority agrees
+				continue
 			}
+			m.differing[alarm.MemberID]++
+			lost = lost || m.differing[alarm.MemberID] >= noticed
 		}
+		if !lost {
+			continue
+		}
+		if err := m.disarm(ctx, alarm.MemberID, alarm.Alarm); err != nil {
+			return err
+		}
+		delete(m.differing, alarm.MemberID)
 	}
 	return nil
 }
 
-func (m *member) disarm(ctx context.Context, id uint64) error {
-	_, err := m.client.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: id, Alarm: etcdserverpb.AlarmType_NOSPACE})
+func (m *member) disarm(ctx context.Context, id uint64, alarm etcdserverpb.AlarmType) error {
+	_, err := m.client.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: id, Alarm: alarm})
 	if err != nil {
 		return fmt.Errorf("end the alarm: %w", err)
 	}

@@ -2,9 +2,12 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/haulout/haulout/cluster"
 )
@@ -74,6 +77,31 @@ func TestStoreKeepsAwayFromItsQuota(t *testing.T) {
 	if p := h.Space(); p.Full {
 		t.Errorf("%+v", p)
 	}
+}
+
+// One member whose data differs keeps the others from writing only until it has ended.
+func TestMemberWithOtherDataEnds(t *testing.T) {
+	hosts := newFleet(t).three(t)
+	one, two := hosts[0].connectedMember(t), hosts[1].connectedMember(t)
+	_, err := one.server.Alarm(t.Context(), &etcdserverpb.AlarmRequest{
+		Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: two.id(), Alarm: etcdserverpb.AlarmType_CORRUPT,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := hosts[0].office
+	_, err = o.Commit(t.Context(), o.epoch(t), o.Board(), put(database(1, "a")))
+	wantCode(t, err, cluster.CodeDamagedData)
+	if !strings.Contains(fmt.Sprint(err), "do not have the same data") {
+		t.Errorf("%v", err)
+	}
+	wantCode(t, hosts[1].ended(t), cluster.CodeDamagedData)
+	for range noticed { // what the loop does now and then
+		if err := one.endAlarms(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hosts[0].commit(t, put(database(1, "a")))
 }
 
 func (h *host) connectedMember(t *testing.T) *member {
