@@ -252,10 +252,16 @@ func (s *Store) watchRemoval(ctx context.Context, l *link) error {
 }
 
 // retry repeats f while it fails with something that passes, or the quorum refuses
-// because of an earlier change, and returns the last error when ctx ends.
+// because of an earlier change, and returns the last error when ctx ends: why it was
+// tried again, not that the last attempt was cut off.
 func retry(ctx context.Context, passing []error, f func() error) error {
+	var last error
 	for {
 		err := f()
+		if last != nil && ctx.Err() != nil && unavailable(err) {
+			return last
+		}
+		last = err
 		patience := errors.Is(err, rpctypes.ErrUnhealthy) || slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) })
 		if !patience || !pause(ctx.Done(), membershipPoll) {
 			return err

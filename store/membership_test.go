@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
 	"github.com/haulout/haulout/cluster"
 )
 
@@ -81,6 +83,22 @@ func TestHalfDoneJoinIsTakenUp(t *testing.T) {
 	third, _, err := one.AddLearner(t.Context(), "member-2b", f.peerURL(2), true)
 	if err != nil || third == first {
 		t.Errorf("replaced by member %x, %v", third, err)
+	}
+}
+
+// Who waited in vain is told for what, also if an attempt was under way at the end.
+func TestReasonForWaitingIsTold(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	tries := 0
+	err := retry(ctx, []error{rpctypes.ErrTooManyLearners}, func() error {
+		if tries++; tries == 1 {
+			return rpctypes.ErrTooManyLearners
+		}
+		cancel()
+		return context.DeadlineExceeded
+	})
+	if !errors.Is(err, rpctypes.ErrTooManyLearners) {
+		t.Errorf("after %d tries: %v", tries, err)
 	}
 }
 
