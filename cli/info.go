@@ -60,6 +60,7 @@ func met(c cluster.ClientCounts) (list []string) {
 	}{
 		{c.QueueFull, "clients not read for a while: queues full"},
 		{c.WindowFull, "clients not read for a while: too many commands unanswered"},
+		{c.TurnedAway, "clients turned away: too many"},
 		{c.SlowReaders, "clients closed: output left unread"},
 		{c.LongInput, "clients closed: command too long"},
 		{c.Malformed, "clients closed: malformed input"},

@@ -7,6 +7,7 @@ type ClientCounts struct {
 	QueueFull  int64 `json:"queue_full"`  // the loop's queues were too long
 	WindowFull int64 `json:"window_full"` // too many of its commands were unanswered
 	// Clients were closed.
+	TurnedAway  int64 `json:"turned_away"`  // there was no place for them
 	SlowReaders int64 `json:"slow_readers"` // too much of their output was left unread
 	LongInput   int64 `json:"long_input"`   // a command was too long
 	Malformed   int64 `json:"malformed"`    // what they sent is no command
@@ -24,6 +25,7 @@ type ClientCounts struct {
 func (c *ClientCounts) Add(o ClientCounts) {
 	c.QueueFull += o.QueueFull
 	c.WindowFull += o.WindowFull
+	c.TurnedAway += o.TurnedAway
 	c.SlowReaders += o.SlowReaders
 	c.LongInput += o.LongInput
 	c.Malformed += o.Malformed

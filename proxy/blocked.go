@@ -136,7 +136,7 @@ func (b *blocked) advance() {
 	case !b.mayGo():
 		b.expire()
 	case b.line == nil:
-		if b.line = l.openLine(b.shard, s.version(), b.as, b); b.line == nil {
+		if b.line = l.openOwn(b.shard, s.version(), b.as, b); b.line == nil {
 			b.delay()
 		}
 	case b.line.state == linked:

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -168,6 +169,12 @@ func (e *endpoint) carry(tcp *net.TCPConn, d *door) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
+	}
+	if max(pair[0], pair[1]) >= e.loop.maxFile {
+		unix.Close(pair[0])
+		unix.Close(pair[1])
+		e.loop.post(func() { e.counts.TurnedAway++ })
+		return errors.New(errCrowd)
 	}
 	conn, err := takeConn(pair[0])
 	if err != nil {

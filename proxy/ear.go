@@ -26,7 +26,7 @@ func (k *link) hears() bool {
 	}
 	if k.ear == nil {
 		e := &ear{link: k}
-		if e.line = k.loop.openLine(k.shard, 3, "", e); e.line == nil {
+		if e.line = k.loop.openOwn(k.shard, 3, "", e); e.line == nil {
 			k.delay()
 			return false
 		}

@@ -123,6 +123,8 @@ func (e *endpoint) ready(uint32) {
 	for range acceptsATurn {
 		fd, err := accept(e.fd)
 		switch {
+		case err == nil && fd >= e.loop.maxFile:
+			e.turnAway(fd)
 		case err == nil:
 			tune(fd)
 			if e.door != nil {

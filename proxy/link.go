@@ -423,6 +423,10 @@ func (k *link) dial() {
 	k.warm = false
 	k.target, k.history = k.shard.address, k.shard.history
 	fd, err := dialTCP(k.target)
+	if err == nil && k.owner != nil && fd >= k.loop.maxFile {
+		unix.Close(fd)
+		err = unix.EMFILE
+	}
 	if err != nil {
 		k.delay()
 		return

@@ -49,6 +49,7 @@ type settings struct {
 	maxOutput int
 	maxQueued int
 	maxInput  int
+	maxFile   int // descriptors from this number on are not for clients
 	// In nanoseconds.
 	patience, fencePatience int64
 	confirmFor              int64
@@ -96,6 +97,7 @@ func newSettings(c Config) *settings {
 		bridges: &bridges{open: map[*net.TCPConn]struct{}{}},
 		log:     c.Logger, clock: c.Clock, sharing: c.Loops > 1,
 		maxOutput: cmp.Or(c.MaxOutput, 64<<20), maxQueued: cmp.Or(c.MaxQueued, 64<<20), maxInput: cmp.Or(c.MaxInput, 1<<30),
+		maxFile:  filesForClients(),
 		patience: int64(cmp.Or(c.Patience, 10*time.Second)), fencePatience: int64(cmp.Or(c.FencePatience, 5*time.Second)),
 		confirmFor: int64(cmp.Or(c.ConfirmFor, 2*time.Second)),
 	}

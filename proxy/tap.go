@@ -91,7 +91,7 @@ func (t *tap) connect() {
 		l.wake(l.now + lastBackoff)
 	default:
 		// Always of version 3: only the first byte of a message differs.
-		if t.next = l.openLine(at, 3, "", &successor{tap: t}); t.next == nil {
+		if t.next = l.openOwn(at, 3, "", &successor{tap: t}); t.next == nil {
 			t.delay()
 		}
 	}
