@@ -201,6 +201,8 @@ func (b *blocked) expire() {
 	limit, text := l.patience, errReach
 	if b.shard.hold == nil && !b.shard.serving() {
 		limit, text = l.fencePatience, errContact
+	} else if b.shard.crowded() {
+		text = errPlaces
 	}
 	if l.now-b.waiting < limit {
 		l.wake(b.waiting + limit)

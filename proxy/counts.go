@@ -7,7 +7,7 @@ func tell(c *cluster.ClientCounts, text string) {
 	switch text {
 	case errNoMaster:
 		c.NoMaster++
-	case errReach:
+	case errReach, errPlaces:
 		c.Unreachable++
 	case errContact:
 		c.NoContact++

@@ -20,7 +20,8 @@ type line struct {
 	seat    seat
 	state   linkState
 	target  netip.AddrPort
-	history int // of the shard when it was opened
+	history int  // of the shard when it was opened
+	placed  bool // it has one of the places at the engine that are for clients
 
 	out     []byte
 	full    bool
@@ -42,6 +43,20 @@ type lineUser interface {
 // returns nil if that fails at once.
 func (l *loop) openLine(s *shard, version int, as string, user lineUser) *line {
 	fd, err := dialTCP(s.address)
+	return l.newLine(s, version, as, user, fd, err)
+}
+
+// openOwn is openLine for what is one client's alone, which may have no place.
+func (l *loop) openOwn(s *shard, version int, as string, user lineUser) *line {
+	fd, err := l.dialOwn(s.address)
+	n := l.newLine(s, version, as, user, fd, err)
+	if n != nil {
+		n.placed = true
+	}
+	return n
+}
+
+func (l *loop) newLine(s *shard, version int, as string, user lineUser, fd int, err error) *line {
 	if err != nil {
 		return nil
 	}
@@ -176,6 +191,9 @@ func (n *line) close() {
 	if n.fd >= 0 {
 		n.loop.drop(n.fd, n.seat)
 		n.fd = -1
+		if n.placed {
+			n.loop.places.leave(n.target)
+		}
 	}
 }
 

@@ -23,7 +23,8 @@ type link struct {
 	fd      int // -1: no connection
 	seat    seat
 	target  netip.AddrPort
-	history int // of the shard when it was connected
+	history int  // of the shard when it was connected
+	placed  bool // it has one of the places at the engine that are for clients
 	state   linkState
 	stamp   uint16 // of the engine process behind the connection
 	warm    bool   // connect even if nothing waits
@@ -422,11 +423,11 @@ func (k *link) dial() {
 	}
 	k.warm = false
 	k.target, k.history = k.shard.address, k.shard.history
-	fd, err := dialTCP(k.target)
-	if err == nil && k.owner != nil && fd >= k.loop.maxFile {
-		unix.Close(fd)
-		err = unix.EMFILE
+	dial := dialTCP
+	if k.placed = k.owner != nil; k.placed {
+		dial = k.loop.dialOwn
 	}
+	fd, err := dial(k.target)
 	if err != nil {
 		k.delay()
 		return
@@ -509,6 +510,9 @@ func (k *link) delay() {
 func (k *link) disconnect() {
 	if k.fd >= 0 {
 		k.loop.drop(k.fd, k.seat)
+		if k.placed {
+			k.loop.places.leave(k.target)
+		}
 	}
 	known := k.state > following
 	k.fd, k.state, k.full = -1, unconnected, false

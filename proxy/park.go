@@ -199,6 +199,8 @@ func (k *link) expire() {
 		text = errNoMaster
 	case k.shard.hold == nil && !k.shard.serving():
 		limit, text = k.loop.fencePatience, errContact
+	case k.owner != nil && k.state == unconnected && k.shard.crowded():
+		text = errPlaces
 	}
 	for k.first < len(k.calls) {
 		c := &k.calls[k.first]

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"math"
+	"net/netip"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,13 +33,57 @@ func (e *endpoint) turnAway(fd int) {
 	unix.Close(fd)
 }
 
-// openOwn is openLine for what is one client's alone. It also returns nil where such
-// lines have no place.
-func (l *loop) openOwn(s *shard, version int, as string, user lineUser) *line {
-	n := l.openLine(s, version, as, user)
-	if n != nil && n.fd >= l.maxFile {
-		n.close()
-		return nil
+// places counts the connections that clients of all loops have of their own at each
+// engine. An engine that has no place left lets its agent in no more, who then takes it
+// for one that hangs: so proxies stop before.
+type places struct {
+	mu    sync.Mutex
+	taken map[netip.AddrPort]int
+}
+
+func newPlaces() *places { return &places{taken: map[netip.AddrPort]int{}} }
+
+// take takes a place at the engine unless there are as many already.
+func (p *places) take(at netip.AddrPort, most int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken[at] >= most {
+		return false
 	}
-	return n
+	p.taken[at]++
+	return true
+}
+
+func (p *places) leave(at netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken[at]--; p.taken[at] == 0 {
+		delete(p.taken, at)
+	}
+}
+
+const errPlaces = "ERR max number of clients reached: no place at this shard for more calls that wait, subscriptions and caches"
+
+// crowded reports whether clients have all the places at the master that are for them.
+func (s *shard) crowded() bool {
+	p := s.loop.places
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken[s.address] >= s.loop.maxOwn
+}
+
+// dialOwn is dialTCP for what is one client's alone. Such connections may have no place.
+func (l *loop) dialOwn(at netip.AddrPort) (int, error) {
+	if !l.places.take(at, l.maxOwn) {
+		return -1, unix.EAGAIN
+	}
+	fd, err := dialTCP(at)
+	if err == nil && fd >= l.maxFile {
+		unix.Close(fd)
+		err = unix.EMFILE
+	}
+	if err != nil {
+		l.places.leave(at)
+	}
+	return fd, err
 }

@@ -104,3 +104,44 @@ func (r *rig) comes(terms *tls.Config, commands ...[]string) (*resp.Conn, error)
 	}
 	return c, nil
 }
+
+// Clients that wait, subscribe or keep a cache leave an engine room for its agent, which
+// would take it for one that hangs. Who goes makes room for another.
+func TestCrowdLeavesEngineToItsAgent(t *testing.T) {
+	const most = 40
+	for name, say := range map[string][][]string{
+		"subscribers": {login, {"SUBSCRIBE", "news"}},
+		"caches":      {{"HELLO", "3", "AUTH", "default", clientSecret}, {"CLIENT", "TRACKING", "ON"}, {"GET", "k"}},
+		"watchers":    {login, {"WATCH", "k"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEngine(t)
+			e.do(t, "CONFIG", "SET", "maxclients", "50")
+			r := newRig(t, Config{Patience: 200 * time.Millisecond, MaxOwn: most}, e)
+			r.serveUntil(1 << 62)
+			r.apply()
+			var there []*resp.Conn
+			for err := error(nil); err == nil; {
+				var c *resp.Conn
+				if c, err = r.comes(nil, say...); err == nil {
+					there = append(there, c)
+				} else if err.Error() != errPlaces {
+					t.Error(err)
+				}
+			}
+			if len(there) != most {
+				t.Fatalf("%d have a place", len(there))
+			}
+			if c, err := e.dial(r.ctx()); err != nil {
+				t.Errorf("the agent does not get in: %v", err)
+			} else {
+				c.Close()
+			}
+			r.say(there[0], "QUIT")
+			eventually(t, "there is room again", func() bool {
+				_, err := r.comes(nil, say...)
+				return err == nil
+			})
+		})
+	}
+}

@@ -30,6 +30,9 @@ type Config struct {
 	// MaxInput is the number of bytes of one command after which its client is
 	// closed; 0: 1 GiB, as with the engine.
 	MaxInput int
+	// MaxOwn is how many connections clients may have of their own at one engine: for calls
+	// that wait, subscriptions, caches. 0: 8,000, since an engine takes 10,000 of all kinds.
+	MaxOwn int
 	// Patience is how long a command waits for a master that executes it, and
 	// FencePatience how long for the cluster when nothing may be sent; 0: 10 s
 	// and 5 s.
@@ -50,6 +53,8 @@ type settings struct {
 	maxQueued int
 	maxInput  int
 	maxFile   int // descriptors from this number on are not for clients
+	maxOwn    int
+	places    *places
 	// In nanoseconds.
 	patience, fencePatience int64
 	confirmFor              int64
@@ -97,7 +102,7 @@ func newSettings(c Config) *settings {
 		bridges: &bridges{open: map[*net.TCPConn]struct{}{}},
 		log:     c.Logger, clock: c.Clock, sharing: c.Loops > 1,
 		maxOutput: cmp.Or(c.MaxOutput, 64<<20), maxQueued: cmp.Or(c.MaxQueued, 64<<20), maxInput: cmp.Or(c.MaxInput, 1<<30),
-		maxFile:  filesForClients(),
+		maxFile: filesForClients(), maxOwn: cmp.Or(c.MaxOwn, 8000), places: newPlaces(),
 		patience: int64(cmp.Or(c.Patience, 10*time.Second)), fencePatience: int64(cmp.Or(c.FencePatience, 5*time.Second)),
 		confirmFor: int64(cmp.Or(c.ConfirmFor, 2*time.Second)),
 	}

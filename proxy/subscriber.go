@@ -203,10 +203,14 @@ func (b *subscriber) expire() {
 		l.wake(b.since + l.patience)
 		return
 	}
+	text := errReach
+	if slices.ContainsFunc(b.taps, func(t *tap) bool { return t.line == nil && t.shard.crowded() }) {
+		text = errPlaces
+	}
 	// Some taps may have followed the order: they begin anew without it.
 	b.closeTaps()
-	tell(&b.session.endpoint.counts, errReach)
-	b.session.write(resp.AppendError(nil, errReach))
+	tell(&b.session.endpoint.counts, text)
+	b.session.write(resp.AppendError(nil, text))
 	b.finish()
 }
 
