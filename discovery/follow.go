@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -118,15 +119,14 @@ func (s *Server) follow(ctx context.Context, told map[string]news) {
 type news struct{ announced, next target }
 
 // tell publishes what has changed since the last time. told is what subscribers
-// know. Three words of Sentinel's fit three kinds of libraries:
+// know, also of what this host does not show for a while, as without its lease. Three
+// words of Sentinel's fit three kinds of libraries:
 //
 //	+switch-master   when the old node is empty, for those who then close what they have (go-redis)
 //	-sdown           with it, for node-redis, whose pattern lacks the plus
 //	+reboot          when the new node serves, for those who finish what they have and try nothing twice (rueidis, valkey-go)
 func (s *Server) tell(b *cluster.Board, told map[string]news) {
-	now := map[string]bool{}
 	for _, m := range masters(b) {
-		now[m.name] = true
 		before, known := told[m.name]
 		told[m.name] = news{m.announced, m.address}
 		if !known {
@@ -141,11 +141,11 @@ func (s *Server) tell(b *cluster.Board, told map[string]news) {
 			s.cfg.Logger.Info("endpoint announced", "database", m.name, "from", before.announced.String(), "to", m.announced.String())
 		}
 	}
-	for name := range told {
-		if !now[name] {
-			delete(told, name)
-		}
+	names := map[string]bool{}
+	for _, d := range b.Databases {
+		names[d.Name] = true
 	}
+	maps.DeleteFunc(told, func(name string, _ news) bool { return !names[name] })
 }
 
 // publish waits for nobody: a client that does not read must not keep the others

@@ -285,3 +285,31 @@ func TestRunSaysWhyItCanNotListen(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// A host that serves some databases only for a while, since its lease is gone, tells of
+// the others what has changed meanwhile.
+func TestWhatWasNotShownForAWhileIsTold(t *testing.T) {
+	other := cluster.Endpoint{ID: cluster.EndpointID{Database: 2, Index: 1}, Port: 10002, Nodes: []int{1}, Announced: 1}
+	h := newHost(t, patienceInTests, cluster.Database{ID: 2, Name: "other", Status: cluster.DatabaseActive, Port: other.Port}, other)
+	s := h.sentinelClient(1, 2).Subscribe(t.Context(), "+switch-master")
+	defer s.Close()
+	tells := func(want string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if m, err := s.ReceiveMessage(ctx); err != nil || m.Payload != want {
+			t.Fatalf("got %v, %v; want %q", m, err, want)
+		}
+	}
+	if _, err := s.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	alone := *h.board.Load()
+	alone.Endpoints = nil
+	h.board.Store(&alone)
+	other.Nodes, other.Announced = []int{2}, 2
+	h.put(other)
+	tells("other 127.0.0.1 10002 127.0.0.2 10002") // so it has seen that board
+	h.bind(arrived)
+	tells(fmt.Sprintf("orders 127.0.0.1 %[1]d 127.0.0.3 %[1]d", h.database()))
+}
