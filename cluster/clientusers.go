@@ -235,9 +235,9 @@ func (v View) UserDue(d Database, u ClientUser) string {
 // the revision, or "".
 func (v View) ProxiesDue(d Database, changed int64) string {
 	for _, e := range v.EndpointsOf(d.ID) {
-		for _, n := range e.Nodes {
-			if v.Reports[n].Proxy.Revision <= changed {
-				return fmt.Sprintf("the proxy of node:%d does not know it yet", n)
+		for _, n := range Sorted(v.Nodes) {
+			if e.ServedBy(n.ID) && v.Reports[n.ID].Proxy.Revision <= changed {
+				return fmt.Sprintf("the proxy of node:%d does not know it yet", n.ID)
 			}
 		}
 	}

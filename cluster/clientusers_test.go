@@ -70,3 +70,30 @@ func TestRulesThatHaveNoPlace(t *testing.T) {
 		t.Errorf("%d faults", len(faults))
 	}
 }
+
+// A change of users is in force when every proxy that has clients of the database knows
+// it, also one that the endpoint is leaving.
+func TestProxiesDue(t *testing.T) {
+	id := cluster.EndpointID{Database: 1, Index: 1}
+	for name, test := range map[string]struct {
+		endpoint cluster.Endpoint
+		late     int // the node whose proxy does not know it
+		due      bool
+	}{
+		"bound":     {cluster.Endpoint{Nodes: []int{1, 2}}, 2, true},
+		"leaving":   {cluster.Endpoint{Nodes: []int{1}, Draining: []int{2}}, 2, true},
+		"to come":   {cluster.Endpoint{Nodes: []int{1}, Opening: []int{2}}, 2, true},
+		"elsewhere": {cluster.Endpoint{Nodes: []int{1}}, 2, false},
+	} {
+		test.endpoint.ID = id
+		b := (*cluster.Board)(nil).With(8, cluster.Change{Put: []cluster.Object{cluster.Node{ID: 1}, cluster.Node{ID: 2}, test.endpoint}})
+		v := cluster.View{Board: b, Reports: map[int]cluster.Report{}}
+		for n := range b.Nodes {
+			v.Reports[n] = cluster.Report{Node: n, Proxy: cluster.ProxyReport{Up: true, Revision: 8}}
+		}
+		v.Reports[test.late] = cluster.Report{Node: test.late, Proxy: cluster.ProxyReport{Up: true, Revision: 7}}
+		if why := v.ProxiesDue(cluster.Database{ID: 1}, 7); (why != "") != test.due {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}
