@@ -119,7 +119,7 @@ func (b *blocked) advance() {
 	case s.head != b.turn:
 	case b.unblock != nil && !b.sent:
 		b.yield()
-	case s.hungUp && b.endless:
+	case s.hungUp && (b.endless || !b.sent && s.gaveUp):
 		// Nobody is left to wait, but what was answered before shall arrive.
 		if b.line != nil {
 			b.drop()

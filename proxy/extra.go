@@ -23,6 +23,7 @@ type extra struct {
 	tracking    *tracking // of a client that keeps a cache of its own
 	pushes      pushes
 	lingerTo    int64
+	gaveUp      bool    // it ended its side long after its last command
 	library     library // that the client says it uses
 	capture     *[]byte // where the reply goes of what is carried out inside a transaction
 }

@@ -47,6 +47,7 @@ type link struct {
 
 	suspect bool  // the engine refused: ask it before sending more
 	proven  bool  // it said that it serves us after the last refusal
+	waited  bool  // what it has could not be sent when that was tried last
 	notYet  int64 // nothing is tried before
 	backoff int64
 	leaveBy int64 // when waiting for replies of a former master ends; 0: not begun
@@ -123,14 +124,19 @@ func (k *link) pop() {
 	k.first++
 	k.flight = max(0, k.flight-1)
 	if k.first == len(k.calls) {
-		if k.retiring {
-			k.touch()
-		}
-		k.calls, k.first = k.calls[:0], 0
-		k.usual.note(len(k.out))
-		k.loop.give(k.out)
-		k.out, k.base, k.mark, k.sent = nil, 0, 0, 0
+		k.empty()
 	}
+}
+
+// empty is called when the last call is gone.
+func (k *link) empty() {
+	if k.retiring {
+		k.touch()
+	}
+	k.calls, k.first = k.calls[:0], 0
+	k.usual.note(len(k.out))
+	k.loop.give(k.out)
+	k.out, k.base, k.mark, k.sent = nil, 0, 0, 0
 }
 
 // touch has the link looked at when the turn ends.
@@ -180,8 +186,16 @@ func (k *link) advance() {
 		return
 	}
 	if k.waits() {
+		k.waited = true
 		k.expire()
 		return
+	}
+	if k.waited {
+		k.waited = false
+		if k.dropUnwanted() {
+			k.touch()
+			return
+		}
 	}
 	switch k.state {
 	case unconnected:

@@ -123,6 +123,7 @@ func (s *session) ready(events uint32) {
 		s.close()
 	case events&unix.EPOLLRDHUP != 0 && s.paused&pauseBlocked != 0:
 		s.hungUp = true
+		s.noteEnd()
 		s.touch()
 		if s.blocked != nil {
 			s.blocked.advance()
@@ -165,6 +166,7 @@ func (s *session) ended() {
 		s.close()
 		return
 	}
+	s.noteEnd()
 	s.pause(pauseEnd)
 	s.leaving = true
 }
