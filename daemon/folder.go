@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -64,6 +65,9 @@ func openFolder(cfg Config) (*folder, error) {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	cfg.Data = whole
+	if err := fit(whole); err != nil {
+		return nil, err
+	}
 	lock, err := os.OpenFile(cfg.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
@@ -73,6 +77,25 @@ func openFolder(cfg Config) (*folder, error) {
 		return nil, cluster.Refuse(cluster.CodeForeignData, "stop the other one, or give another --data", "another daemon uses the data folder %s", cfg.Data)
 	}
 	return &folder{cfg, lock}, nil
+}
+
+// longestFolder is how long the folder's path may be: the name of a socket has 107 bytes,
+// and the longest is that of a proxy that is just being started.
+const longestFolder = 107 - len("/proxy.sock.4194304")
+
+// fit refuses a folder in whose path something would be taken for more than a letter, be
+// it where files are looked for or in the configuration of an engine, or in which
+// sockets can not be made.
+func fit(data string) error {
+	const hint = "give another --data, such as /var/lib/haulout"
+	odd := func(r rune) bool { return strings.ContainsRune("*?[\"\\", r) || !unicode.IsPrint(r) }
+	switch i := strings.IndexFunc(data, odd); {
+	case i >= 0:
+		return cluster.Refuse(cluster.CodeForeignData, hint, "the path of the data folder %q has a character in it that can not be used: %q", data, []rune(data[i:])[0])
+	case len(data) > longestFolder:
+		return cluster.Refuse(cluster.CodeForeignData, hint, "the path of the data folder %s has %d bytes, and at most %d leave room for the names of sockets", data, len(data), longestFolder)
+	}
+	return nil
 }
 
 // empty refuses a folder that holds instances of an earlier life: to a cluster

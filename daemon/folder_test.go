@@ -50,6 +50,35 @@ func TestFolderBelongsToOneDaemon(t *testing.T) {
 	}
 }
 
+// A folder in which a daemon could start once and not again, or without a proxy, is refused
+// before anything is made in it.
+func TestFolderThatCanNotBeUsed(t *testing.T) {
+	root := t.TempDir()
+	long := filepath.Join(root, strings.Repeat("x", longestFolder-len(root)-1))
+	for data, ok := range map[string]bool{
+		filepath.Join(root, "of node 2, größer"): true,
+		long:                        true,
+		long + "x":                  false,
+		filepath.Join(root, "a[b]"): false,
+		filepath.Join(root, "a*"):   false,
+		filepath.Join(root, "a?"):   false,
+		filepath.Join(root, `a"b`):  false,
+		filepath.Join(root, `a\b`):  false,
+		filepath.Join(root, "a\nb"): false,
+	} {
+		f, err := openFolder(Config{Data: data})
+		if err == nil {
+			f.close()
+		}
+		if ok && err != nil || !ok && (cluster.CodeOf(err) != cluster.CodeForeignData || !strings.Contains(err.Error(), "--data")) {
+			t.Errorf("%q: %v", data, err)
+		}
+		if left, _ := os.ReadDir(data); !ok && len(left) > 0 {
+			t.Errorf("%q: made %v", data, left)
+		}
+	}
+}
+
 func TestIdentityOfAFolder(t *testing.T) {
 	f := newFolder(t)
 	first, err := f.identity()
