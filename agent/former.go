@@ -55,11 +55,15 @@ func emptyOut(dir string) error {
 	return os.Mkdir(dir, 0o700)
 }
 
-// kept measures the append-only files of an instance.
+// kept measures the append-only files of an instance. A folder that can not be read is
+// there nevertheless: nobody may think that nothing would be lost with it.
 func kept(dir string) (k cluster.Kept) {
-	files, _ := filepath.Glob(filepath.Join(dir, "appendonlydir", "*")) // the pattern is good unless the folder's name is odd
+	files, err := os.ReadDir(filepath.Join(dir, "appendonlydir"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.Bytes = 1
+	}
 	for _, f := range files {
-		if info, err := os.Stat(f); err == nil && info.Mode().IsRegular() {
+		if info, err := f.Info(); err == nil && info.Mode().IsRegular() {
 			k.Bytes += info.Size()
 			if info.ModTime().After(k.Written) {
 				k.Written = info.ModTime().UTC()
