@@ -13,6 +13,8 @@ const (
 	leaseTTL    = 8 * time.Second
 	renewTime   = time.Second             // between renewals, and the time each may take
 	leaseMargin = 1500 * time.Millisecond // for clock rates, scheduling, and carrying out the fence
+	// heldFor is how long a newer board may wait to be shown before the node renews no more.
+	heldFor = 4 * time.Second
 )
 
 // ServeUntil is the instant of [BootTime] until which this node may serve; 0
@@ -148,8 +150,13 @@ func (s *Store) renewLease(ctx context.Context, l *link, h hold) error {
 // renew is one renewal. First the quorum is asked who is in office, and whoever is new
 // there is told of this node: a renewal counts only from before that was asked. So none
 // counts that was sent after an office began whose holder has not been told; see
-// [Store.countOut].
+// [Store.countOut]. Nor does a node renew that can not follow the board, as its disk does
+// not answer: whoever waits for it to do so would wait for ever.
 func (s *Store) renew(ctx context.Context, l *link, h *hold) error {
+	if held := s.mirror.held(); held > heldFor {
+		s.log.Warn("the lease is not renewed: what the board says can not be written down", "node", s.cfg.NodeID, "folder", s.cfg.Dir, "for", held)
+		return errors.New("the board is not shown")
+	}
 	sent := BootTime()
 	c := l.client()
 	limited, cancel := context.WithTimeout(ctx, renewTime)

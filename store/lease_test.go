@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,32 @@ func TestLostLeaseAndLostKeyAreReplaced(t *testing.T) {
 			t.Errorf("after the loss of the %s it serves by the same lease", name)
 		}
 	}
+}
+
+// A node whose disk does not answer shows its rooms no newer board. It must not count as
+// one that others wait for.
+func TestNodeThatCanNotShowTheBoardLetsItsLeaseGo(t *testing.T) {
+	f := newFleet(t)
+	f.ttl = 3 * time.Second
+	one := f.first(t)
+	client := f.client4(t, 1)
+	client.serves(t)
+	since := client.ServeSince()
+	client.mirror.writing.Lock()
+	answer := sync.OnceFunc(client.mirror.writing.Unlock)
+	defer answer()
+	one.seesAlive(t, client.cfg.NodeID, false)
+	if left := client.ServeUntil() - BootTime(); left > 0 {
+		t.Errorf("it may serve for another %v", time.Duration(left))
+	}
+	answer()
+	one.seesAlive(t, client.cfg.NodeID, true)
+	eventually(t, "another lease", func() error {
+		if client.serves(t); client.ServeSince() <= since {
+			return errors.New("it serves by the same lease")
+		}
+		return nil
+	})
 }
 
 func aliveKeyOf(t *testing.T, c *clientv3.Client) *mvccpb.KeyValue {

@@ -46,7 +46,8 @@ type mirror struct {
 
 	writing sync.Mutex // taken before mu, and held while the disk is written to; guards latest
 	latest  *latest
-	certain atomic.Bool // the board is as new as any that was shown here
+	certain atomic.Bool  // the board is as new as any that was shown here
+	showing atomic.Int64 // since this instant of [BootTime] a newer state waits for the disk; 0: none does
 
 	loaded chan struct{} // closed when now is the cluster's state for the first time
 }
@@ -238,6 +239,8 @@ func (m *mirror) receive(r clientv3.WatchResponse) error {
 
 // publish shows the state to everybody who waits for a newer one.
 func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) error {
+	m.showing.Store(BootTime())
+	defer m.showing.Store(0)
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	newBoard := next.board != m.state().board
@@ -263,6 +266,15 @@ func (m *mirror) publish(next *state, texts map[cluster.Key]json.RawMessage) err
 		close(m.loaded)
 	}
 	return nil
+}
+
+// held is for how long a newer state has waited to be shown.
+func (m *mirror) held() time.Duration {
+	since := m.showing.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Duration(BootTime() - since)
 }
 
 // remember says where what is shown is written down. It is called before the mirror runs.
