@@ -80,7 +80,13 @@ type Agent struct {
 	orders orders
 	kick   chan struct{} // has the loop look now
 
-	converging sync.WaitGroup // for what is being done with processes
+	converging sync.WaitGroup // for what is being done beside the loop
+	scan       func(shards string) ([]string, error)
+	disk       errand[onDisk]
+	onDisk     *onDisk // nil: not seen yet; the loop's
+	asking     errand[cluster.ProxyReport]
+	setAside   errand[[]cluster.FormerFiles]
+	formerLeft []cluster.FormerFiles // the loop's
 
 	issued   issued
 	promises *Promises
@@ -89,11 +95,11 @@ type Agent struct {
 	departures departures
 	applying   sync.Mutex // held while the proxy gets routes, so that newer ones come later
 
-	proxyAgain     time.Time           // when it may be started again; the loop's, as the next
+	proxyAgain     time.Time           // when it may be started again; of who asks it, as the next
 	proxyWait      time.Duration       // since the last start that came to nothing
-	silentSince    time.Time           // when the living proxy stopped to answer; the loop's
-	fedCertificate cluster.Certificate // with the last routes; the loop's
-	// former are the files set aside, by name, as they were measured; the loop's.
+	silentSince    time.Time           // when the living proxy stopped to answer
+	fedCertificate cluster.Certificate // with the last routes
+	// former are the files set aside, by name, as they were measured; of who measures them.
 	former map[string]cluster.FormerFiles
 
 	mu        sync.Mutex // guards everything that follows
@@ -107,6 +113,7 @@ func New(cfg Config) *Agent {
 	return &Agent{
 		cfg:       cfg,
 		engine:    engine.Watch(cfg.Binary),
+		scan:      engine.Scan,
 		processes: map[cluster.InstanceID]*process{},
 		orders:    orders{known: map[string]*running{}},
 		kick:      make(chan struct{}, 1),
@@ -144,7 +151,7 @@ func (a *Agent) converge(ctx context.Context) error {
 		}
 		next.Reset(lookEvery)
 		board := a.cfg.Board.Board()
-		if board.Cluster.ID == "" {
+		if board.Cluster.ID == "" || !a.lookAtDisk(ctx) {
 			continue
 		}
 		if onTheMove(board, a.cfg.Node) {
@@ -184,13 +191,23 @@ func onTheMove(b *cluster.Board, node int) bool {
 
 // turn makes the host look like the board and tells what it then sees.
 func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
-	var proxyReport cluster.ProxyReport
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
+	defer cancel()
+	proxyReport := cluster.ProxyReport{Up: true, Silent: true} // of one with which something takes long
 	var wait sync.WaitGroup
-	wait.Go(func() { proxyReport = a.convergeProxy(ctx, board) })
-	instances := a.convergeInstances(ctx, board)
+	wait.Go(func() {
+		if r, over := a.asking.run(limit, &a.converging, func() cluster.ProxyReport { return a.convergeProxy(ctx, board) }); over {
+			proxyReport = r
+		}
+	})
+	wait.Go(func() {
+		if left, over := a.setAside.run(limit, &a.converging, func() []cluster.FormerFiles { return a.convergeFormer(board) }); over {
+			a.formerLeft = left
+		}
+	})
+	instances := a.convergeInstances(ctx, limit, board)
 	wait.Wait()
 
-	program := a.program()
 	a.mu.Lock()
 	a.sequence++
 	sequence := a.sequence
@@ -199,8 +216,8 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 		Node: a.cfg.Node, Sequence: sequence, Revision: board.Revision, BootID: a.cfg.BootID, Incarnation: board.Cluster.Incarnation,
 		Bound: a.promises.Bound(board, bootTime()), Alone: a.Alone(), AloneCounts: a.aloneCounts(),
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
-		Engine: cluster.Engine{Flavour: program.Flavour, Version: program.Version},
-		Host:   a.host(), FormerFiles: a.convergeFormer(board),
+		Engine: cluster.Engine{Flavour: a.onDisk.program.Flavour, Version: a.onDisk.program.Version},
+		Host:   a.onDisk.host, FormerFiles: a.formerLeft, Troubles: a.troubles(),
 	}
 }
 

@@ -80,6 +80,7 @@ type host struct {
 	agent   *Agent
 	dir     string
 	binary  engine.Binary
+	scan    func(string) ([]string, error) // nil: the disk is asked
 	mu      sync.Mutex
 	reports []cluster.Report
 	stop    func()
@@ -119,6 +120,9 @@ func (h *host) start() {
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	})
+	if h.scan != nil {
+		h.agent.scan = h.scan
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- h.agent.Run(ctx) }()

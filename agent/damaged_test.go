@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -139,4 +140,42 @@ func TestOneFolderHoldsNobodyUp(t *testing.T) {
 	h.eventually("both", func(r cluster.Report) bool {
 		return r.Instances[one.ID].State == cluster.Up && r.Instances[two.ID].Linked
 	})
+}
+
+// A disk that does not even list its folders is named, and the host goes on telling of what
+// runs, on the board of now: others wait for its word before they promote anybody.
+func TestDiskThatDoesNotAnswer(t *testing.T) {
+	h := newHost(t)
+	one, two := h.database()
+	h.stop()
+	var hangs atomic.Bool
+	answers := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answers) })
+	h.scan = func(root string) ([]string, error) {
+		if hangs.Load() {
+			<-answers
+		}
+		return engine.Scan(root)
+	}
+	h.reports = nil
+	h.start()
+	t.Cleanup(answer)
+	silent := func(r cluster.Report) bool {
+		return len(r.Troubles) == 1 && r.Troubles[0].Code == cluster.CodeDiskSilent
+	}
+	up := func(r cluster.Report) bool {
+		return r.Instances[one.ID].State == cluster.Up && r.Instances[two.ID].Linked
+	}
+	r := h.eventually("both", up)
+	hangs.Store(true)
+	h.eventually("the disk named", func(r cluster.Report) bool { return up(r) && silent(r) })
+	d := h.Board().Databases[1]
+	d.MemorySize *= 2
+	h.commit(t, raw{cluster.Change{Put: []cluster.Object{d}}})
+	kill(t, r.Instances[one.ID].PID)
+	h.eventually("the master gone, on the newest board", func(r cluster.Report) bool {
+		return silent(r) && r.Instances[one.ID].State == cluster.Absent && r.Instances[two.ID].State == cluster.Up && r.Host.DataFolder == h.dir
+	})
+	answer()
+	h.eventually("no word of the disk", func(r cluster.Report) bool { return len(r.Troubles) == 0 })
 }

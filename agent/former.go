@@ -19,7 +19,7 @@ const beforeLife = ".before-life-"
 
 // convergeFormer deletes what the board says of the files that this host has set aside,
 // and returns what is left. A folder that was deleted stays, empty: it says that nothing
-// more is to be set aside in that life. It belongs to the converging loop.
+// more is to be set aside in that life. One is at it at a time.
 func (a *Agent) convergeFormer(b *cluster.Board) []cluster.FormerFiles {
 	dirs, err := filepath.Glob(filepath.Join(a.cfg.Shards, "*"+beforeLife+"*"))
 	if err != nil {

@@ -22,8 +22,7 @@ type process struct {
 	// ordered is held by a hand-over order: meanwhile the loop only looks.
 	ordered sync.Mutex
 
-	busy chan turned // what is being done with it; nil: nothing. The loop's, with the next.
-	at   time.Time   // since when
+	turn errand[turned] // what is being done with it; the loop's
 
 	// The rest belongs to whoever converges it, one at a time.
 	engine   *engine.Process  // nil while there is none
@@ -58,20 +57,21 @@ type turned struct {
 // without an order are emptied of their process and removed. One that takes long, as on
 // a disk that hardly moves, keeps nobody from hearing of the others: it is not looked at
 // again before that is over, and counts as silent.
-func (a *Agent) convergeInstances(ctx context.Context, board *cluster.Board) map[cluster.InstanceID]cluster.Observed {
+func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Board) map[cluster.InstanceID]cluster.Observed {
 	seen := map[cluster.InstanceID]cluster.Observed{}
 	var begun []*process
 	for _, p := range a.inventory(board) {
-		if a.begin(ctx, board, p) {
+		if p.turn.begin(&a.converging, func() turned {
+			o, there := a.convergeOne(ctx, board, p)
+			return turned{o, there}
+		}) {
 			begun = append(begun, p)
 		} else {
 			seen[p.id] = p.late()
 		}
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
-	defer cancel()
 	for _, p := range begun {
-		switch t, over := p.await(limit); {
+		switch t, over := p.turn.await(limit); {
 		case !over:
 			seen[p.id] = p.late()
 		case t.there:
@@ -83,42 +83,11 @@ func (a *Agent) convergeInstances(ctx context.Context, board *cluster.Board) map
 	return seen
 }
 
-// begin has the instance converged, unless it still is, to an older board. What came of
-// that is told of no newer one.
-func (a *Agent) begin(ctx context.Context, board *cluster.Board, p *process) bool {
-	if p.busy != nil {
-		if len(p.busy) == 0 {
-			return false
-		}
-		<-p.busy
-	}
-	p.busy, p.at = make(chan turned, 1), time.Now()
-	a.converging.Go(func() {
-		o, there := a.convergeOne(ctx, board, p)
-		p.busy <- turned{o, there}
-	})
-	return true
-}
-
-// await returns what came of what is being done, unless it is not over within ctx.
-func (p *process) await(ctx context.Context) (t turned, over bool) {
-	select {
-	case t = <-p.busy:
-	case <-ctx.Done():
-		if len(p.busy) == 0 {
-			return t, false
-		}
-		t = <-p.busy
-	}
-	p.busy = nil
-	return t, true
-}
-
 // late is what is told of an instance with which something is done that takes long.
 func (p *process) late() cluster.Observed {
-	took := time.Since(p.at).Truncate(time.Millisecond)
+	took := time.Since(p.turn.since)
 	return cluster.Observed{
-		State: cluster.Unresponsive, SilentFor: took,
+		State: cluster.Unresponsive, SilentFor: took.Truncate(time.Millisecond),
 		Reason: fmt.Sprintf("what is done with it on its host takes long: %v by now", took.Truncate(time.Second)),
 	}
 }
@@ -130,11 +99,7 @@ func (a *Agent) inventory(board *cluster.Board) []*process {
 	for _, i := range board.InstancesOn(a.cfg.Node) {
 		ids = append(ids, i.ID)
 	}
-	dirs, err := engine.Scan(a.cfg.Shards)
-	if err != nil {
-		a.cfg.Logger.Error("instance folders can not be listed", "folder", a.cfg.Shards, "error", err)
-	}
-	for _, dir := range dirs {
+	for _, dir := range a.onDisk.folders {
 		var id cluster.InstanceID
 		if id.UnmarshalText([]byte(filepath.Base(dir))) == nil && !id.IsZero() && id.String() == filepath.Base(dir) {
 			ids = append(ids, id)

@@ -23,17 +23,25 @@ const proxyPatience = 3 * time.Second
 // same turn saw of the host's shards would be told that much later.
 const silentAnswer = 200 * time.Millisecond
 
-// convergeProxy has the host's proxy process running with the board's routes.
+// convergeProxy has the host's proxy process running with the board's routes. Whether it
+// lives is only asked where it does not answer: the disk that knows may not answer either.
 func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster.ProxyReport {
-	if pid, alive := proxy.Alive(a.cfg.ProxySocket); !alive {
-		return a.proxyGone(ctx)
-	} else if !a.silentSince.IsZero() && time.Since(a.silentSince) > proxyPatience {
-		a.cfg.Logger.Error("the proxy lives and does not answer: it is ended", "pid", pid)
-		if err := proxy.End(a.cfg.ProxySocket); err != nil {
-			a.cfg.Logger.Error("the proxy was not ended", "pid", pid, "error", err)
-		}
-		a.silentSince = time.Time{}
+	report, err := a.askProxy(ctx, board)
+	if err == nil {
+		a.silentSince, a.proxyWait = time.Time{}, 0
+		return report
 	}
+	if ctx.Err() != nil { // this daemon ends, and not the proxy
+		return cluster.ProxyReport{Up: true, Silent: true}
+	}
+	if pid, alive := proxy.Alive(a.cfg.ProxySocket); alive {
+		return a.proxySilent(pid, err)
+	}
+	return a.proxyGone(ctx)
+}
+
+// askProxy gives the proxy the routes, if it has not got them, and says what it does.
+func (a *Agent) askProxy(ctx context.Context, board *cluster.Board) (cluster.ProxyReport, error) {
 	answer := proxyAnswer
 	if !a.silentSince.IsZero() {
 		answer = silentAnswer
@@ -47,7 +55,7 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 		case errors.As(err, &refused): // it answers: what it has applied, its statistics tell
 			a.cfg.Logger.Warn("the proxy refuses the routes", "revision", board.Revision, "error", err)
 		case err != nil:
-			return a.proxySilent(err)
+			return cluster.ProxyReport{}, err
 		default:
 			a.setRoutes(board.Revision)
 			a.fedCertificate = shown
@@ -55,13 +63,12 @@ func (a *Agent) convergeProxy(ctx context.Context, board *cluster.Board) cluster
 	}
 	stats, err := a.cfg.Proxy.Stats(ctx)
 	if err != nil {
-		return a.proxySilent(err)
+		return cluster.ProxyReport{}, err
 	}
 	if stats.Revision < board.Revision {
 		a.setRoutes(0) // another process than the one that was fed
 	}
-	a.silentSince, a.proxyWait = time.Time{}, 0
-	return stats.Report()
+	return stats.Report(), nil
 }
 
 // applyRoutes has the proxy follow the board. No endpoint drains before every host
@@ -79,12 +86,20 @@ func (a *Agent) applyRoutes(ctx context.Context, board *cluster.Board) error {
 }
 
 // proxySilent reports a proxy that lives and does not answer. It may still send
-// by whatever routes it has, so it is up, and has applied none that are known.
-func (a *Agent) proxySilent(err error) cluster.ProxyReport {
+// by whatever routes it has, so it is up, and has applied none that are known. After a
+// while it is ended.
+func (a *Agent) proxySilent(pid int, err error) cluster.ProxyReport {
 	a.setRoutes(0)
-	if a.silentSince.IsZero() {
+	switch {
+	case a.silentSince.IsZero():
 		a.silentSince = time.Now()
 		a.cfg.Logger.Warn("the proxy does not answer", "error", err)
+	case time.Since(a.silentSince) > proxyPatience:
+		a.silentSince = time.Time{}
+		a.cfg.Logger.Error("the proxy lives and does not answer: it is ended", "pid", pid)
+		if err := proxy.End(a.cfg.ProxySocket); err != nil {
+			a.cfg.Logger.Error("the proxy was not ended", "pid", pid, "error", err)
+		}
 	}
 	return cluster.ProxyReport{Up: true, Silent: true}
 }

@@ -63,6 +63,7 @@ var statuses = map[cluster.Code]int{
 	cluster.CodeCertificateEnds:       http.StatusServiceUnavailable,
 	cluster.CodeStoreFull:             http.StatusInsufficientStorage,
 	cluster.CodeDiskFull:              http.StatusInsufficientStorage,
+	cluster.CodeDiskSilent:            http.StatusServiceUnavailable,
 	cluster.CodeClockDiffers:          http.StatusServiceUnavailable,
 	cluster.CodeOutOfFiles:            http.StatusServiceUnavailable,
 	cluster.CodeInvalidEviction:       http.StatusNotAcceptable,

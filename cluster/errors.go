@@ -63,6 +63,7 @@ const (
 	CodeCertificateEnds       Code = "certificate_ends"
 	CodeStoreFull             Code = "state_store_full"
 	CodeDiskFull              Code = "disk_full"
+	CodeDiskSilent            Code = "disk_does_not_answer"
 	CodeClockDiffers          Code = "clock_differs"
 	CodeOutOfFiles            Code = "out_of_file_descriptors"
 	CodeShardIsMaster         Code = "shard_is_master"

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,6 +53,7 @@ type rooms struct {
 
 	noQuorum     atomic.Pointer[cluster.Error] // nil: there is one, as far as this node knows
 	backupFailed atomic.Pointer[string]
+	disk         atomic.Pointer[onDisk] // as it was last seen
 
 	credential    *peer.Credential
 	renewalFailed atomic.Pointer[string]
@@ -71,6 +73,7 @@ func (d *Daemon) build(st *store.Store, node int, own *peer.Credential) (*rooms,
 		return nil, err
 	}
 	r := &rooms{node: node, cfg: d.cfg, log: d.log, store: st, credential: own, ended: make(chan struct{})}
+	r.disk.Store(&onDisk{})
 	r.stopped, r.stop = context.WithCancelCause(context.Background())
 	r.followed = func() error { return d.keepEndpoints(st.Endpoints()) }
 	r.entered = func(ctx context.Context) error {
@@ -190,6 +193,7 @@ func (r *rooms) run(ctx context.Context) error {
 		inner.Go(func() error { return r.watchLife(ctx) })
 		inner.Go(func() error { return r.keepBackups(ctx) })
 		inner.Go(func() error { return r.keepCertificate(ctx) })
+		inner.Go(func() error { return r.watchDisk(ctx) })
 		inner.Go(func() error { return r.discover(ctx) })
 		inner.Go(func() error { return r.agent.Run(ctx) })
 		inner.Go(func() error { return r.probe(ctx) })
@@ -244,11 +248,12 @@ func (r *rooms) leader() (string, error) {
 
 // report hands an observation to whoever leads.
 func (r *rooms) report(ctx context.Context, report cluster.Report) error {
-	report.Refused, report.Backups = r.probes.fresh(), r.backupReport()
+	disk := r.disk.Load()
+	report.Refused, report.Backups = r.probes.fresh(), disk.backups
 	report.Reached, report.Unreached = r.probes.reached()
 	report.CertificateUntil, _, _ = r.credential.Identity().Until()
 	report.Clock = time.Now().UTC().Round(0)
-	report.Troubles = r.troubles(report.Clock)
+	report.Troubles = slices.Concat(report.Troubles, r.troubles(report.Clock), disk.troubles, aloneTroubles(r.store.Board(), r.agent.Alone()))
 	r.controller.Report(report) // the local reads of the API use it too
 	if node, _, known := r.store.Leader(); !known || node == r.node {
 		return nil

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,29 +20,52 @@ const (
 	lowFiles = 0.9
 )
 
-// troubles are what is amiss with this host itself, for the leader to show.
-func (r *rooms) troubles(now time.Time) []*cluster.Error {
-	var list []*cluster.Error
-	add := func(trouble *cluster.Error) {
-		if trouble != nil {
-			list = append(list, trouble)
+// diskEvery is the pause between two looks at the disk.
+const diskEvery = time.Second
+
+// onDisk is what a look at the disk shows.
+type onDisk struct {
+	backups  cluster.StateBackups
+	troubles []*cluster.Error
+}
+
+// watchDisk looks at the disk beside what reports: it may not answer, which the agent
+// tells.
+func (r *rooms) watchDisk(ctx context.Context) error {
+	tick := time.NewTicker(diskEvery)
+	defer tick.Stop()
+	for {
+		r.disk.Store(&onDisk{r.backupReport(), r.diskTroubles()})
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
 		}
 	}
-	failed := ""
-	if f := r.renewalFailed.Load(); f != nil {
-		failed = *f
-	}
-	add(certificateTrouble(r.node, r.credential.Identity(), failed, now))
-	add(r.store.Space().Trouble(r.node))
+}
+
+// diskTroubles are what is amiss with the disks of the data folder.
+func (r *rooms) diskTroubles() (list []*cluster.Error) {
 	for i, folder := range []string{r.cfg.Data, r.cfg.shards()} {
 		free, err := store.Free(folder)
 		if i > 0 && (err != nil || sameDisk(folder, r.cfg.Data)) {
 			continue // it is not made yet, or told already
 		}
-		add(diskTrouble(folder, free, err))
+		if trouble := diskTrouble(folder, free, err); trouble != nil {
+			list = append(list, trouble)
+		}
 	}
-	add(filesTrouble())
-	return append(list, aloneTroubles(r.store.Board(), r.agent.Alone())...)
+	return list
+}
+
+// troubles are what else is amiss with this host itself, for the leader to show.
+func (r *rooms) troubles(now time.Time) []*cluster.Error {
+	failed := ""
+	if f := r.renewalFailed.Load(); f != nil {
+		failed = *f
+	}
+	list := []*cluster.Error{certificateTrouble(r.node, r.credential.Identity(), failed, now), r.store.Space().Trouble(r.node), filesTrouble()}
+	return slices.DeleteFunc(list, func(trouble *cluster.Error) bool { return trouble == nil })
 }
 
 func diskTrouble(folder string, free int64, err error) *cluster.Error {

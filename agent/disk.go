@@ -1,0 +1,46 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
+)
+
+// onDisk is what was last seen where a disk has to be asked.
+type onDisk struct {
+	folders []string // of instances
+	host    cluster.Host
+	program engine.Binary // of which a process would be started
+}
+
+// lookAtDisk sees what is there. A disk that does not answer keeps nobody from hearing of
+// the host: what was seen before holds. False: nothing was seen yet, and nothing can be told.
+func (a *Agent) lookAtDisk(ctx context.Context) bool {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
+	defer cancel()
+	if seen, over := a.disk.run(limit, &a.converging, a.glance); over {
+		a.onDisk = &seen
+	}
+	return a.onDisk != nil
+}
+
+func (a *Agent) glance() onDisk {
+	folders, err := a.scan(a.cfg.Shards)
+	if err != nil {
+		a.cfg.Logger.Error("instance folders can not be listed", "folder", a.cfg.Shards, "error", err)
+	}
+	return onDisk{folders, a.host(), a.program()}
+}
+
+// troubles says that the disk does not answer.
+func (a *Agent) troubles() []*cluster.Error {
+	took := a.disk.late()
+	if took < turnFor {
+		return nil
+	}
+	return []*cluster.Error{cluster.Refuse(cluster.CodeDiskSilent,
+		"look after the disk, or where it is mounted from; masters on this node are replaced where there are copies, and nothing can be started on it",
+		"the disk of %s has not answered for %v", a.cfg.Shards, took.Truncate(time.Second))}
+}
