@@ -93,6 +93,7 @@ func parseBytes(s string) (int64, error) {
 func (c Config) path(name string) string { return filepath.Join(c.Data, name) }
 func (c Config) socket() string          { return c.path("haulout.sock") }
 func (c Config) proxySocket() string     { return c.path("proxy.sock") }
+func (c Config) proxyLog() string        { return c.path("proxy.log") }
 func (c Config) etcd() string            { return c.path("quorum") }
 func (c Config) tls() string             { return c.path("tls") }
 func (c Config) shards() string          { return c.path("shards") }

@@ -22,7 +22,6 @@ import (
 	"github.com/haulout/haulout/cluster"
 	"github.com/haulout/haulout/controller"
 	"github.com/haulout/haulout/discovery"
-	"github.com/haulout/haulout/engine"
 	"github.com/haulout/haulout/peer"
 	"github.com/haulout/haulout/proxy"
 	"github.com/haulout/haulout/store"
@@ -332,11 +331,7 @@ func (r *rooms) startProxy(context.Context) error {
 	if err != nil {
 		return err
 	}
-	logPath := r.cfg.path("proxy.log")
-	if err := engine.TrimLog(logPath); err != nil {
-		r.log.Warn("the proxy's log could not be cut", "error", err)
-	}
-	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	logFile, err := os.OpenFile(r.cfg.proxyLog(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

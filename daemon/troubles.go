@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/haulout/haulout/cluster"
+	"github.com/haulout/haulout/engine"
 	"github.com/haulout/haulout/store"
 )
 
@@ -30,12 +31,15 @@ type onDisk struct {
 }
 
 // watchDisk looks at the disk beside what reports: it may not answer, which the agent
-// tells.
+// tells. The proxy lives for months, so its log is kept short meanwhile.
 func (r *rooms) watchDisk(ctx context.Context) error {
 	tick := time.NewTicker(diskEvery)
 	defer tick.Stop()
 	for {
 		r.disk.Store(&onDisk{r.backupReport(), r.diskTroubles()})
+		if err := engine.TrimLog(r.cfg.proxyLog()); err != nil {
+			r.log.Warn("the proxy's log could not be cut", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
