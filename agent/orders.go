@@ -193,6 +193,9 @@ func (a *Agent) takeOver(ctx context.Context, board *cluster.Board, from, to clu
 	look, cancel := context.WithTimeout(ctx, predecessorAnswer)
 	defer cancel()
 	p := predecessor.Observe(look)
+	if p.Blind {
+		return cluster.Outcome{Result: cluster.Unknown, Reason: "whether its predecessor lives could not be asked: " + p.Reason}
+	}
 	if p.State != engine.Up || p.Role != engine.Master {
 		return a.promote(ctx, board, from.ID, to, nodes, aim)
 	}

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"context"
 	"os"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A host that has no descriptors left can not look whether a process runs. That is
@@ -32,6 +34,10 @@ func TestAdoptWithoutDescriptors(t *testing.T) {
 		err     error
 	}
 	var answers []answer
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	blind := p.Instance.Observe(short)
+	out := brisk(p.Instance, p.Instance).Run(t.Context())
 	for free := 0; free < 4; free++ {
 		found, running, err := Adopt(p.Dir)
 		if running {
@@ -48,6 +54,12 @@ func TestAdoptWithoutDescriptors(t *testing.T) {
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
+	}
+	if blind.State != Unresponsive || !blind.Blind || blind.Silent {
+		t.Errorf("an engine that could not be asked: %+v", blind)
+	}
+	if out.Result != Unknown || out.SourceSilent {
+		t.Errorf("engines that could not be asked: %+v", out)
 	}
 	for free, a := range answers {
 		if !a.running && a.err == nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,8 +121,12 @@ func (r *run) take(within time.Duration, commands func(names []string) [][]strin
 func (r *run) look(l *line) (Observation, error) {
 	ctx, cancel := r.bounded(r.AnswerFor)
 	defer cancel()
+	var lack error // as in [Instance.Observe]
 	for {
 		err := l.dial(ctx)
+		if wanting(err) {
+			lack = err
+		}
 		if err == nil {
 			if err := r.allowed(); err != nil {
 				return Observation{}, err
@@ -132,8 +137,11 @@ func (r *run) look(l *line) (Observation, error) {
 			}
 			l.hangUp()
 		}
-		if errors.Is(err, syscall.ECONNREFUSED) || !sleep(ctx, redialEvery) {
+		if errors.Is(err, syscall.ECONNREFUSED) {
 			return unanswered(err), nil
+		}
+		if !sleep(ctx, redialEvery) {
+			return unanswered(cmp.Or(lack, err)), nil
 		}
 	}
 }

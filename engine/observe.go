@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ type Observation struct {
 	// Silent says of an Unresponsive one that not even a connection came about: its
 	// host may be gone. A process that is frozen or busy still gets connections.
 	Silent bool
+	// Blind says of an Unresponsive one that it could not even be asked, for want of
+	// something on the host that asks: nothing follows for the engine.
+	Blind bool
 
 	PID     int // of a [Process] only
 	RunID   string
@@ -141,14 +145,20 @@ func (i Instance) Observe(ctx context.Context) Observation {
 		ctx, cancel = context.WithTimeout(ctx, observeFor)
 		defer cancel()
 	}
+	var lack error // says more than that the time is over
 	for {
 		o, err := i.observeOnce(ctx)
 		var answer resp.Error
+		if wanting(err) {
+			lack = err
+		}
 		switch {
 		case err == nil:
 			return o
-		case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &answer), !sleep(ctx, redialEvery):
+		case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &answer):
 			return unanswered(err)
+		case !sleep(ctx, redialEvery):
+			return unanswered(cmp.Or(lack, err))
 		}
 		// A hand-over closes the connections of other agents: ask again.
 	}
@@ -185,8 +195,14 @@ func unanswered(err error) Observation {
 		return Observation{State: Absent, Reason: err.Error()}
 	}
 	var failed *net.OpError
-	silent := errors.As(err, &failed) && failed.Op == "dial"
-	return Observation{State: Unresponsive, Reason: err.Error(), Silent: silent}
+	silent, blind := errors.As(err, &failed) && failed.Op == "dial", wanting(err)
+	return Observation{State: Unresponsive, Reason: err.Error(), Silent: silent && !blind, Blind: blind}
+}
+
+// wanting reports whether a connection failed for want of something on the own host.
+func wanting(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL},
+		func(what syscall.Errno) bool { return errors.Is(err, what) })
 }
 
 // isOn reads the flags from the answer of ACL GETUSER.
