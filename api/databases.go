@@ -99,7 +99,7 @@ func takeDatabase(o *object) (cluster.Database, string) {
 	o.flag("rack_aware", &d.RackAware)
 	o.number("min_replicas", &d.MinReplicas)
 	o.text("proxy_policy", &d.ProxyPolicy)
-	takeTLS(o, &d.TLS)
+	d.TLS = takeTLS(o).Of(cluster.TLS{})
 	o.text("authentication_redis_pass", &password)
 	checkPassword(o, password)
 	checkSharding(o, d.ShardsCount)

@@ -38,9 +38,7 @@ func putDatabase(c *call) (any, error) {
 			o.refuse(badRequest("give the uid of an endpoint, for example 1:1", "endpoint can not be %q", endpoint))
 		}
 	}
-	if t := d.TLS; takeTLS(o, &t) {
-		cmd.TLS = &t
-	}
+	cmd.TLS = takeTLS(o)
 	if o.large("memory_size", &size) {
 		cmd.MemorySize = &size
 	}
@@ -81,34 +79,36 @@ func (o *object) nodes(name string, into *[]int) bool {
 	return take(o, name, "a list of node uids", into)
 }
 
-// takeTLS takes what clients are spoken to with, and reports whether anything of
-// it was given.
-func takeTLS(o *object, t *cluster.TLS) bool {
-	mode := o.text("tls_mode", &t.Mode)
-	var enforce string
-	enforced := o.text("enforce_client_authentication", &enforce)
-	if enforced {
-		if t.Authenticate = enforce == "enabled"; !t.Authenticate && enforce != "disabled" {
+// takeTLS takes what is given of how clients are spoken to.
+func takeTLS(o *object) (change cluster.ChangeTLS) {
+	var mode, enforce string
+	if o.text("tls_mode", &mode) {
+		change.Mode = &mode
+	}
+	if o.text("enforce_client_authentication", &enforce) {
+		enabled := enforce == "enabled"
+		if change.Authenticate = &enabled; !enabled && enforce != "disabled" {
 			o.refuse(badRequest("use enabled or disabled", "enforce_client_authentication can not be %q", enforce))
 		}
 	}
-	var certs []struct {
+	var given []struct {
 		PEM string `json:"client_cert"`
 	}
-	given := take(o, "authentication_ssl_client_certs", `a list of {"client_cert": ...}`, &certs)
-	if given {
-		t.Clients = nil
-		for i, c := range certs {
-			if _, err := x509Certificate(c.PEM); err != nil {
-				o.refuse(cluster.Refuse(cluster.CodeInvalidCertificate, "give a certificate in PEM form", "authentication_ssl_client_certs[%d]: %v", i, err))
-			}
-			if slices.Contains(t.Clients, c.PEM) {
-				o.refuse(cluster.Refuse(CodeDuplicatedCerts, "give each certificate once", "authentication_ssl_client_certs[%d] was given before", i))
-			}
-			t.Clients = append(t.Clients, c.PEM)
-		}
+	if !take(o, "authentication_ssl_client_certs", `a list of {"client_cert": ...}`, &given) {
+		return change
 	}
-	return mode || enforced || given
+	var certs []string
+	for i, c := range given {
+		if _, err := x509Certificate(c.PEM); err != nil {
+			o.refuse(cluster.Refuse(cluster.CodeInvalidCertificate, "give a certificate in PEM form", "authentication_ssl_client_certs[%d]: %v", i, err))
+		}
+		if slices.Contains(certs, c.PEM) {
+			o.refuse(cluster.Refuse(CodeDuplicatedCerts, "give each certificate once", "authentication_ssl_client_certs[%d] was given before", i))
+		}
+		certs = append(certs, c.PEM)
+	}
+	change.Clients = &certs
+	return change
 }
 
 // x509Certificate reads exactly one certificate.

@@ -79,6 +79,30 @@ func TestPutDatabaseFaultsAllAtOnce(t *testing.T) {
 	}
 }
 
+// Two operators change a database at the same moment: neither takes back what the other set.
+func TestPutDatabaseBesideAnother(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	put := func(body string) {
+		t.Helper()
+		if status, answer := send(t, h, "PUT", "/v1/bdbs/1", body); status != http.StatusOK {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+	d.Before = func() { put(`{"tls_mode":"enabled"}`) }
+	put(`{"authentication_ssl_client_certs":[{"client_cert":` + quoted(d.View().Authority.CertificatePEM) + `}]}`)
+	d.Before = func() { put(`{"authentication_ssl_client_certs":[]}`) }
+	put(`{"enforce_client_authentication":"disabled"}`)
+	if tls := d.View().Databases[1].TLS; !tls.Enabled() || len(tls.Clients) != 0 {
+		t.Errorf("%+v", tls)
+	}
+}
+
+func quoted(text string) string {
+	quoted, _ := json.Marshal(text) // of a string
+	return string(quoted)
+}
+
 // No answer shows a key, whatever was asked.
 func TestKeysAreNotShown(t *testing.T) {
 	d := apitest.Cluster()

@@ -68,7 +68,7 @@ type UpdateDatabase struct {
 	Policy   *string
 	// Include and Exclude replace the former lists.
 	Include, Exclude *[]int
-	TLS              *TLS
+	TLS              ChangeTLS
 	MemorySize       *int64 // bytes over all shards, replicas included
 	Eviction, Events *string
 	By               string
@@ -98,9 +98,9 @@ func (c UpdateDatabase) Apply(b *Board) (Change, error) {
 		change.Log = append(change.Log, Entry{Time: c.At, Type: "bdb_updated", Severity: "INFO", Database: d.ID, By: c.By,
 			Text: fmt.Sprintf("endpoint:%s is to be bound by %s%s%s", e.ID, d.ProxyPolicy, listed(", without", e.Exclude), listed(", with", e.Include))})
 	}
-	if c.TLS != nil {
-		faults = append(faults, c.TLS.faults()...)
-		d.TLS = *c.TLS
+	if c.TLS != (ChangeTLS{}) {
+		d.TLS = c.TLS.Of(d.TLS)
+		faults = append(faults, d.TLS.faults()...)
 		change.Log = append(change.Log, Entry{Time: c.At, Type: "bdb_updated", Severity: "INFO", Database: d.ID, By: c.By,
 			Text: fmt.Sprintf("db:%d (%s) has tls_mode %s%s", d.ID, d.Name, d.TLS.ModeText(), d.TLS.clientsText())})
 	}

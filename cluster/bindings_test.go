@@ -67,12 +67,12 @@ func TestUpdateDatabaseNamesEveryBlocker(t *testing.T) {
 		"there is no node:9, there is no node:8":                               {Policy: pointer(cluster.AllNodes), Include: &[]int{9}, Exclude: &[]int{8}},
 		"node:2 is in maintenance mode, node:1 can not be both":                {Policy: pointer(cluster.AllMasterShards), Include: &[]int{2, 1}, Exclude: &[]int{1}},
 		"every node in service is excluded":                                    {Policy: pointer(cluster.AllNodes), Exclude: &[]int{1, 3, 4}},
-		"tls_mode replica_ssl is not supported":                                {TLS: &cluster.TLS{Mode: "replica_ssl"}},
-		"clients can show a certificate only with tls_mode, and none is known": {TLS: &cluster.TLS{Authenticate: true}},
+		"tls_mode replica_ssl is not supported":                                {TLS: cluster.ChangeTLS{Mode: pointer("replica_ssl")}},
+		"clients can show a certificate only with tls_mode, and none is known": {TLS: cluster.ChangeTLS{Authenticate: pointer(true)}},
 		`eviction_policy "lru" does not exist, publishes nothing, the least is 4MB`: {
 			MemorySize: pointer[int64](1000), Eviction: pointer("lru"), Events: pointer("K")},
 		"memory_size can not be -1":                                      {MemorySize: pointer[int64](-1)},
-		`proxy_policy "x" does not exist, tls_mode "y" is not supported`: {Policy: pointer("x"), TLS: &cluster.TLS{Mode: "y"}},
+		`proxy_policy "x" does not exist, tls_mode "y" is not supported`: {Policy: pointer("x"), TLS: cluster.ChangeTLS{Mode: pointer("y")}},
 	} {
 		before := s.board
 		c.Database = 1

@@ -28,6 +28,27 @@ func (t TLS) ModeText() string {
 	return t.Mode
 }
 
+// ChangeTLS is what is to be otherwise of it; nil stays.
+type ChangeTLS struct {
+	Mode         *string
+	Authenticate *bool
+	Clients      *[]string
+}
+
+// Of is the settings with the change.
+func (c ChangeTLS) Of(t TLS) TLS {
+	if c.Mode != nil {
+		t.Mode = *c.Mode
+	}
+	if c.Authenticate != nil {
+		t.Authenticate = *c.Authenticate
+	}
+	if c.Clients != nil {
+		t.Clients = *c.Clients
+	}
+	return t
+}
+
 func (t TLS) clientsText() string {
 	if !t.Authenticate {
 		return ""

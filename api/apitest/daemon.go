@@ -33,7 +33,7 @@ type Daemon struct {
 	lost   *cluster.Error
 	leader http.Handler // of the daemon that requests are passed to
 
-	// Before is called once, when StartAction begins.
+	// Before is called once, when StartAction or UpdateDatabase begins.
 	Before func()
 	// Started is told of every action that StartAction enqueued, after it was.
 	Started func(cluster.Action)
@@ -248,6 +248,7 @@ func (d *Daemon) CreateDatabase(ctx context.Context, db cluster.Database, passwo
 
 // UpdateDatabase implements api.Leader: there is room for everything.
 func (d *Daemon) UpdateDatabase(ctx context.Context, u cluster.UpdateDatabase) error {
+	d.before()
 	return d.Submit(ctx, u)
 }
 
@@ -259,12 +260,16 @@ func (d *Daemon) TryRules(_ context.Context, _ int, rules string) (keeps, lacks 
 	return []string{"info"}, []string{"multi"}, nil
 }
 
-// StartAction implements api.Leader.
-func (d *Daemon) StartAction(ctx context.Context, a cluster.Action) error {
+func (d *Daemon) before() {
 	if before := d.Before; before != nil {
 		d.Before = nil
 		before()
 	}
+}
+
+// StartAction implements api.Leader.
+func (d *Daemon) StartAction(ctx context.Context, a cluster.Action) error {
+	d.before()
 	if d.Refuse != nil {
 		return d.Refuse
 	}
