@@ -192,16 +192,28 @@ func deleteDatabase(c *call) (any, error) {
 	return databaseObject(c.view, d), nil
 }
 
+// databaseStatus is active-change-pending while what was asked for is not seen yet, and
+// recovery while nobody serves some of the slots and an operator has to say what becomes of
+// them. Otherwise it is what the board says.
+func databaseStatus(v cluster.View, d cluster.Database) string {
+	abandoned := func(r cluster.SlotRange) bool { return r.Lost || r.Unsettled != "" }
+	switch {
+	case d.Status != cluster.DatabaseActive:
+	case maintenance.Changing(v, d):
+		return "active-change-pending"
+	case slices.ContainsFunc(v.RangesOf(d.ID), abandoned):
+		return "recovery"
+	}
+	return string(d.Status)
+}
+
 func databaseObject(v cluster.View, d cluster.Database) Database {
 	o := Database{
-		UID: NumberID(d.ID), Name: d.Name, Type: "redis", Status: string(d.Status), MemorySize: d.MemorySize,
+		UID: NumberID(d.ID), Name: d.Name, Type: "redis", Status: databaseStatus(v, d), MemorySize: d.MemorySize,
 		Replication: d.Replication, Sharding: d.ShardsCount > 1, ShardsCount: d.ShardsCount, Shards: []NumberID{},
 		Port: d.Port, Persistence: d.Persistence, Eviction: d.Eviction, Events: d.Events, RackAware: d.RackAware, MinReplicas: d.MinReplicas,
 		ProxyPolicy: d.ProxyPolicy, Placement: "dense", Created: d.Created, Endpoints: []Endpoint{},
 		TLSMode: d.TLS.ModeText(), EnforceClients: onOff(d.TLS.Authenticate), ClientCerts: []ClientCert{},
-	}
-	if d.Status == cluster.DatabaseActive && maintenance.Changing(v, d) {
-		o.Status = "active-change-pending"
 	}
 	for _, text := range d.TLS.Clients {
 		o.ClientCerts = append(o.ClientCerts, ClientCert{text})

@@ -210,7 +210,7 @@ func shardHealth(v cluster.View, s cluster.Shard) ShardHealth {
 
 func databaseHealth(v cluster.View, d cluster.Database) DatabaseHealth {
 	o := DatabaseHealth{
-		ID: TextID(d.ID), Name: d.Name, Status: "active", Detailed: string(d.Status), Availability: "up", Errors: []string{},
+		ID: TextID(d.ID), Name: d.Name, Status: "active", Detailed: databaseStatus(v, d), Availability: "up", Errors: []string{},
 		Replication: HighAvailability{"disabled"}, Endpoints: []EndpointHealth{},
 	}
 	if d.Replication {

@@ -91,6 +91,26 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// Of a database that waits for an operator nobody is told that it is active.
+func TestStatusOfWhatIsLost(t *testing.T) {
+	for name, change := range map[string]func(*cluster.SlotRange){
+		"lost":      func(r *cluster.SlotRange) { r.Lost, r.LostReason = true, "redis:1 had the only copy and is gone" },
+		"unsettled": func(r *cluster.SlotRange) { r.Unsettled = "the hosts have not been heard yet" },
+	} {
+		d := apitest.Cluster()
+		r := d.View().Ranges[d.View().Shards[1].Range]
+		change(&r)
+		d.Apply(put{r})
+		h := server(d).Public()
+		if _, body := send(t, h, "GET", "/v1/bdbs/1?fields=status", ""); body != "{\"status\":\"recovery\"}\n" {
+			t.Errorf("%s: %s", name, body)
+		}
+		if _, body := send(t, h, "GET", "/v4/db/1/health", ""); !strings.Contains(body, `"detailed_status":"recovery"`) {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+}
+
 // While proxies are told no address for slots, their database is not up, though
 // every process runs.
 func TestHealthWhileNobodyMayServe(t *testing.T) {

@@ -331,7 +331,7 @@ type Database struct {
 	UID         NumberID   `json:"uid"`
 	Name        string     `json:"name"`
 	Type        string     `json:"type"`
-	Status      string     `json:"status"`
+	Status      string     `json:"status"`      // pending, active, active-change-pending, recovery or delete-pending
 	MemorySize  int64      `json:"memory_size"` // bytes over all shards, replicas included
 	Replication bool       `json:"replication"`
 	Sharding    bool       `json:"sharding"`

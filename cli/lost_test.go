@@ -37,6 +37,7 @@ func TestRecoverWhatIsLost(t *testing.T) {
 	}
 	say(0, "recover list")
 	say(0, "status databases")
+	say(0, "status databases issues_only")
 	say(1, "recover db cache")
 	say(1, "recover db sessions only_configuration -y")
 	say(1, "recover db carts")
