@@ -64,3 +64,17 @@ func TestDryRunIsAskedForInWords(t *testing.T) {
 		}
 	}
 }
+
+// Parameters that can not be read are not taken for none: one of them may be dry_run.
+func TestUnreadableParametersTouchNothing(t *testing.T) {
+	d := apitest.Cluster()
+	h := server(d).Public()
+	for _, query := range []string{"?dry_run=true;x=1", "?dry_run;", "?dry_run=%zz", "?%zz=1"} {
+		if status, answer := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on"+query, ""); status != 400 || code(t, answer) != cluster.CodeBadRequest {
+			t.Errorf("%s: %d %s", query, status, answer)
+		}
+	}
+	if n := len(d.View().Actions); n != 0 {
+		t.Errorf("%d actions were begun", n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -230,9 +231,15 @@ func checkSender(r *http.Request) error {
 	return nil
 }
 
+// checkQuery refuses parameters that nobody reads. What can not be read at all must not
+// pass for left out: it may have been dry_run.
 func checkQuery(r *http.Request, known []string) error {
+	parameters, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return badRequest("give name=value, set apart by &", "the parameters behind the ? can not be read")
+	}
 	var all faults
-	for name := range r.URL.Query() {
+	for name := range parameters {
 		if !slices.Contains(known, name) {
 			all.add(unsupportedField("the parameter "+name, "leave it out"))
 		}
