@@ -262,7 +262,9 @@ func takeOn(o *object, options *cluster.MaintenanceOptions) (notes []string) {
 	}
 	o.flag("demote_node", &options.DemoteNode)
 	o.flag("overwrite_snapshot", &options.OverwriteSnapshot)
-	o.texts("ignore_check", &options.IgnoreChecks)
+	if o.texts("ignore_check", &options.IgnoreChecks) && len(options.IgnoreChecks) == 0 {
+		options.IgnoreChecks = nil // as the store has it: it is the same request
+	}
 	return notes
 }
 

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/haulout/haulout/api"
@@ -76,6 +77,19 @@ func TestIdempotencyKey(t *testing.T) {
 	complete()
 	if again := off("back"); again.TaskID == gone.TaskID {
 		t.Errorf("a way back before the way out: %+v", again)
+	}
+}
+
+// An empty list is none, also where the request of before comes from the store.
+func TestIdempotencyKeyWithAnEmptyList(t *testing.T) {
+	h := server(apitest.Cluster()).Public()
+	var first, again api.Queued
+	_, body := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", `{"idempotency_key":"patch"}`)
+	_ = json.Unmarshal([]byte(body), &first)
+	status, body := send(t, h, "POST", "/v1/nodes/2/actions/maintenance_on", `{"idempotency_key":"patch","ignore_check":[],"evict_dbs":[]}`)
+	_ = json.Unmarshal([]byte(body), &again)
+	if status != 200 || first.TaskID == "" || again.TaskID != first.TaskID {
+		t.Errorf("%d %s", status, body)
 	}
 }
 
