@@ -124,14 +124,34 @@ func (s *session) recover(w words, states ...api.DatabaseRecovery) error {
 			results = append(results, result)
 			err = s.awaitServed(result)
 		}
-		failures = append(failures, err)
+		if failures = append(failures, err); s.ctx.Err() != nil {
+			break
+		}
 	}
-	if !s.print(results) {
+	if len(results) > 0 && !s.print(results) {
 		for _, result := range results {
 			s.tellRecovered(result)
 		}
 	}
-	return errors.Join(failures...)
+	return together(failures)
+}
+
+// together is all that went wrong as one error; nil if nothing did.
+func together(failures []error) error {
+	var list cluster.Refusals
+	for _, err := range failures {
+		var several cluster.Refusals
+		switch {
+		case errors.As(err, &several):
+			list = append(list, several...)
+		case err != nil:
+			list = append(list, asError(err))
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 func (s *session) tellLost(state api.DatabaseRecovery, empty bool) {

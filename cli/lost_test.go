@@ -52,3 +52,31 @@ func TestRecoverWhatIsLost(t *testing.T) {
 	say(0, "status activity type shard_recovered")
 	golden(t, "recover_lost", all.String())
 }
+
+// Why is told of each database.
+func TestRecoverAllTellsEveryFailure(t *testing.T) {
+	b := withLosses(t)
+	b.daemon.Shown[b.daemon.Board().Shards[2].Instance] = cluster.Observed{State: cluster.Absent}
+	code, text, errText := b.run("recover all -y")
+	if code != 1 || !strings.Contains(errText, "ERROR: nothing is left of slots 0-4095 of db:1") || !strings.Contains(errText, "ERROR: nothing is left of slots 0-16383 of db:3") {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+}
+
+// Whoever reads JSON gets what was recovered, or why nothing was, and not both.
+func TestRecoverUnderJSON(t *testing.T) {
+	for line, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"--json recover db cache":                       {1, ""},
+		"--json recover db carts":                       {1, ""},
+		"--json -y recover db cache only_configuration": {0, `"recovered"`},
+		"--json -y recover all":                         {1, `"bdb_uid": 1`}, // nothing is left of the other
+	} {
+		code, text, errText := withLosses(t).run(line)
+		if code != want.code || (text == "") != (want.text == "") || !strings.Contains(text, want.text) || strings.Contains(errText, `"error_code"`) != (want.code != 0) {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+}

@@ -126,9 +126,6 @@ func (s *session) fail(err error) int {
 		return exitUsage
 	case errors.Is(err, errTold):
 		return exitFailed
-	case errors.Is(err, context.Canceled):
-		s.complain(errors.New("interrupted"))
-		return exitFailed
 	}
 	s.complain(err)
 	return exitFailed
@@ -157,6 +154,9 @@ func asError(err error) *cluster.Error {
 	var known *cluster.Error
 	if errors.As(err, &known) {
 		return known
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
 	}
 	return cluster.Refuse(cluster.CodeInternal, "", "%v", err)
 }
