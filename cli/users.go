@@ -93,7 +93,7 @@ func (s *session) awaitUser(d api.Database, name string) (api.DatabaseUser, erro
 		case err == nil && found.Status == "active":
 			return found, nil
 		case err == nil && time.Now().After(deadline):
-			return found, cluster.Refuse(cluster.CodeDeadline, fmt.Sprintf("it is kept and will be; look at haulout db user list %d", d.UID),
+			return found, cluster.Refuse(cluster.CodeDeadline, fmt.Sprintf("it is kept and will be; look at haulout db user list db:%d", d.UID),
 				"user %s of db:%d (%s) is not in force everywhere after %s: %s", name, d.UID, d.Name, s.patience, found.WaitsFor)
 		}
 		if s.sleep(s.poll) != nil {

@@ -211,7 +211,7 @@ func (c DeleteClientUser) Apply(b *Board) (Change, error) {
 }
 
 func noClientUser(d Database, name string) error {
-	return Refuse(CodeUserNotFound, fmt.Sprintf("see haulout db user list %d", d.ID), "db:%d (%s) has no user %s", d.ID, d.Name, name)
+	return Refuse(CodeUserNotFound, fmt.Sprintf("see haulout db user list db:%d", d.ID), "db:%d (%s) has no user %s", d.ID, d.Name, name)
 }
 
 // UserDue says why the last change of a user is not in force everywhere yet, or "".
