@@ -21,7 +21,7 @@ func commands() []command {
 
 		{pattern: "node <node> maintenance_mode on [keep_slave_shards] [evict_ha_replica enabled|disabled]" +
 			" [evict_active_active_replica enabled|disabled] [demote_node] [overwrite_snapshot] [max_concurrent_actions <count>]" +
-			" [ignore_check <check>...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>]" +
+			" [ignore_check quorum...] [cause hardware|host_lost|patching|announced|other] [reason <text>] [evict_dbs <db>...] [for <duration>]" +
 			" [override_rack_policy] [dry_run] [async] [idempotency_key <text>]",
 			help: "Take a node out of service: move its shards and endpoints away", run: maintenanceOn},
 		{pattern: "node <node> maintenance_mode off [snapshot_name <name>] [skip_shards_restore] [max_concurrent_actions <count>]" +

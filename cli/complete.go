@@ -142,8 +142,6 @@ func (c command) optionsBut(given map[string]bool) []string {
 // meaning returns the words for what is expected.
 func (s *session) meaning(next string, f flags) []string {
 	switch {
-	case next == "<check>":
-		return []string{"quorum"}
 	case !isValue(next), strings.Contains(next, "|") && next != "<node|all>":
 		return strings.Split(strings.Trim(next, "<>"), "|")
 	case s.client == nil && f.url != "":

@@ -227,6 +227,15 @@ func (c command) optionNames() []string {
 	return names
 }
 
+// contradict refuses options of which one alone can be meant.
+func (w words) contradict(names ...string) error {
+	given := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !w.has(name) })
+	if len(given) < 2 {
+		return nil
+	}
+	return misuse("give one of them", nil, "%s contradict each other", strings.Join(given, " and "))
+}
+
 // check tells what is wrong with a value, or "".
 func check(kind, value string) string {
 	switch kind {

@@ -30,8 +30,8 @@ func TestGrammar(t *testing.T) {
 			"node <node> maintenance_mode on",
 			words{"node": {"node:2"}, "keep_slave_shards": {"keep_slave_shards"}, "max_concurrent_actions": {"3"}, "reason": {"fan"}},
 		},
-		"node 2 maintenance_mode on ignore_check quorum other demote_node": {
-			"node <node> maintenance_mode on", words{"node": {"2"}, "ignore_check": {"quorum", "other"}, "demote_node": {"demote_node"}},
+		"node 2 maintenance_mode on ignore_check quorum demote_node": {
+			"node <node> maintenance_mode on", words{"node": {"2"}, "ignore_check": {"quorum"}, "demote_node": {"demote_node"}},
 		},
 		"node 2 maintenance_mode off snapshot_name on": {"node <node> maintenance_mode off", words{"node": {"2"}, "snapshot_name": {"on"}}},
 		"failover db carts shard 9 redis:11":           {"failover shard", words{"db": {"carts"}, "shard": {"9", "redis:11"}}},

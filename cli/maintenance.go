@@ -15,6 +15,11 @@ import (
 )
 
 func maintenanceOn(s *session, w words) error {
+	if w.text("evict_ha_replica") == "enabled" {
+		if err := w.contradict("keep_slave_shards", "evict_ha_replica"); err != nil {
+			return err
+		}
+	}
 	r := api.MaintenanceRequest{
 		KeepSlaveShards: w.has("keep_slave_shards"), DemoteNode: w.has("demote_node"), OverwriteSnapshot: w.has("overwrite_snapshot"),
 		MaxConcurrent: w.number("max_concurrent_actions"), IgnoreChecks: w["ignore_check"], Cause: w.text("cause"), Reason: w.text("reason"),
@@ -25,6 +30,9 @@ func maintenanceOn(s *session, w words) error {
 }
 
 func maintenanceOff(s *session, w words) error {
+	if err := w.contradict("snapshot_name", "skip_shards_restore"); err != nil {
+		return err
+	}
 	return s.maintain(w, cluster.MaintenanceOff, api.MaintenanceRequest{
 		SnapshotName: w.text("snapshot_name"), SkipShardsRestore: w.has("skip_shards_restore"),
 		MaxConcurrent: w.number("max_concurrent_actions"), Cause: w.text("cause"), Reason: w.text("reason"),
@@ -39,6 +47,9 @@ func nodeRemove(s *session, w words) error {
 }
 
 func nodeEnslave(s *session, w words) error {
+	if err := w.contradict("endpoints_only", "shards_only", "demote_node"); err != nil {
+		return err
+	}
 	return s.maintain(w, cluster.EnslaveNode, api.MaintenanceRequest{
 		DemoteNode: w.has("demote_node"), EndpointsOnly: w.has("endpoints_only"), ShardsOnly: w.has("shards_only"),
 		Cause: w.text("cause"), Reason: w.text("reason"),

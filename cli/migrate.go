@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/haulout/haulout/api"
@@ -44,17 +45,15 @@ func migrate(s *session, w words) error {
 
 // checkMigrate refuses words that do not say, once, what is to move.
 func checkMigrate(w words) error {
-	var what []string
-	for _, name := range []string{"shard", "all_master_shards", "all_slave_shards", "all_shards"} {
-		if w.has(name) {
-			what = append(what, name)
+	what := []string{"shard", "all_master_shards", "all_slave_shards", "all_shards"}
+	for _, names := range [][]string{what, {"max_concurrent_actions", "max_concurrent_bdb_migrations"}} {
+		if err := w.contradict(names...); err != nil {
+			return err
 		}
 	}
 	named, sources := w.has("shard"), len(w["db"])+len(w["node"])
 	switch {
-	case len(what) > 1:
-		return misuse("give one of them", nil, "%s contradict each other", strings.Join(what, " and "))
-	case len(what) == 0:
+	case !slices.ContainsFunc(what, w.has):
 		return misuse("give one of shard, all_master_shards, all_slave_shards and all_shards", nil, "it is not said what is to move")
 	case named && sources > 0:
 		return misuse("leave db and node out", nil, "shards that are named need no db or node")
@@ -62,8 +61,6 @@ func checkMigrate(w words) error {
 		return misuse("give db <db> or node <node>", nil, "it is not said whose shards are to move")
 	case w.has("all_shards") && w.has("db"):
 		return misuse("use all_master_shards or all_slave_shards", nil, "not all shards of a database can be on one node")
-	case w.has("max_concurrent_actions") && w.has("max_concurrent_bdb_migrations"):
-		return misuse("give one of them", nil, "max_concurrent_actions and max_concurrent_bdb_migrations contradict each other")
 	}
 	return nil
 }

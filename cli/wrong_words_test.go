@@ -28,6 +28,26 @@ func TestWrongWords(t *testing.T) {
 	}
 }
 
+// What no daemon could make sense of is wrong usage, and none is asked.
+func TestContradictions(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	for line, want := range map[string]string{
+		"node 2 maintenance_mode on ignore_check nonsense":                                       `ignore_check can not be "nonsense"; use quorum`,
+		"node 2 maintenance_mode on keep_slave_shards evict_ha_replica enabled":                  "keep_slave_shards and evict_ha_replica contradict each other; give one of them",
+		"node 2 maintenance_mode off snapshot_name x skip_shards_restore":                        "snapshot_name and skip_shards_restore contradict each other; give one of them",
+		"node 2 enslave endpoints_only shards_only":                                              "endpoints_only and shards_only contradict each other; give one of them",
+		"node 2 enslave shards_only demote_node dry_run":                                         "shards_only and demote_node contradict each other; give one of them",
+		"migrate shard 1 target_node 3 max_concurrent_actions 2 max_concurrent_bdb_migrations 2": "max_concurrent_actions and max_concurrent_bdb_migrations contradict each other",
+	} {
+		if code, text, errText := b.run(line); code != exitUsage || text != "" || !strings.HasPrefix(errText, "ERROR: "+want) {
+			t.Errorf("%s: %d %q %q", line, code, text, errText)
+		}
+	}
+	if code, _, errText := b.run("node 2 maintenance_mode on keep_slave_shards evict_ha_replica disabled dry_run"); code == exitUsage {
+		t.Errorf("the same twice: %d %q", code, errText)
+	}
+}
+
 // No words at all are a mistake like others to who reads JSON.
 func TestNoWordsUnderJSON(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
