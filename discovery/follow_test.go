@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,11 +254,22 @@ func calls(ctx context.Context, engine *redis.Client, command string) int {
 func TestANodeInMaintenanceLeavesAnswersToOthers(t *testing.T) {
 	h := newHost(t, patienceInTests)
 	node := h.board.Load().Nodes[2]
+	inside := h.sentinelClient(2, 2)
+	if err := inside.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
 	node.Maintenance = &cluster.Maintenance{}
 	h.put(node)
-	if got, err := h.sentinelClient(2, 2).GetMasterAddrByName(t.Context(), "orders").Result(); !errors.Is(err, redis.Nil) {
+	if got, err := inside.GetMasterAddrByName(t.Context(), "orders").Result(); !errors.Is(err, redis.Nil) {
 		t.Errorf("node 2: got %v, %v", got, err)
 	}
+	// Lettuce asks the first that lets it in, and nobody else.
+	eventually(t, "node 2 lets nobody in", func() error {
+		if err := knock(h.sentinel(2)); !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("got %v", err)
+		}
+		return nil
+	})
 	if got, err := h.sentinelClient(1, 2).GetMasterAddrByName(t.Context(), "orders").Result(); err != nil || got[0] != address(1) {
 		t.Errorf("node 1: got %v, %v", got, err)
 	}
@@ -272,6 +284,7 @@ func TestANodeInMaintenanceLeavesAnswersToOthers(t *testing.T) {
 		other.DownSince = time.Now()
 		h.put(other)
 	}
+	eventually(t, "node 2 lets clients in again", func() error { return knock(h.sentinel(2)) })
 	if got, err := h.sentinelClient(2, 2).GetMasterAddrByName(t.Context(), "orders").Result(); err != nil || got[0] != address(1) {
 		t.Errorf("node 2, where the others are down: got %v, %v", got, err)
 	}

@@ -109,8 +109,9 @@ func (s *Server) others(b *cluster.Board) []cluster.Node {
 
 // deferring reports whether this node leaves answers to the others, because it
 // is out of service and may be gone the next moment. A client then chooses
-// another node for good, instead of finding out when it is in a hurry. Where all
-// others are out of service or down there is nobody to leave it to.
+// another node for good, instead of finding out when it is in a hurry. Who is here is
+// told of no master, and nobody new is let in. Where all others are out of service or
+// down there is nobody to leave it to.
 func (s *Server) deferring(b *cluster.Board) bool {
 	if s.self(b).Maintenance == nil {
 		return false

@@ -83,28 +83,66 @@ func New(cfg Config) *Server {
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	addr := net.JoinHostPort(s.cfg.Address, strconv.Itoa(s.cfg.Port))
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", addr)
+	listener, err := s.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("discovery: %w", err)
+		return err
 	}
 	told := map[string]news{}
 	if b := s.board(); b != nil { // whoever comes from here on is told of what changes from here on
 		s.tell(b, told)
 	}
 	s.running.Go(func() { s.follow(ctx, told) })
-	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
-	defer stop()
-	err = s.accept(ctx, listener)
+	for err == nil && ctx.Err() == nil {
+		s.admitAll(ctx, listener)
+		if s.await(ctx, false); ctx.Err() == nil {
+			listener, err = s.listen(ctx)
+		}
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
 	cancel()
-	_ = listener.Close() // at the latest now
 	s.running.Wait()
 	s.reader.readings.Wait()
 	return err
 }
 
-func (s *Server) accept(ctx context.Context, listener net.Listener) error {
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", net.JoinHostPort(s.cfg.Address, strconv.Itoa(s.cfg.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	return listener, nil
+}
+
+// admitAll lets clients in until ctx ends or the node leaves them to the others. There
+// are libraries that ask nobody else as long as somebody lets them in (Lettuce).
+func (s *Server) admitAll(ctx context.Context, listener net.Listener) {
+	ended, end := context.WithCancel(ctx)
+	defer end()
+	s.running.Go(func() {
+		s.await(ended, true)
+		_ = listener.Close()
+	})
+	s.accept(ctx, listener)
+}
+
+// await returns when the node leaves clients to the others, or does so no more, as asked.
+func (s *Server) await(ctx context.Context, deferring bool) {
+	for ctx.Err() == nil {
+		changed := s.changes.wait()
+		if b := s.board(); deferring == (b != nil && s.deferring(b)) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+	}
+}
+
+func (s *Server) accept(ctx context.Context, listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
 		switch {
@@ -112,9 +150,9 @@ func (s *Server) accept(ctx context.Context, listener net.Listener) error {
 			if err == nil {
 				_ = conn.Close()
 			}
-			return nil
+			return
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("discovery: %w", err)
+			return
 		case err != nil: // out of files, or the client is gone already
 			s.cfg.Logger.Warn("discovery: accept failed", "error", err)
 			waitFor(ctx, nil, 100*time.Millisecond)
