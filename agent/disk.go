@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/haulout/haulout/cluster"
@@ -26,7 +27,16 @@ func (a *Agent) lookAtDisk(ctx context.Context) bool {
 	return a.onDisk != nil
 }
 
+// writeEvery is the pause between two writes that only show whether the disk takes them.
+const writeEvery = time.Second
+
+// glance asks the disk. Much of what is read stands in memory, so that one which hangs may
+// show it only where something is written: when the folder was last changed.
 func (a *Agent) glance() onDisk {
+	if now := time.Now(); now.Sub(a.wrote) > writeEvery {
+		a.wrote = now
+		_ = os.Chtimes(a.cfg.Shards, now, now) // it may not be made yet
+	}
 	folders, err := a.scan(a.cfg.Shards)
 	if err != nil {
 		a.cfg.Logger.Error("instance folders can not be listed", "folder", a.cfg.Shards, "error", err)

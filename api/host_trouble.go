@@ -11,10 +11,14 @@ import (
 const clocksDiffer = 30 * time.Second
 
 // hostTroubles are what is amiss with the node's host: what it says itself, and
-// what only a comparison with the master's shows.
+// what only a comparison with the master's shows. Of one that is down it is what took it
+// down: without its disk a host can not go on, and said so before.
 func hostTroubles(v cluster.View, n cluster.Node) []*cluster.Error {
 	report := v.Reports[n.ID]
 	list := slices.Clone(report.Troubles)
+	if !v.Alive[n.ID] {
+		return slices.DeleteFunc(list, func(t *cluster.Error) bool { return t.Code != cluster.CodeDiskSilent })
+	}
 	ahead := report.Clock.Sub(v.HeardAt[n.ID].Round(0)).Round(time.Second)
 	if report.Clock.IsZero() || v.HeardAt[n.ID].IsZero() || ahead.Abs() < clocksDiffer {
 		return list

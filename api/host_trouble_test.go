@@ -1,31 +1,28 @@
 package api
 
 import (
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/haulout/haulout/cluster"
 )
 
-func TestClocksThatDifferAreTrouble(t *testing.T) {
-	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	for ahead, want := range map[time.Duration]string{
-		0:                 "",
-		-29 * time.Second: "",
-		time.Hour:         "its clock is 1h0m0s ahead of that of node:1, the cluster master",
-		-time.Hour:        "its clock is 1h0m0s behind that of node:1, the cluster master",
-	} {
-		v := cluster.View{Leader: 1, HeardAt: map[int]time.Time{2: now}, Reports: map[int]cluster.Report{2: {Clock: now.Add(ahead)}}}
-		var said []string
-		for _, e := range hostTroubles(v, cluster.Node{ID: 2}) {
-			said = append(said, e.Message)
-		}
-		if got := strings.Join(said, "; "); got != want {
-			t.Errorf("%s: %q", ahead, got)
-		}
+// A host whose disk hangs is soon down. What it said of the disk is why; the rest of what
+// it said then is old.
+func TestTroublesOfAHostThatIsDown(t *testing.T) {
+	silent := cluster.Refuse(cluster.CodeDiskSilent, "look after the disk", "the disk of /data has not answered for 7s")
+	full := cluster.Refuse(cluster.CodeDiskFull, "make space", "the disk of /data is full")
+	n := cluster.Node{ID: 2}
+	v := cluster.View{
+		Board:   (*cluster.Board)(nil).With(1, cluster.Change{Put: []cluster.Object{cluster.Cluster{ID: "c"}, n}}),
+		Reports: map[int]cluster.Report{2: {Node: 2, Troubles: []*cluster.Error{full, silent}}},
 	}
-	if said := hostTroubles(cluster.View{}, cluster.Node{ID: 2}); len(said) > 0 {
-		t.Errorf("a node that was not heard: %v", said)
+	for _, c := range []struct {
+		alive bool
+		want  int
+	}{{true, 2}, {false, 1}} {
+		v.Alive = map[int]bool{2: c.alive}
+		if got := nodeObject(v, n).Troubles; len(got) != c.want || got[len(got)-1] != silent {
+			t.Errorf("alive %v: %v", c.alive, got)
+		}
 	}
 }

@@ -87,8 +87,9 @@ func nodeObject(v cluster.View, n cluster.Node) NodeObject {
 		o.Shards = append(o.Shards, NumberID(s.ID))
 	}
 	o.ShardCount = len(o.Shards)
+	o.Troubles = hostTroubles(v, n)
 	if report, ok := v.Reports[n.ID]; ok && v.Alive[n.ID] {
-		o.CertificateUntil, o.Troubles = report.CertificateUntil, hostTroubles(v, n)
+		o.CertificateUntil = report.CertificateUntil
 		h := report.Host
 		o.Architecture, o.OSName, o.OSVersion, o.Uptime, o.DataFolder, o.DataSize = h.Architecture, h.OS, h.OSVersion, int64(h.Uptime.Seconds()), h.DataFolder, h.DataSize
 		if e := report.Engine; e.Flavour != "" {
