@@ -26,6 +26,9 @@ type wire struct {
 	in *json.Decoder
 }
 
+// keepIdle is how many connections are kept for later.
+const keepIdle = 8
+
 // NewClient returns a client of the proxy that listens on the socket.
 func NewClient(socket string) *Client { return &Client{socket: socket} }
 
@@ -146,7 +149,11 @@ func (c *Client) take(q *request) *wire {
 // give keeps the connection for later and returns what the proxy answered.
 func (c *Client) give(w *wire, r response) (response, error) {
 	c.mu.Lock()
-	c.idle = append(c.idle, w)
+	if len(c.idle) < keepIdle {
+		c.idle = append(c.idle, w)
+	} else {
+		w.Close()
+	}
 	c.mu.Unlock()
 	if r.Error != nil {
 		return r, r.Error
