@@ -83,8 +83,8 @@ type Agent struct {
 	converging sync.WaitGroup // for what is being done beside the loop
 	scan       func(shards string) ([]string, error)
 	disk       errand[onDisk]
-	onDisk     *onDisk   // nil: not seen yet; the loop's
-	wrote      time.Time // when the disk was last written to; of who asks it
+	onDisk     *onDisk // nil: not seen yet; the loop's
+	writing    errand[error]
 	asking     errand[cluster.ProxyReport]
 	setAside   errand[[]cluster.FormerFiles]
 	formerLeft []cluster.FormerFiles // the loop's

@@ -19,6 +19,7 @@ type onDisk struct {
 // lookAtDisk sees what is there. A disk that does not answer keeps nobody from hearing of
 // the host: what was seen before holds. False: nothing was seen yet, and nothing can be told.
 func (a *Agent) lookAtDisk(ctx context.Context) bool {
+	a.tryToWrite()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
 	defer cancel()
 	if seen, over := a.disk.run(limit, &a.converging, a.glance); over {
@@ -30,13 +31,15 @@ func (a *Agent) lookAtDisk(ctx context.Context) bool {
 // writeEvery is the pause between two writes that only show whether the disk takes them.
 const writeEvery = time.Second
 
-// glance asks the disk. Much of what is read stands in memory, so that one which hangs may
-// show it only where something is written: when the folder was last changed.
-func (a *Agent) glance() onDisk {
-	if now := time.Now(); now.Sub(a.wrote) > writeEvery {
-		a.wrote = now
-		_ = os.Chtimes(a.cfg.Shards, now, now) // it may not be made yet
+// tryToWrite says when the folder was last changed, and waits for nothing. Much of what is
+// read stands in memory, so that a disk which hangs may show it only so.
+func (a *Agent) tryToWrite() {
+	if now := time.Now(); now.Sub(a.writing.since) > writeEvery {
+		a.writing.begin(&a.converging, func() error { return os.Chtimes(a.cfg.Shards, now, now) }) // it may not be made yet
 	}
+}
+
+func (a *Agent) glance() onDisk {
 	folders, err := a.scan(a.cfg.Shards)
 	if err != nil {
 		a.cfg.Logger.Error("instance folders can not be listed", "folder", a.cfg.Shards, "error", err)
@@ -46,7 +49,7 @@ func (a *Agent) glance() onDisk {
 
 // troubles says that the disk does not answer.
 func (a *Agent) troubles() []*cluster.Error {
-	took := a.disk.late()
+	took := max(a.disk.late(), a.writing.late())
 	if took < turnFor {
 		return nil
 	}

@@ -48,9 +48,9 @@ func (e *errand[T]) run(ctx context.Context, all *sync.WaitGroup, do func() T) (
 	return e.await(ctx)
 }
 
-// late is for how long it has been under way, as far as is known; 0: it is not.
+// late is for how long it has been under way; 0: it is not.
 func (e *errand[T]) late() time.Duration {
-	if e.done == nil {
+	if e.done == nil || len(e.done) > 0 {
 		return 0
 	}
 	return time.Since(e.since)
