@@ -78,8 +78,8 @@ func Backups(dir string) ([]Backup, error) {
 }
 
 // Save writes the state that this host's member holds into the folder (0700,
-// file 0600), whole or not at all, and deletes the oldest files beyond those
-// that are kept. It is consistent, ends with its own SHA-256, needs no quorum,
+// file 0600), whole or not at all, and deletes files beyond those that are
+// kept. It is consistent, ends with its own SHA-256, needs no quorum,
 // and what is sealed on the board is sealed in it. Nothing is written if the
 // newest file shows this very revision and is whole. It refuses when the disk would
 // be left without room. One is saved at a time.
@@ -178,17 +178,37 @@ func syncFolder(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// prune deletes the oldest of the list, which begins with the newest.
+// prune deletes files beyond those that are kept, of a list that begins with the newest.
+// The newest few stay; of the others those go that lie closest to each other in time, so
+// that a daemon that starts again and again does not push out what was before.
 func prune(list []Backup) error {
+	list = slices.Clone(list)
 	var size int64
-	var failed error
-	for i, b := range list {
+	for _, b := range list {
 		size += b.Size
-		if i >= keepBackups || i >= leastBackups && size > keepBackupSize {
-			failed = errors.Join(failed, os.Remove(b.Path))
-		}
+	}
+	var failed error
+	for len(list) > keepBackups || len(list) > leastBackups && size > keepBackupSize {
+		i := crowded(list)
+		failed = errors.Join(failed, os.Remove(list[i].Path))
+		size -= list[i].Size
+		list = slices.Delete(list, i, i+1)
 	}
 	return failed
+}
+
+// crowded returns which file behind the newest few leaves the smallest gap; the oldest
+// leaves the one in front of it.
+func crowded(list []Backup) int {
+	gap := func(i, j int) time.Duration { return list[i].Time.Sub(list[j].Time).Abs() }
+	last := len(list) - 1
+	best, least := last, gap(last-1, last)
+	for i := leastBackups; i < last; i++ {
+		if g := gap(i-1, i+1); g < least {
+			best, least = i, g
+		}
+	}
+	return best
 }
 
 // ReadBackup returns the board in the file. It refuses (damaged_backup) a file

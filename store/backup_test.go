@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -312,6 +313,30 @@ func TestRestoredStateIsBehindAllLivesSince(t *testing.T) {
 		}
 		last = now
 		h.crash()
+	}
+}
+
+// A daemon that starts again and again saves as often, and each hour of the day before
+// that began is left.
+func TestManyBackupsDoNotPushOutOlderOnes(t *testing.T) {
+	dir := t.TempDir()
+	const hours = keepBackups - leastBackups - 1
+	for i := range hours + 500 {
+		b := Backup{Time: noon.Add(time.Duration(i) * time.Hour), Incarnation: 1, Revision: int64(i)}
+		if i >= hours {
+			b.Time = noon.Add(hours*time.Hour + time.Duration(i-hours)*5*time.Second)
+		}
+		if err := os.WriteFile(filepath.Join(dir, b.name()), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		list, err := Backups(dir)
+		if err := errors.Join(err, prune(list)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, _ := Backups(dir)
+	if len(left) != keepBackups || left[0].Revision != hours+499 || left[2].Revision != hours+497 || !left[keepBackups-1].Time.Equal(noon) || !left[keepBackups-hours].Time.Equal(noon.Add((hours-1)*time.Hour)) {
+		t.Errorf("left %v", left)
 	}
 }
 
