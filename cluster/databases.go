@@ -215,16 +215,19 @@ func (c MarkStarted) Apply(b *Board) (Change, error) {
 	return change, nil
 }
 
-// NoteReplication records the replication ids of masters, by which a replica is
-// later found eligible for promotion.
+// NoteReplication records the replication ids of masters that were seen as such, by which
+// a replica is later found eligible for promotion.
 type NoteReplication struct{ IDs map[RangeID]string }
 
 // Apply implements Command.
 func (c NoteReplication) Apply(b *Board) (Change, error) {
 	var change Change
 	for id, replid := range c.IDs {
-		if r, ok := b.Ranges[id]; ok && r.LastReplID != replid {
-			r.PrevReplID, r.LastReplID = r.LastReplID, replid
+		if r, ok := b.Ranges[id]; ok && (r.LastReplID != replid || r.Unclear) {
+			if r.LastReplID != replid {
+				r.PrevReplID, r.LastReplID = r.LastReplID, replid
+			}
+			r.Unclear = false
 			change.Put = append(change.Put, r)
 		}
 	}

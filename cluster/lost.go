@@ -89,7 +89,7 @@ func (c RecoverRange) Apply(b *Board) (Change, error) {
 		return Change{}, err
 	}
 	r.Generation++
-	r.MasterSince, r.Lost, r.LostReason, r.Withheld = c.At, c.Files, "", ""
+	r.MasterSince, r.Lost, r.LostReason, r.Withheld, r.Unclear = c.At, c.Files, "", "", false
 	if c.Files {
 		r.LostReason = fmt.Sprintf("redis:%d has to load its files", r.Master.Shard)
 	}

@@ -302,6 +302,7 @@ func (c CloseHandover) Apply(b *Board) (Change, error) {
 			Text: fmt.Sprintf("redis:%d did not become master of slots %s of db:%d: %s", h.To.Shard, r.SlotsText(), r.ID.Database, c.Reason)}}}, nil
 	}
 	r.Master, r.Generation, r.MasterSince, r.Lost, r.LostReason, r.Withheld = h.To, h.Generation, c.At, false, "", ""
+	r.Unclear = c.Reason != ""
 	if c.ReplID != "" && c.ReplID != r.LastReplID {
 		r.PrevReplID, r.LastReplID = r.LastReplID, c.ReplID
 	}

@@ -311,6 +311,9 @@ type SlotRange struct {
 	Lost        bool       `json:"lost,omitempty"`                // no eligible copy is left
 	LostReason  string     `json:"lost_reason,omitempty"`
 	MasterSince time.Time  `json:"master_since,omitzero"`
+	// Unclear says that the master counts as one because it may have served, and was not
+	// seen as one since: what is kept may be with it as one of the copies before.
+	Unclear bool `json:"unclear,omitempty"`
 	// Unsettled says, in a recovered cluster, why it is not known yet who is
 	// master: until then agents leave the range's processes alone and proxies send
 	// it nothing. Empty: Master is.

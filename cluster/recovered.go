@@ -244,7 +244,7 @@ func (c SettleRange) Apply(b *Board) (Change, error) {
 		return Change{}, fmt.Errorf("instance %s is none of range %s", c.Master, r.ID)
 	}
 	e.Type, e.Severity, e.Text = "shard_settled", "INFO", fmt.Sprintf("redis:%d is master of slots %s of db:%d", i.ID.Shard, r.SlotsText(), r.ID.Database)
-	r.Unsettled, r.Lost, r.LostReason = "", c.Files, ""
+	r.Unsettled, r.Lost, r.LostReason, r.Unclear = "", c.Files, "", false
 	if c.Files {
 		r.LostReason = fmt.Sprintf("redis:%d has to load its files", i.ID.Shard)
 	}

@@ -69,11 +69,16 @@ func address(v cluster.View, i cluster.Instance) string {
 // withheld says, where min_replicas is set, why no copy may take over yet, or "": a
 // confirmed write is on so many of the copies, so as many that can not be asked may be all
 // that have it. One that is seen to be gone can not be waited for, nor one
-// that somebody has given up, and one that follows another copy has confirmed nothing.
+// that somebody has given up, and one that follows another copy has confirmed nothing. A
+// master that was never seen as one may be all that has what was confirmed before it.
 func withheld(v cluster.View, r cluster.SlotRange) string {
 	var names []string
 	least := v.Databases[r.ID.Database].MinReplicas
-	for _, i := range others(v, r) {
+	copies := others(v, r)
+	if m, there := v.Instances[r.Master]; there && r.Unclear {
+		copies = append(copies, m)
+	}
+	for _, i := range copies {
 		o, _ := v.Observed(i.ID)
 		silent := !v.Alive[i.Node] && (!v.WrittenOff(i.Node) || v.Answers(i)) || v.Heard(i.Node) && o.State == cluster.Unresponsive
 		if silent && least > 0 && i.Seed.IsZero() {

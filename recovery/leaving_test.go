@@ -121,6 +121,27 @@ func seeded(s *scene) {
 	s.Board = s.Board.With(s.Revision, cluster.Change{Put: []cluster.Object{i}})
 }
 
+// A copy that was to take over, and whose host is gone before that was heard of, counts as
+// the master. It may still be all that has what the one before it had confirmed.
+func TestSuccessorThatWasNotHeardOfIsWaitedFor(t *testing.T) {
+	s := kept(t)
+	s.apply(cluster.SwitchInstance{Instance: newer})
+	s.see(master, cluster.Observed{State: cluster.Absent})
+	s.apply(cluster.OpenHandover{ID: "h", To: newer, Unplanned: true})
+	s.apply(cluster.CloseHandover{Range: first, ID: "h", Moved: true, Reason: "its host is gone"})
+	delete(s.Alive, 3)
+	s.heard(1, 2, 3)
+	if got := s.next(); got != "cluster.NoteWithheld" {
+		t.Errorf("got %q", got)
+	}
+	s.Alive[3] = true
+	s.see(newer, cluster.Observed{State: cluster.Up, Role: cluster.Master, ReplicationID: "r1"})
+	s.settle()
+	if r := s.Ranges[first]; r.Unclear || r.LastReplID != "r1" || r.PrevReplID != "r0" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Whoever waits is named, and nobody any more when it is back.
 func TestWithheldIsNamed(t *testing.T) {
 	s := kept(t)

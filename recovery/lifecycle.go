@@ -103,7 +103,7 @@ func newHistories(v cluster.View) []cluster.SlotRange {
 	for _, r := range v.RangesByID() {
 		o, _ := v.Observed(r.Master)
 		if r.Handover == nil && r.Unsettled == "" && v.Heard(v.Instances[r.Master].Node) && o.State == cluster.Up && o.Role == cluster.Master &&
-			o.ReplicationID != "" && o.ReplicationID != r.LastReplID {
+			o.ReplicationID != "" && (o.ReplicationID != r.LastReplID || r.Unclear) {
 			r.LastReplID = o.ReplicationID
 			list = append(list, r)
 		}
