@@ -139,7 +139,7 @@ func (m *member) endAlarms(ctx context.Context) error {
 	for _, alarm := range m.server.Alarms() {
 		lost := m.server.Cluster().Member(types.ID(alarm.MemberID)) == nil
 		if alarm.Alarm == etcdserverpb.AlarmType_CORRUPT {
-			if alarm.MemberID == 0 { // they differ, and no majority agrees
+			if alarm.MemberID == 0 && len(m.server.Cluster().Members()) > 1 { // no majority agrees
 				continue
 			}
 			m.differing[alarm.MemberID]++

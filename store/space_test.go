@@ -104,6 +104,24 @@ func TestMemberWithOtherDataEnds(t *testing.T) {
 	hosts[0].commit(t, put(database(1, "a")))
 }
 
+// What no majority agreed on ends with the others: a state that was saved with the alarm is
+// recovered by one member.
+func TestAlarmOfMembersThatAreGoneEnds(t *testing.T) {
+	h := newFleet(t).first(t)
+	m := h.connectedMember(t)
+	_, err := m.server.Alarm(t.Context(), &etcdserverpb.AlarmRequest{Action: etcdserverpb.AlarmRequest_ACTIVATE, Alarm: etcdserverpb.AlarmType_CORRUPT})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := h.office
+	_, err = o.Commit(t.Context(), o.epoch(t), o.Board(), put(database(1, "a")))
+	wantCode(t, err, cluster.CodeDamagedData)
+	if err := m.endAlarms(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.commit(t, put(database(1, "a")))
+}
+
 func (h *host) connectedMember(t *testing.T) *member {
 	t.Helper()
 	m, err := h.member()
