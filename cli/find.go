@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/haulout/haulout/api"
@@ -148,12 +149,13 @@ func (s *session) askSecret(prompt string, missing *cluster.Error) (string, erro
 	var err error
 	if s.in.file != nil {
 		fmt.Fprint(s.err, prompt)
-		var raw []byte
-		raw, err = term.ReadPassword(int(s.in.file.Fd()))
+		text, err = s.unshown()
 		fmt.Fprintln(s.err)
-		text = string(raw)
 	} else {
 		text, err = s.in.line()
+	}
+	if s.ctx.Err() != nil {
+		return "", s.ctx.Err()
 	}
 	if err != nil || text == "" {
 		return "", missing
@@ -161,15 +163,54 @@ func (s *session) askSecret(prompt string, missing *cluster.Error) (string, erro
 	return text, nil
 }
 
+// unshown reads a line from the terminal, which does not show it.
+func (s *session) unshown() (string, error) {
+	fd := int(s.in.file.Fd())
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return "", err
+	}
+	silent := *before
+	silent.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }()
+	if err := s.awaitTyped(); err != nil {
+		return "", err
+	}
+	text, err := term.ReadPassword(fd)
+	return string(text), err
+}
+
+// awaitTyped returns when a line was typed at the terminal, or the session is
+// interrupted, which would not end a read.
+func (s *session) awaitTyped() error {
+	for s.in.file != nil && s.in.lines.Buffered() == 0 && s.ctx.Err() == nil {
+		typed := []unix.PollFd{{Fd: int32(s.in.file.Fd()), Events: unix.POLLIN}}
+		n, err := unix.Poll(typed, int(answersWithin.Milliseconds())/5)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	return s.ctx.Err()
+}
+
 // confirm asks a question. Where nobody can answer, the answer is no.
-func (s *session) confirm(question string) bool {
+func (s *session) confirm(question string) bool { return s.affirm(s.err, question+" [y/N] ") }
+
+func (s *session) affirm(to io.Writer, question string) bool {
 	if s.flags.yes {
 		return true
 	}
-	fmt.Fprint(s.err, question+" [y/N] ")
-	answer, err := s.in.line()
-	if s.in.file == nil {
-		fmt.Fprintln(s.err)
+	fmt.Fprint(to, question)
+	err := s.awaitTyped()
+	answer := ""
+	if err == nil {
+		answer, err = s.in.line()
+	}
+	if s.in.file == nil || err != nil {
+		fmt.Fprintln(to)
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return err == nil && (answer == "y" || answer == "yes")

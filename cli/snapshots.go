@@ -106,20 +106,11 @@ func (s *session) tellPlan(w words, plan api.DryRun) {
 
 // proceed asks for leave. Where nobody can answer, the answer is no.
 func (s *session) proceed() bool {
-	if s.flags.yes {
-		return true
-	}
 	to := s.out
 	if s.flags.json {
 		to = s.err
 	}
-	fmt.Fprint(to, "Proceed?[Y]es/[N]o? ")
-	answer, err := s.in.line()
-	if s.in.file == nil {
-		fmt.Fprintln(to)
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return err == nil && (answer == "y" || answer == "yes")
+	return s.affirm(to, "Proceed?[Y]es/[N]o? ")
 }
 
 // scheduled tells the course of a restore: how many moves are in which state,
