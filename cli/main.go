@@ -40,7 +40,31 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, extra map[st
 		ctx: ctx, program: filepath.Base(args[0]), extra: extra, in: newInput(stdin), out: stdout, err: stderr, env: os.Getenv,
 		colour: terminal(stdout) && os.Getenv("NO_COLOR") == "", poll: 200 * time.Millisecond, patience: time.Minute,
 	}
-	return s.run(args[1:])
+	if terminal(stdout) {
+		return s.run(args[1:])
+	}
+	kept := &output{Writer: stdout}
+	s.out = kept
+	code := s.run(args[1:])
+	if kept.lost != nil && code == exitDone {
+		return s.fail(fmt.Errorf("the command was carried out, but what it says could not all be written: %w", kept.lost))
+	}
+	return code
+}
+
+// output remembers that something could not be written, as on a full disk: a file that
+// is cut short must not count as success.
+type output struct {
+	io.Writer
+	lost error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		o.lost = err
+	}
+	return n, err
 }
 
 // session is one run of the program.
