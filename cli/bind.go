@@ -186,6 +186,9 @@ func clientCerts(files []string) ([]api.ClientCert, error) {
 
 // certificateSet replaces the certificate that endpoints show.
 func certificateSet(s *session, w words) error {
+	if err := replaceable(w); err != nil {
+		return err
+	}
 	var texts [2]string
 	for i, name := range []string{"certificate_file", "key_file"} {
 		text, err := os.ReadFile(w.text(name))
@@ -200,7 +203,17 @@ func certificateSet(s *session, w words) error {
 
 // certificateReset has endpoints show what the cluster's authority issues.
 func certificateReset(s *session, w words) error {
+	if err := replaceable(w); err != nil {
+		return err
+	}
 	return s.updateCertificate(fmt.Sprintf("Set %s certificate: ok", w.text("certificate")), api.UpdateCertificate{Name: w.text("certificate")})
+}
+
+func replaceable(w words) error {
+	if name := w.text("certificate"); name != "proxy" {
+		return misuse("only proxy can be replaced", nil, "the certificate %q can not be replaced", name)
+	}
+	return nil
 }
 
 func (s *session) updateCertificate(done string, u api.UpdateCertificate) error {

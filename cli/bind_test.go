@@ -128,8 +128,7 @@ func TestCertificates(t *testing.T) {
 	old, oldKey := pair(t, now.Add(-time.Minute))
 	early, earlyKey := pair(t, now.Add(3*time.Hour))
 	for line, want := range map[string]string{
-		"api " + good:                              "the certificate api is not supported yet",
-		"fish " + good:                             "there is no certificate",
+		"api " + good:                              "cluster certificate set api is not supported yet",
 		"proxy " + files("mixed", cert, oldKey):    "do not go together",
 		"proxy " + files("old", old, oldKey):       "was valid until",
 		"proxy " + files("early", early, earlyKey): "is valid from",

@@ -101,8 +101,8 @@ func backupsText(b api.NodeBackups) string {
 
 func clusterToken(s *session, w words) error {
 	ttl := w.duration("ttl", 0)
-	if w.has("ttl") && ttl < time.Second { // 0 would be the cluster's choice
-		return misuse("give a duration from 1s", nil, "ttl can not be %q", w.text("ttl"))
+	if w.has("ttl") && (ttl < time.Second || ttl > 24*time.Hour) { // 0 would be the cluster's choice
+		return misuse("give a duration from 1s to 24h", nil, "ttl can not be %q", w.text("ttl"))
 	}
 	token, err := s.client.CreateToken(s.ctx, api.CreateToken{Uses: w.number("uses"), TTL: int(ttl.Seconds())})
 	if err != nil || s.print(token) {

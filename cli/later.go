@@ -29,7 +29,9 @@ var laterCommands = map[string]string{
 // laterValues are words of the contract that are not supported yet, by what
 // stands before them.
 var laterValues = map[string][]string{
-	"extra": {"backups"},
+	"extra":                     {"backups"},
+	"cluster certificate set":   {"api", "cm", "metrics_exporter", "syncer", "mesh"},
+	"cluster certificate reset": {"api", "cm", "metrics_exporter", "syncer", "mesh"},
 }
 
 // laterReasons say why an option is refused.

@@ -77,7 +77,7 @@ func TestNothingSucceedsWithoutQuorum(t *testing.T) {
 	}
 	values := map[string]string{
 		"<node>": "1", "<node|all>": "all", "<shard>": "1", "<shard>...": "1", "<db>": "carts", "<endpoint>": "2:1", "<name>": "n", "<user>": "default", "<task>": "t1",
-		"<certificate>": "ca", "<email>": "admin@example.com", "<file>": file, "<size>": "100MB", "<address>...": "127.0.0.2", "safe|returned": "safe",
+		"<email>": "admin@example.com", "<file>": file, "<size>": "100MB", "<address>...": "127.0.0.2", "safe|returned": "safe",
 	}
 	more := map[string]string{
 		"node <node> maintenance_mode wait": "timeout 1ms", "migrate": "shard 1", "bind endpoint <endpoint>": "policy single", "bind db <db> endpoint <endpoint>": "policy single",
@@ -85,6 +85,7 @@ func TestNothingSucceedsWithoutQuorum(t *testing.T) {
 		"cluster create": "password_file " + file, "cluster join": "token t", "cluster reset_password <email>": "password_file " + file,
 	}
 	for _, c := range commands() {
+		values["<certificate>"] = map[bool]string{true: "ca", false: "proxy"}[c.looks]
 		head := strings.Join(c.head, " ")
 		if c.offline || head == "cluster recover" || head == "cluster backup" || head == "status modules" { // they need none
 			continue
