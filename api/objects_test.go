@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -110,5 +111,17 @@ func TestStateIDRises(t *testing.T) {
 	d.Apply(cluster.DeleteDatabase{At: apitest.Start, Database: 3})
 	if after := id(); before == "" || after == before {
 		t.Errorf("cluster-state-id went from %q to %q", before, after)
+	}
+}
+
+// What was reported a while ago is not shown as of now.
+func TestShardsSayWhenTheyWereReported(t *testing.T) {
+	d := apitest.Cluster()
+	at := d.View().Now.Add(-13 * time.Second)
+	d.Heard = map[int]time.Time{1: at}
+	_, body := send(t, server(d).Public(), "GET", "/v1/shards/1", "")
+	var shard api.Shard
+	if err := json.Unmarshal([]byte(body), &shard); err != nil || !shard.Reported.Equal(at) {
+		t.Errorf("%v %s", err, body)
 	}
 }

@@ -46,7 +46,7 @@ func shardObject(v cluster.View, s cluster.Shard) Shard {
 	o.Status, o.DetailedStatus = shardStatus(seen.State, known, v.Alive[i.Node])
 	o.Trouble = maintenance.ShardTrouble(v, s)
 	if known {
-		o.Reported = v.Now.UTC()
+		o.Reported = v.HeardAt[i.Node].UTC()
 	}
 	if seen.State == cluster.Loading {
 		o.Loading.Status = "in_progress"

@@ -50,6 +50,8 @@ type Daemon struct {
 	Former map[int][]cluster.FormerFiles
 	// Shown is what is seen of instances that are not as they are ordered.
 	Shown map[cluster.InstanceID]cluster.Observed
+	// Heard is when a node was last heard of, if that is not now.
+	Heard map[int]time.Time
 	// Admitted is what AdmitJoiner was last asked, and by whose right.
 	Admitted   string
 	AdmittedBy api.Sponsor
@@ -153,6 +155,9 @@ func (d *Daemon) View() cluster.View {
 			r.Troubles, r.FormerFiles = d.Troubles[id], d.Former[id]
 			v.Reports[id] = r
 			v.HeardAt[id] = d.now
+			if at, earlier := d.Heard[id]; earlier {
+				v.HeardAt[id] = at
+			}
 		}
 	}
 	return v
