@@ -50,7 +50,8 @@ func putDatabase(c *call) (any, error) {
 	}
 	o.neutral("ssl", "false")
 	o.rest(slices.Concat(databaseFields, creationFields)...)
-	if (cmd == cluster.UpdateDatabase{At: cmd.At, Database: d.ID, By: cmd.By, Endpoint: cmd.Endpoint}) {
+	nothing := cluster.UpdateDatabase{At: cmd.At, Database: d.ID, By: cmd.By, Endpoint: cmd.Endpoint}
+	if cmd == nothing && o.faults.count() == 0 {
 		o.refuse(badRequest("give memory_size, eviction_policy, notify_keyspace_events, proxy_policy, include_proxies, exclude_proxies or tls_mode",
 			"nothing to change on db:%d (%s) was given", d.ID, d.Name))
 	}
