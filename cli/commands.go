@@ -29,7 +29,7 @@ func commands() []command {
 			help: "Put a node back into service exactly as it was", run: maintenanceOff},
 		{pattern: "node <node> maintenance_mode verify", help: "Say whether a node may be shut down, or what is missing", run: maintenanceVerify, looks: true},
 		{pattern: "node <node> maintenance_mode wait (until safe|returned) [timeout <duration>]",
-			help: "Wait until a node may be shut down, or is back in service; an hour at most", run: maintenanceWait},
+			help: "Wait until a node may be shut down, or is back in service, for an hour or the timeout", run: maintenanceWait},
 		{pattern: "node <node> snapshot create <name>", help: "Write down what stands on a node", run: snapshotCreate},
 		{pattern: "node <node> snapshot delete <name>", help: "Delete a snapshot that was made by hand", run: snapshotDelete},
 		{pattern: "node <node> snapshot list", help: "List the snapshots of a node", run: snapshotList, looks: true},

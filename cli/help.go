@@ -18,6 +18,12 @@ var extraHelp = map[string]string{
 }
 
 func (s *session) helpAbout(about []string) error {
+	if _, extra := s.extra[strings.Join(about, " ")]; extra {
+		if !s.print([]helped{{about[0], extraHelp[about[0]]}}) {
+			s.say("%s\n    %s", about[0], extraHelp[about[0]])
+		}
+		return nil
+	}
 	if len(about) > 0 && len(s.about(about)) == 0 {
 		return misuse("see "+s.program+" help", nil, "there is no command %q", strings.Join(about, " "))
 	}

@@ -51,6 +51,17 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
+// Whatever the list of commands names, help tells about.
+func TestHelpOfWhatTheProgramBrings(t *testing.T) {
+	b := newBench(t, apitest.Cluster())
+	if code, text, errText := b.run("help serve"); code != 0 || text != "serve\n    Run the daemon of this host: serve --help\n" || errText != "" {
+		t.Errorf("%d %q %q", code, text, errText)
+	}
+	if code, text, _ := b.run("--json help proxy"); code != 0 || !strings.Contains(text, `"usage": "proxy"`) {
+		t.Errorf("%d %q", code, text)
+	}
+}
+
 // No words at all are a mistake like others to who reads JSON.
 func TestNoWordsUnderJSON(t *testing.T) {
 	b := newBench(t, apitest.Cluster())
