@@ -59,7 +59,7 @@ func TestPutDatabaseFaultsAllAtOnce(t *testing.T) {
 			`eviction_policy "lru" does not exist`,
 			"include_proxies must be a list of node uids, not a string", "memory_size must be a whole number, not a string", "proxy_policy must be a string, not a number",
 			"shards_count is not supported yet", "there is no field wings"},
-		`{"memory_size":"1GB"}`: {"memory_size must be a whole number, not a string"},
+		`{"memory_size":"1GB"}`:                            {"memory_size must be a whole number, not a string"},
 		`{"memory_size":1,"notify_keyspace_events":"KEQ"}`: {"memory_size leaves 0KB for each shard, the least is 4MB", `notify_keyspace_events "KEQ" publishes nothing, or says what no engine knows`},
 		`{"proxy_policy":"all-nodes","include_proxies":[9],"exclude_proxies":[1,2,3],"tls_mode":"replica_ssl"}`: {
 			"every node in service is excluded from endpoint:1:1", "there is no node:9",

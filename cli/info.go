@@ -27,6 +27,7 @@ func infoDatabases(s *session, w words) error {
 		s.say("    memory_size: %s", sizeText(d.MemorySize))
 		s.say("    shards_count: %d", d.ShardsCount)
 		s.say("    replication: %s", onOff(d.Replication))
+		s.say("    min_replicas: %d", d.MinReplicas)
 		s.say("    data_persistence: %s", d.Persistence)
 		s.say("    eviction_policy: %s", d.Eviction)
 		if d.Events != "" {
@@ -34,6 +35,8 @@ func infoDatabases(s *session, w words) error {
 		}
 		s.say("    rack_aware: %s", onOff(d.RackAware))
 		s.say("    proxy_policy: %s", d.ProxyPolicy)
+		s.say("    tls_mode: %s", d.TLSMode)
+		s.say("    enforce_client_authentication: %s", d.EnforceClients)
 		s.say("    oss_cluster: %s", onOff(d.OSSCluster))
 		s.say("    endpoint: %s", endpointAddress(d))
 	}
