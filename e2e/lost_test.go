@@ -107,8 +107,12 @@ func loseHost(ctx context.Context, t *testing.T, c *Cluster, clients *Clients, v
 		}
 		t.Logf("%s writes again after %s", name, milliseconds(time.Since(began)))
 	}
-	if b, err := c.Burden(ctx, victim); err != nil || b.Endpoints > 0 || b.Masters > 0 {
-		t.Errorf("node %d is gone and carries %v, %v", victim, b, err)
+	err = await(ctx, "the board says that others serve", readyDeadline, func(ctx context.Context) (bool, error) {
+		b, err := c.Burden(ctx, victim)
+		return b.Endpoints+b.Masters == 0, err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	if err := clients.goOn(ctx); err != nil {
 		t.Fatal(err)
