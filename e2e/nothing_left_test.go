@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,9 @@ func TestLostIsRecoveredByHand(t *testing.T) {
 	err := await(ctx, "the replica's files have its data", readyDeadline, func(context.Context) (bool, error) {
 		written := true
 		for _, shard := range []int{2, 3} {
-			written = written && hasInFiles(c.folder(t, shard), "pair")
+			// The mark of a copy goes when the agent has seen that it is written down.
+			_, err := os.Stat(filepath.Join(c.folder(t, shard), "unsaved"))
+			written = written && hasInFiles(c.folder(t, shard), "pair") && errors.Is(err, fs.ErrNotExist)
 		}
 		return written, nil
 	})
