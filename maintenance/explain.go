@@ -74,7 +74,7 @@ func seated(v cluster.View, s cluster.Shard) Seated {
 // whyHere says what brought the shard to its node.
 func (e *Explanation) whyHere(v cluster.View, s cluster.Shard) {
 	node := v.NodeOf(s)
-	if home, ok := homeOf(v, s); ok && home != node {
+	if home := plan.HomeOf(v, s); home != 0 && home != node {
 		e.because(CodeVisitor, fmt.Sprintf("haulout node %d maintenance_mode off brings it home", home),
 			"its home is node:%d, which is out of service since %s", home, v.Nodes[home].Maintenance.Since.UTC().Format(time.RFC3339))
 	}
@@ -85,20 +85,6 @@ func (e *Explanation) whyHere(v cluster.View, s cluster.Shard) {
 	} else {
 		e.because(CodeMoved, "the activity tells: GET /v1/logs", "it was brought there earlier, or rebuilt there after its node was down for long")
 	}
-}
-
-// homeOf returns the node out of service to which the shard will return.
-func homeOf(v cluster.View, s cluster.Shard) (int, bool) {
-	for _, n := range cluster.Sorted(v.Nodes) {
-		if n.Maintenance == nil {
-			continue
-		}
-		snapshot := plan.Home(v.Snapshots[cluster.SnapshotID{Node: n.ID, Name: n.Maintenance.Snapshot}])
-		if slices.ContainsFunc(snapshot.Shards, func(p cluster.Placed) bool { return p.Shard == s.ID }) {
-			return n.ID, true
-		}
-	}
-	return 0, false
 }
 
 // arrivedBy returns the last move that is still on the board and that brought the

@@ -116,10 +116,10 @@ func roleAtHome(v cluster.View, s cluster.Shard, awaited map[int]cluster.Role) c
 func boundAtHome(v cluster.View, e cluster.Endpoint) []int {
 	list := slices.Clone(e.Nodes)
 	for _, n := range cluster.Sorted(v.Nodes) {
-		if n.Maintenance == nil || !v.Databases[e.ID.Database].Spread() {
+		if !v.Databases[e.ID.Database].Spread() {
 			continue
 		}
-		for _, b := range plan.Home(v.Snapshots[cluster.SnapshotID{Node: n.ID, Name: n.Maintenance.Snapshot}]).Endpoints {
+		for _, b := range plan.Awaited(v, n).Endpoints {
 			if b.Endpoint == e.ID && !slices.Contains(list, n.ID) {
 				list = append(list, n.ID)
 			}
@@ -133,10 +133,10 @@ func boundAtHome(v cluster.View, e cluster.Endpoint) []int {
 func awaited(v cluster.View, node int) (shards map[int]cluster.Role, endpoints map[cluster.EndpointID]bool) {
 	shards, endpoints = map[int]cluster.Role{}, map[cluster.EndpointID]bool{}
 	for _, n := range v.Nodes {
-		if n.ID == node || n.Maintenance == nil {
+		if n.ID == node {
 			continue
 		}
-		open := plan.Home(v.Snapshots[cluster.SnapshotID{Node: n.ID, Name: n.Maintenance.Snapshot}])
+		open := plan.Awaited(v, n)
 		for _, p := range open.Shards {
 			shards[p.Shard] = p.Role
 		}

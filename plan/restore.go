@@ -38,6 +38,25 @@ func Home(s cluster.Snapshot) cluster.Snapshot {
 	return s
 }
 
+// Awaited returns what the node is to get back when its maintenance ends; nothing if it is
+// in service.
+func Awaited(v cluster.View, n cluster.Node) cluster.Snapshot {
+	if n.Maintenance == nil {
+		return cluster.Snapshot{}
+	}
+	return Home(v.Snapshots[cluster.SnapshotID{Node: n.ID, Name: n.Maintenance.Snapshot}])
+}
+
+// HomeOf returns the node out of service to which the shard will return, or 0.
+func HomeOf(v cluster.View, s cluster.Shard) int {
+	for _, n := range cluster.Sorted(v.Nodes) {
+		if slices.ContainsFunc(Awaited(v, n).Shards, func(p cluster.Placed) bool { return p.Shard == s.ID }) {
+			return n.ID
+		}
+	}
+	return 0
+}
+
 // wayOut is what helps against blockers of a return.
 const wayOut = "make room, bring other nodes back first, or leave everything where it is with skip_shards_restore"
 
@@ -97,7 +116,7 @@ func (r *restoration) bring(p cluster.Placed, s cluster.Shard) {
 		OverrideRack: w.mixed, Reason: fmt.Sprintf("its snapshot saw it on node:%d", r.node),
 	}
 	if crossed {
-		m.Reason += fmt.Sprintf("; it shares a zone with redis:%d until node:%d is back", partner.ID, homeOf(r.v, partner))
+		m.Reason += fmt.Sprintf("; it shares a zone with redis:%d until node:%d is back", partner.ID, HomeOf(r.v, partner))
 	}
 	role := r.v.RoleOf(s)
 	if partner, ok := r.partner(s); ok && role == cluster.Master && CutOff(r.v, s, partner) == "" {

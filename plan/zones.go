@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/haulout/haulout/cluster"
@@ -24,21 +23,7 @@ func Mixed(v cluster.View, s cluster.Shard) bool {
 // rule: the shard, whose home is the node, is in the zone of its partner's home, and
 // the partner in that of the node.
 func crossed(v cluster.View, s, partner cluster.Shard, node int) bool {
-	home := homeOf(v, partner)
+	home := HomeOf(v, partner)
 	return home != 0 && zoned(v, v.Databases[s.Range.Database]) &&
 		zone(v, v.NodeOf(s)) == zone(v, home) && zone(v, v.NodeOf(partner)) == zone(v, node)
-}
-
-// homeOf returns the node in maintenance that wants the shard back, or 0.
-func homeOf(v cluster.View, s cluster.Shard) int {
-	for _, n := range cluster.Sorted(v.Nodes) {
-		if n.Maintenance == nil {
-			continue
-		}
-		home := Home(v.Snapshots[cluster.SnapshotID{Node: n.ID, Name: n.Maintenance.Snapshot}])
-		if slices.ContainsFunc(home.Shards, func(p cluster.Placed) bool { return p.Shard == s.ID && p.Range == s.Range }) {
-			return n.ID
-		}
-	}
-	return 0
 }
