@@ -19,7 +19,7 @@ const beforeLife = ".before-life-"
 
 // convergeFormer deletes what the board says of the files that this host has set aside,
 // and returns what is left. A folder that was deleted stays, empty: it says that nothing
-// more is to be set aside in that life. One is at it at a time.
+// more is to be set aside in that life, and so is never gone. One is at it at a time.
 func (a *Agent) convergeFormer(b *cluster.Board) []cluster.FormerFiles {
 	dirs, err := filepath.Glob(filepath.Join(a.cfg.Shards, "*"+beforeLife+"*"))
 	if err != nil {
@@ -31,7 +31,7 @@ func (a *Agent) convergeFormer(b *cluster.Board) []cluster.FormerFiles {
 		name := filepath.Base(dir)
 		f, known := a.former[name]
 		if b.Nodes[a.cfg.Node].Deletes(name) {
-			if err := emptyOut(dir); err != nil {
+			if err := engine.Empty(dir); err != nil {
 				a.cfg.Logger.Error("files of a former life are not deleted", "folder", dir, "error", err)
 			}
 			known = false
@@ -46,13 +46,6 @@ func (a *Agent) convergeFormer(b *cluster.Board) []cluster.FormerFiles {
 	}
 	a.former = measured
 	return left
-}
-
-func emptyOut(dir string) error {
-	if err := engine.Remove(dir); err != nil {
-		return err
-	}
-	return os.Mkdir(dir, 0o700)
 }
 
 // kept measures the append-only files of an instance. A folder that can not be read is

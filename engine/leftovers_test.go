@@ -93,3 +93,33 @@ func TestWhatIsNotRemovedIsFoundAgain(t *testing.T) {
 		t.Errorf("found %v, %v", found, err)
 	}
 }
+
+// A folder that is emptied stays the same one: what goes by its being there, goes by it
+// all the time.
+func TestEmptyLeavesTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "appendonlydir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"log", recordName, "appendonlydir/base"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := Empty(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := os.Stat(dir)
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("another folder: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}

@@ -165,9 +165,25 @@ func Remove(dir string) error {
 	return removeFolder(dir)
 }
 
-// removeFolder deletes a folder and its record last, by which [Scan] finds what is left
-// of it when that fails or stops in between.
+// Empty removes what is in the folder of an instance that is not running. The folder
+// is there all the time.
+func Empty(dir string) error {
+	if err := ended(dir); err != nil {
+		return err
+	}
+	return emptyFolder(dir)
+}
+
 func removeFolder(dir string) error {
+	if err := emptyFolder(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// emptyFolder deletes what is in a folder and its record last, by which [Scan] finds
+// what is left of it when that fails or stops in between.
+func emptyFolder(dir string) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -180,7 +196,7 @@ func removeFolder(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.RemoveAll(dir)
+	return os.RemoveAll(filepath.Join(dir, recordName))
 }
 
 // SetAside renames the folder of an instance that is not running. That there is
