@@ -143,11 +143,13 @@ func (a *Agent) converge(ctx context.Context) error {
 	next := time.NewTimer(lookEvery)
 	defer next.Stop()
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-boards:
 		case <-a.kick:
+			asked = true
 		case <-next.C:
 		}
 		next.Reset(lookEvery)
@@ -155,10 +157,11 @@ func (a *Agent) converge(ctx context.Context) error {
 		if board.Cluster.ID == "" || !a.lookAtDisk(ctx) {
 			continue
 		}
-		if onTheMove(board, a.cfg.Node) {
+		moving, some := onTheMove(board, a.cfg.Node)
+		if some {
 			next.Reset(lookOften)
 		}
-		report := a.turn(ctx, board)
+		report := a.turn(ctx, board, func(p *process) bool { return !asked && !moving[p.id] && p.justSeen(board) })
 		reportCtx, cancel := context.WithTimeout(ctx, reportFor)
 		if err := a.cfg.Report(reportCtx, report); err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Debug("report not taken", "error", err)
@@ -167,10 +170,11 @@ func (a *Agent) converge(ctx context.Context) error {
 	}
 }
 
-// onTheMove reports whether somebody waits for what this host will show: a
-// copy, or the master that shall feed it, a hand-over, an endpoint that comes or
-// goes.
-func onTheMove(b *cluster.Board, node int) bool {
+// onTheMove returns the instances of which somebody waits for what this host will
+// show: a copy, or the master that shall feed it, a hand-over; and whether there are
+// any, or an endpoint that comes or goes.
+func onTheMove(b *cluster.Board, node int) (moving map[cluster.InstanceID]bool, some bool) {
+	moving = map[cluster.InstanceID]bool{}
 	feeds := map[cluster.InstanceID]bool{}
 	for _, i := range b.Instances {
 		if isCopy(b, i) && i.Seed.IsZero() {
@@ -179,19 +183,18 @@ func onTheMove(b *cluster.Board, node int) bool {
 	}
 	for _, i := range b.InstancesOn(node) {
 		if isCopy(b, i) || b.Leaves(i) || feeds[i.ID] || !i.Started || b.Ranges[i.Range].Handover != nil {
-			return true
+			moving[i.ID], some = true, true
 		}
 	}
 	for _, e := range b.Endpoints {
-		if e.ServedBy(node) && len(e.Opening)+len(e.Draining) > 0 {
-			return true
-		}
+		some = some || e.ServedBy(node) && len(e.Opening)+len(e.Draining) > 0
 	}
-	return false
+	return moving, some
 }
 
-// turn makes the host look like the board and tells what it then sees.
-func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
+// turn makes the host look like the board and tells what it then sees, and of the
+// processes that rest, what it has just seen.
+func (a *Agent) turn(ctx context.Context, board *cluster.Board, rests func(*process) bool) cluster.Report {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
 	defer cancel()
 	proxyReport := cluster.ProxyReport{Up: true, Silent: true} // of one with which something takes long
@@ -206,7 +209,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board) cluster.Report {
 			a.formerLeft = left
 		}
 	})
-	instances := a.convergeInstances(ctx, limit, board)
+	instances := a.convergeInstances(ctx, limit, board, rests)
 	wait.Wait()
 
 	a.mu.Lock()

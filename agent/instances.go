@@ -22,7 +22,11 @@ type process struct {
 	// ordered is held by a hand-over order: meanwhile the loop only looks.
 	ordered sync.Mutex
 
-	turn errand[turned] // what is being done with it; the loop's
+	// The loop's.
+	turn   errand[turned]   // what is being done with it
+	last   cluster.Observed // what was seen of it
+	lastAt time.Time        // when that was asked
+	lastOn int64            // the board's revision then
 
 	// The rest belongs to whoever converges it, one at a time.
 	engine   *engine.Process  // nil while there is none
@@ -56,11 +60,16 @@ type turned struct {
 // orders, all at once, and returns what is seen of them afterwards. Folders
 // without an order are emptied of their process and removed. One that takes long, as on
 // a disk that hardly moves, keeps nobody from hearing of the others: it is not looked at
-// again before that is over, and counts as silent.
-func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Board) map[cluster.InstanceID]cluster.Observed {
+// again before that is over, and counts as silent. Nor is one that rests.
+func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Board, rests func(*process) bool) map[cluster.InstanceID]cluster.Observed {
 	seen := map[cluster.InstanceID]cluster.Observed{}
 	var begun []*process
 	for _, p := range a.inventory(board) {
+		if rests(p) {
+			seen[p.id] = p.last
+			continue
+		}
+		p.last, p.lastAt, p.lastOn = cluster.Observed{}, time.Now(), board.Revision
 		if p.turn.begin(&a.converging, func() turned {
 			o, there := a.convergeOne(ctx, board, p)
 			return turned{o, there}
@@ -75,12 +84,19 @@ func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Boa
 		case !over:
 			seen[p.id] = p.late()
 		case t.there:
-			seen[p.id] = t.seen
+			p.last, seen[p.id] = t.seen, t.seen
 		default:
 			a.forget(p.id)
 		}
 	}
 	return seen
+}
+
+// justSeen reports whether the process was seen well on this very board, as short a
+// time ago as is told of a host on which nothing moves. A host with a hundred processes
+// asks one that moves often, and not the others: each answer costs its engine.
+func (p *process) justSeen(b *cluster.Board) bool {
+	return p.lastOn == b.Revision && time.Since(p.lastAt) < lookEvery-lookOften/2 && p.last.State == cluster.Up && p.last.Reason == ""
 }
 
 // late is what is told of an instance with which something is done that takes long.
