@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -94,6 +95,7 @@ func (t *turn) lanes() *lanes {
 	if asked := t.a.Options.MaxConcurrent; asked > 0 {
 		l.moves = asked
 	}
+	ending := false
 	for _, a := range t.Actions {
 		for _, m := range a.Moves {
 			switch {
@@ -103,12 +105,27 @@ func (t *turn) lanes() *lanes {
 			case t.copied(m):
 			case a.ID == t.a.ID:
 				l.take(m)
+				ending = ending || t.nearlyCopied(m)
 			case m.Kind == cluster.Migrate:
 				l.copying = append(l.copying, m)
 			}
 		}
 	}
+	if ending && t.allowed() == 0 {
+		l.copies++
+	}
 	return l
+}
+
+// nextBegins is how many bytes are copied while the next copy begins: its process
+// starts, asks its source, and that forks. Small shards would take twice as long if
+// each waited for the one before.
+const nextBegins = 128 << 20
+
+// nearlyCopied reports whether a copy under way has so little left that the next may
+// begin beside it.
+func (t *turn) nearlyCopied(m cluster.Move) bool {
+	return m.Kind == cluster.Migrate && !m.Instance.IsZero() && m.Bytes-arrived(t.View, m) <= nextBegins
 }
 
 // copied reports whether a migration has its copy, and only the change of roles and
@@ -123,17 +140,16 @@ func hasCopy(v cluster.View, id cluster.InstanceID) bool {
 	return o.EverLinked && !o.Syncing
 }
 
-// concurrency is how many copies the action may run at a time: as asked, else
-// as the cluster is set, else as many as half of the host's cores, because two
-// copies keep two cores busy.
+// concurrency is how many copies the action may run at a time: as allowed, else as
+// many as half of the host's cores, because a copy keeps two cores busy.
 func (t *turn) concurrency() int {
-	switch {
-	case t.a.Options.MaxConcurrent > 0:
-		return t.a.Options.MaxConcurrent
-	case t.Cluster.ConcurrentMoves > 0:
-		return t.Cluster.ConcurrentMoves
-	}
-	return max(t.node.Cores/2, 1)
+	return cmp.Or(t.allowed(), t.node.Cores/2, 1)
+}
+
+// allowed is the number of copies that people asked for, or else set for the cluster.
+// 0: neither.
+func (t *turn) allowed() int {
+	return cmp.Or(t.a.Options.MaxConcurrent, t.Cluster.ConcurrentMoves)
 }
 
 func (l *lanes) take(m cluster.Move) {

@@ -52,3 +52,55 @@ func TestCopyLimits(t *testing.T) {
 		})
 	}
 }
+
+// The next copy begins a little before one is there, but not where people have said
+// how many there may be.
+func TestNextCopyBegins(t *testing.T) {
+	const little = 128 * mega
+	two := 2
+	for name, test := range map[string]struct {
+		asked int
+		set   *int
+		most  int
+	}{
+		"by the node's cores":          {0, nil, 3},
+		"as asked":                     {two, nil, 2},
+		"as the cluster is set":        {0, &two, 2},
+		"asked for more than is set":   {3, &two, 3},
+		"asked for fewer than are set": {1, &two, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 3 {
+				w.addNode(10_000*mega, "", cluster.Voter) // of four cores: two copies
+			}
+			w.addDatabase(cluster.Database{Name: "a", MemorySize: 2000 * mega, ShardsCount: 5}, cluster.Placement{Masters: []int{3, 3, 3, 3, 3}, Endpoint: 1})
+			if test.set != nil {
+				w.apply(cluster.TuneCluster{ConcurrentMoves: test.set})
+			}
+			on := w.enqueue(cluster.MaintenanceOn, 3, cluster.MaintenanceOptions{MaxConcurrent: test.asked}, "")
+			most := 0
+			for ended := false; !ended; ended = w.carryFor(time.Second) {
+				copies, far := 0, 0
+				for _, m := range w.board.Actions[on].Moves {
+					o, _ := w.view().Observed(m.Instance)
+					if m.Status != cluster.MoveRunning || m.Kind != cluster.Migrate || o.EverLinked && !o.Syncing {
+						continue
+					}
+					if copies++; m.Bytes-o.SyncedBytes > little {
+						far++
+					}
+				}
+				if most = max(most, copies); far > test.most || far > 2 && test.asked == 0 {
+					t.Fatalf("%d copies have more than a little left\n%s", far, w)
+				}
+				if w.now.Sub(epoch) > time.Hour {
+					t.Fatalf("no end\n%s", w)
+				}
+			}
+			if a := w.board.Actions[on]; a.Status != cluster.ActionCompleted || most != test.most {
+				t.Errorf("%s: %v, %d copies at a time, want %d", a.Status, a.Error, most, test.most)
+			}
+		})
+	}
+}
