@@ -45,6 +45,7 @@ type options struct {
 	rounds int
 	short  bool
 	bytes  int64 // on the node that goes out for maintenance
+	value  int   // bytes of each value there
 	out    string
 	before string // another haulout binary, measured as a subject of its own
 	only   string // a part of the names of the cases to run
@@ -65,6 +66,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	only := flags.String("row", "", "`names` of the rows to run, separated by commas; all: "+names())
 	megabytes := flags.Int64("mb", 1024, "`megabytes` on the node that goes out for maintenance")
+	flags.IntVar(&o.value, "value", 1024, "`bytes` of each value there")
 	flags.IntVar(&o.rounds, "rounds", 5, "`number` of rounds, interleaved; medians and ratios are taken over them")
 	flags.BoolVar(&o.short, "short", false, "fewer cases, operations and bytes: shows that all works, and rough ratios")
 	flags.StringVar(&o.out, "out", filepath.Join("bench", "results"), "`folder` for results")
@@ -75,8 +77,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	o.bytes = *megabytes << 20
 	chosen, err := choose(*only)
-	if err != nil || flags.NArg() > 0 || o.rounds < 1 {
-		return errors.Join(errors.New("usage: bench [-row NAMES] [-rounds N] [-short] [-mb N] [-out FOLDER] [-before BINARY] [-case TEXT]"), err)
+	if err != nil || flags.NArg() > 0 || o.rounds < 1 || o.value < 1 {
+		return errors.Join(errors.New("usage: bench [-row NAMES] [-rounds N] [-short] [-mb N] [-value N] [-out FOLDER] [-before BINARY] [-case TEXT]"), err)
 	}
 	for _, r := range chosen {
 		if err := runRow(ctx, r, o); err != nil {

@@ -31,33 +31,39 @@ const (
 
 // The subjects of this row.
 const (
-	on      = "haulout: maintenance_mode on"
-	off     = "haulout: maintenance_mode off"
-	copied  = "bare full copy"
-	reshard = "redis-cli --cluster reshard"
-	quiet   = "haulout, before"
-	during  = "haulout, on and off"
-	control = "untouched engine, meanwhile"
+	on       = "haulout: maintenance_mode on"
+	off      = "haulout: maintenance_mode off"
+	copied   = "bare full copy"
+	besides  = "bare full copy, beside the same clients"
+	reshard  = "redis-cli --cluster reshard"
+	pipeline = "the same, --cluster-pipeline 100"
+	quiet    = "haulout, before"
+	during   = "haulout, on and off"
+	control  = "untouched engine, meanwhile"
 )
 
 // maintenance takes a node out and back under load, and moves as many bytes in
-// two other ways, which have no load to bear.
+// other ways, which have no load to bear, but for one copy.
 func maintenance(ctx context.Context, b *bench, r *report) error {
 	if b.short {
 		b.bytes = min(b.bytes, 128<<20)
 	}
 	r.Settings["bytes wanted on the node"] = b.bytes
+	r.Settings["bytes of a value"] = b.value
 	r.Settings["writes per second"] = writesEach
 	of := fmt.Sprintf("%d MB", b.bytes>>20)
 	for range b.rounds {
 		if err := b.outAndBack(ctx, r, of); err != nil {
 			return err
 		}
-		if err := b.bareCopy(ctx, r, of); err != nil {
+		if err := b.bareCopy(ctx, r, of, copied, alone); err != nil {
 			return fmt.Errorf("%s: %w", copied, err)
 		}
-		if err := b.reshard(ctx, r, of); err != nil {
+		if err := b.reshard(ctx, r, of, reshard); err != nil {
 			return fmt.Errorf("%s: %w", reshard, err)
+		}
+		if err := b.reshard(ctx, r, of, pipeline, "--cluster-pipeline", "100"); err != nil {
+			return fmt.Errorf("%s: %w", pipeline, err)
 		}
 	}
 	judgeMaintenance(r, of)
@@ -65,8 +71,12 @@ func maintenance(ctx context.Context, b *bench, r *report) error {
 }
 
 func judgeMaintenance(r *report, of string) {
-	r.aim(target{What: "evacuation, per byte", Against: copied, Value: r.ratio(of, tookOf, on, copied), Limit: 1.2, Unit: "x"})
-	r.aim(target{What: "evacuation, per byte, times faster", Against: reshard, Value: r.ratio(of, tookOf, reshard, on), Limit: 5, AtLeast: true, Unit: "x"})
+	for _, way := range []string{copied, besides} {
+		r.aim(target{What: "evacuation, per byte", Against: way, Value: r.ratio(of, tookOf, on, way), Limit: 1.2, Unit: "x"})
+	}
+	for _, way := range []string{reshard, pipeline} {
+		r.aim(target{What: "evacuation, per byte, times faster", Against: way, Value: r.ratio(of, tookOf, way, on), Limit: 5, AtLeast: true, Unit: "x"})
+	}
 	limit := max(25, 3*r.median(of, control, longestOf))
 	r.aim(target{What: "longest operation of a client", Value: r.median(of, during, longestOf), Limit: limit, Unit: "ms"})
 	r.aim(target{What: "p99 of clients", Against: "before", Value: r.ratio(of, p99Of, during, quiet), Limit: 2, Unit: "x"})
@@ -81,7 +91,7 @@ func (b *bench) outAndBack(ctx context.Context, r *report, of string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Down()) }()
-	if err := c.fill(ctx, b.bytes); err != nil {
+	if err := c.fill(ctx, b.value, b.bytes); err != nil {
 		return err
 	}
 	untouched, err := b.engine(ctx)
@@ -125,7 +135,10 @@ func (b *bench) outAndBack(ctx context.Context, r *report, of string) (err error
 	}
 	r.add(of, during, lostOf, float64(clients.Lost+clients.Duplicated))
 	r.add(of, during, errorsOf, float64(clients.Errors))
-	return nil
+	return b.bareCopy(ctx, r, of, besides, func(copying func() error) error {
+		_, _, err := b.writeDuring(ctx, c, untouched, "beside", copying)
+		return err
+	})
 }
 
 // touch has the machine own so much memory and gives it back. A virtual machine may
@@ -142,12 +155,12 @@ func touch(bytes int64) error {
 func gigabytes(bytes int64) float64 { return float64(bytes) / (1 << 30) }
 
 // fill writes until the node carries so many bytes, as its engines count.
-func (c *ourCluster) fill(ctx context.Context, bytes int64) error {
+func (c *ourCluster) fill(ctx context.Context, value int, bytes int64) error {
 	client := c.Client(c.database.Name)
 	defer func() { _ = client.Close() }()
 	var done atomic.Int64
 	// Every byte is there twice, spread over the nodes.
-	if err := load.Fill(ctx, client, bytes*e2e.Nodes/2, &done); err != nil {
+	if err := load.Fill(ctx, client, value, bytes*e2e.Nodes/2, &done); err != nil {
 		return err
 	}
 	return await(ctx, fmt.Sprintf("node %d carries %d MB", nodeOut, bytes>>20), 2*time.Minute, func(ctx context.Context) error {
@@ -179,9 +192,12 @@ func (b *bench) writeDuring(ctx context.Context, c *ourCluster, untouched *serve
 	return w.Figures(), o.Figures(), err
 }
 
-// bareCopy times the full copy of as much from one engine to another,
-// both with the options that agents give them.
-func (b *bench) bareCopy(ctx context.Context, r *report, of string) error {
+// alone runs a copy with nothing beside it.
+func alone(copying func() error) error { return copying() }
+
+// bareCopy times the full copy of as much from one engine to another, both with the
+// options that agents give them, while what beside does goes on.
+func (b *bench) bareCopy(ctx context.Context, r *report, of, subject string, beside func(copying func() error) error) error {
 	spec, err := b.spec("copied")
 	if err != nil {
 		return err
@@ -193,7 +209,7 @@ func (b *bench) bareCopy(ctx context.Context, r *report, of string) error {
 	defer source.end()
 	client := redis.NewClient(&redis.Options{Addr: source.address, Username: "proxy", Password: spec.Users.Proxy})
 	defer func() { _ = client.Close() }()
-	used, err := fillEngine(ctx, client, b.bytes)
+	used, err := fillEngine(ctx, client, b.value, b.bytes)
 	if err != nil {
 		return err
 	}
@@ -201,27 +217,28 @@ func (b *bench) bareCopy(ctx context.Context, r *report, of string) error {
 	if err := touch(2 * b.bytes); err != nil {
 		return err
 	}
-	began := time.Now()
-	target, err := b.agentsEngine(ctx, spec)
-	if err != nil {
-		return err
-	}
-	defer target.end()
-	err = await(ctx, "the copy is complete", 10*time.Minute, func(ctx context.Context) error {
-		if o := target.Observe(ctx); !o.LinkUp || o.Syncing {
-			return errors.New("not linked")
+	return beside(func() error {
+		began := time.Now()
+		target, err := b.agentsEngine(ctx, spec)
+		if err != nil {
+			return err
 		}
-		return nil
+		defer target.end()
+		err = await(ctx, "the copy is complete", 10*time.Minute, func(ctx context.Context) error {
+			if o := target.Observe(ctx); !o.LinkUp || o.Syncing {
+				return errors.New("not linked")
+			}
+			return nil
+		})
+		took := time.Since(began).Seconds()
+		r.add(of, subject, wholeOf, took)
+		r.add(of, subject, tookOf, took/gigabytes(used))
+		return err
 	})
-	took := time.Since(began).Seconds()
-	r.add(of, copied, wholeOf, took)
-	r.add(of, copied, tookOf, took/gigabytes(used))
-	return err
 }
 
-// reshard times how redis-cli moves as much to another node, with ten
-// times its default pipeline.
-func (b *bench) reshard(ctx context.Context, r *report, of string) error {
+// reshard times how redis-cli moves as much to another node.
+func (b *bench) reshard(ctx context.Context, r *report, of, subject string, options ...string) error {
 	defer b.endServers()
 	var nodes []*server
 	for range 2 {
@@ -236,7 +253,7 @@ func (b *bench) reshard(ctx context.Context, r *report, of string) error {
 	}
 	client := redis.NewClient(&redis.Options{Addr: nodes[0].address})
 	defer func() { _ = client.Close() }()
-	used, err := fillEngine(ctx, client, b.bytes)
+	used, err := fillEngine(ctx, client, b.value, b.bytes)
 	if err != nil {
 		return err
 	}
@@ -252,21 +269,21 @@ func (b *bench) reshard(ctx context.Context, r *report, of string) error {
 		return err
 	}
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, "redis-cli", "--cluster", "reshard", nodes[0].address, "--cluster-from", ids[0], "--cluster-to", ids[1],
-		"--cluster-slots", "16384", "--cluster-yes", "--cluster-pipeline", "100")
+	cmd := exec.CommandContext(ctx, "redis-cli", append([]string{"--cluster", "reshard", nodes[0].address, "--cluster-from", ids[0], "--cluster-to", ids[1],
+		"--cluster-slots", "16384", "--cluster-yes"}, options...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out[max(0, len(out)-500):])
 	}
 	took := time.Since(began).Seconds()
-	r.add(of, reshard, wholeOf, took)
-	r.add(of, reshard, tookOf, took/gigabytes(used))
+	r.add(of, subject, wholeOf, took)
+	r.add(of, subject, tookOf, took/gigabytes(used))
 	return nil
 }
 
 // fillEngine writes so many bytes and returns how many the engine says it uses.
-func fillEngine(ctx context.Context, client *redis.Client, bytes int64) (int64, error) {
+func fillEngine(ctx context.Context, client *redis.Client, value int, bytes int64) (int64, error) {
 	var done atomic.Int64
-	if err := load.Fill(ctx, client, bytes, &done); err != nil {
+	if err := load.Fill(ctx, client, value, bytes, &done); err != nil {
 		return 0, err
 	}
 	text, err := client.Info(ctx, "memory").Result()

@@ -175,6 +175,8 @@ func (c *Cluster) discovery(database string) *redis.FailoverOptions {
 	return o
 }
 
+const valueSize = 4 << 10 // bytes
+
 // Fill writes so many bytes into the databases, spread as their shares say.
 func (c *Cluster) Fill(ctx context.Context, bytes int64) error {
 	c.say("filling the databases with %d MB", bytes>>20)
@@ -183,7 +185,7 @@ func (c *Cluster) Fill(ctx context.Context, bytes int64) error {
 	defer stop()
 	for _, d := range databases {
 		client := c.Client(d.Name)
-		err := load.Fill(ctx, client, bytes*shares[d.Name]/100, &done)
+		err := load.Fill(ctx, client, valueSize, bytes*shares[d.Name]/100, &done)
 		_ = client.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.Name, err)

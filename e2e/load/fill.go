@@ -10,18 +10,17 @@ import (
 )
 
 const (
-	valueSize   = 4 << 10 // bytes
-	fillAtOnce  = 64      // values of one pipeline
-	fillMargin  = valueSize + 64
+	fillAtOnce  = 64 // values of one pipeline
+	keyMargin   = 64 // bytes that a key takes beside its value
 	fillStreams = 2
 )
 
-// Fill writes values that do not compress until so many bytes are there, under
-// keys that no writer uses. done grows as it goes.
-func Fill(ctx context.Context, client *redis.Client, bytes int64, done *atomic.Int64) error {
+// Fill writes values of size bytes, which do not compress, until so many bytes are
+// there, under keys that no writer uses. done grows as it goes.
+func Fill(ctx context.Context, client *redis.Client, size int, bytes int64, done *atomic.Int64) error {
 	errs := make(chan error, fillStreams)
 	for i := range fillStreams {
-		go func() { errs <- fill(ctx, client, fmt.Sprintf("fill:%d", i), bytes/fillStreams, done) }()
+		go func() { errs <- fill(ctx, client, fmt.Sprintf("fill:%d", i), size, bytes/fillStreams, done) }()
 	}
 	var first error
 	for range fillStreams {
@@ -32,21 +31,21 @@ func Fill(ctx context.Context, client *redis.Client, bytes int64, done *atomic.I
 	return first
 }
 
-func fill(ctx context.Context, client *redis.Client, prefix string, bytes int64, done *atomic.Int64) error {
+func fill(ctx context.Context, client *redis.Client, prefix string, size int, bytes int64, done *atomic.Int64) error {
 	random := rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32s", prefix))))
 	for written, n := int64(0), 0; written < bytes; {
 		pipe := client.Pipeline()
 		for range fillAtOnce {
-			value := make([]byte, valueSize)
+			value := make([]byte, size)
 			_, _ = random.Read(value) // never fails
 			pipe.Set(ctx, fmt.Sprintf("%s:%d", prefix, n), value, 0)
 			n++
-			written += fillMargin
+			written += int64(size) + keyMargin
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("filling: %w", err)
 		}
-		done.Add(fillAtOnce * fillMargin)
+		done.Add(fillAtOnce * (int64(size) + keyMargin))
 	}
 	return nil
 }

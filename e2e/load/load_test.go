@@ -173,12 +173,13 @@ func TestErrorsAreCounted(t *testing.T) {
 
 func TestFill(t *testing.T) {
 	engine := startEngine(t)
+	const size, each = 1000, 1000 + keyMargin
 	var done atomic.Int64
-	if err := Fill(t.Context(), engine, 10<<20, &done); err != nil {
+	if err := Fill(t.Context(), engine, size, 10<<20, &done); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := engine.DBSize(t.Context()).Result()
-	if err != nil || keys*fillMargin < 10<<20 || done.Load() != keys*fillMargin {
+	if err != nil || keys*each < 10<<20 || done.Load() != keys*each {
 		t.Errorf("%d keys, %d bytes, %v", keys, done.Load(), err)
 	}
 }
