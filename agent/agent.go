@@ -142,6 +142,7 @@ func (a *Agent) converge(ctx context.Context) error {
 	boards := a.cfg.Board.Subscribe(ctx)
 	next := time.NewTimer(lookEvery)
 	defer next.Stop()
+	var last *cluster.Board
 	for {
 		asked := false
 		select {
@@ -161,7 +162,9 @@ func (a *Agent) converge(ctx context.Context) error {
 		if some {
 			next.Reset(lookOften)
 		}
-		report := a.turn(ctx, board, func(p *process) bool { return !asked && !moving[p.id] && p.justSeen(board) })
+		touched := touches(last, board)
+		last = board
+		report := a.turn(ctx, board, func(p *process) bool { return !asked && !moving[p.id] && !touched(p.id) && p.justSeen() })
 		reportCtx, cancel := context.WithTimeout(ctx, reportFor)
 		if err := a.cfg.Report(reportCtx, report); err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Debug("report not taken", "error", err)

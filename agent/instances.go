@@ -26,7 +26,6 @@ type process struct {
 	turn   errand[turned]   // what is being done with it
 	last   cluster.Observed // what was seen of it
 	lastAt time.Time        // when that was asked
-	lastOn int64            // the board's revision then
 
 	// The rest belongs to whoever converges it, one at a time.
 	engine   *engine.Process  // nil while there is none
@@ -66,10 +65,10 @@ func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Boa
 	var begun []*process
 	for _, p := range a.inventory(board) {
 		if rests(p) {
-			seen[p.id] = p.last
+			seen[p.id] = p.seenBefore()
 			continue
 		}
-		p.last, p.lastAt, p.lastOn = cluster.Observed{}, time.Now(), board.Revision
+		p.last, p.lastAt = cluster.Observed{}, time.Now()
 		if p.turn.begin(&a.converging, func() turned {
 			o, there := a.convergeOne(ctx, board, p)
 			return turned{o, there}
@@ -90,13 +89,6 @@ func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Boa
 		}
 	}
 	return seen
-}
-
-// justSeen reports whether the process was seen well on this very board, as short a
-// time ago as is told of a host on which nothing moves. A host with a hundred processes
-// asks one that moves often, and not the others: each answer costs its engine.
-func (p *process) justSeen(b *cluster.Board) bool {
-	return p.lastOn == b.Revision && time.Since(p.lastAt) < lookEvery-lookOften/2 && p.last.State == cluster.Up && p.last.Reason == ""
 }
 
 // late is what is told of an instance with which something is done that takes long.

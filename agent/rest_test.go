@@ -2,6 +2,7 @@ package agent
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ func TestProcessesThatRestAreNotAskedAgain(t *testing.T) {
 	}
 	kill(t, before.PID)
 	rests := func(p *process) bool { return p.id == two.ID }
-	if now := a.turn(t.Context(), h.Board(), rests).Instances[two.ID]; !reflect.DeepEqual(now, before) {
+	if now := a.turn(t.Context(), h.Board(), rests).Instances[two.ID]; now.Age <= 0 || !reflect.DeepEqual(ageless(now), before) {
 		t.Errorf("the one that rests: %+v, before %+v", now, before)
 	}
 	if now := a.turn(t.Context(), h.Board(), never).Instances[two.ID]; now.PID == before.PID {
@@ -37,26 +38,71 @@ func TestProcessesThatRestAreNotAskedAgain(t *testing.T) {
 
 func TestJustSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := twoNodes(nil)
 		for name, c := range map[string]struct {
 			edit func(p *process)
 			want bool
 		}{
-			"a moment ago":            {func(*process) {}, true},
+			"a master, a moment ago":  {func(*process) {}, true},
+			"a linked replica":        {func(p *process) { p.last.Role, p.last.Linked = cluster.Slave, true }, true},
+			"one without its source":  {func(p *process) { p.last.Role = cluster.Slave }, false},
 			"as long ago as a report": {func(p *process) { p.lastAt = p.lastAt.Add(-lookEvery + lookOften/2) }, false},
-			"on another board":        {func(p *process) { p.lastOn-- }, false},
 			"down":                    {func(p *process) { p.last.State = cluster.Absent }, false},
 			"silent":                  {func(p *process) { p.last.State = cluster.Unresponsive }, false},
 			"with something amiss":    {func(p *process) { p.last.Reason = "its master does not answer" }, false},
 			"never":                   {func(p *process) { *p = process{} }, false},
 		} {
-			p := &process{last: cluster.Observed{State: cluster.Up}, lastAt: time.Now(), lastOn: b.Revision}
+			p := &process{last: cluster.Observed{State: cluster.Up, Role: cluster.Master}, lastAt: time.Now()}
 			c.edit(p)
-			if got := p.justSeen(b); got != c.want {
+			if got := p.justSeen(); got != c.want {
 				t.Errorf("%s: %v", name, got)
 			}
 		}
 	})
+}
+
+// What was seen of a process on one board is told on the next only if that says
+// nothing else of it.
+func TestTouches(t *testing.T) {
+	one, two, other := cluster.InstanceID{Shard: 1, Incarnation: 1}, cluster.InstanceID{Shard: 2, Incarnation: 1}, cluster.InstanceID{Shard: 3, Incarnation: 1}
+	second := cluster.RangeID{Database: 1, Index: 1}
+	before := twoNodes(nil).With(2, cluster.Change{Put: []cluster.Object{
+		cluster.SlotRange{ID: second, Master: other}, cluster.Shard{ID: 3, Range: second, Instance: other}, cluster.Instance{ID: other, Range: second, Node: 1},
+	}})
+	everything, its := []cluster.InstanceID{one, two, other}, []cluster.InstanceID{one, two}
+	put := func(list ...cluster.Object) cluster.Change { return cluster.Change{Put: list} }
+	node, d, r, s, i := before.Nodes[2], before.Databases[1], before.Ranges[before.Instances[one].Range], before.Shards[1], before.Instances[two]
+	node.Address, d.Eviction, r.Generation, s.NextIncarnation, i.Leaving = "127.0.0.7", "allkeys-lru", 9, 9, true
+	for name, c := range map[string]struct {
+		change cluster.Change
+		want   []cluster.InstanceID
+	}{
+		"nothing":                    {cluster.Change{}, nil},
+		"the same":                   {put(before.Databases[1], before.Instances[one], before.Nodes[1]), nil},
+		"an action":                  {put(cluster.Action{ID: "a"}), nil},
+		"an endpoint":                {put(cluster.Endpoint{ID: cluster.EndpointID{Database: 1, Index: 1}}), nil},
+		"the cluster":                {put(cluster.Cluster{ID: "c"}), everything},
+		"a node":                     {put(node), everything},
+		"their database":             {put(d), everything},
+		"its secrets":                {put(cluster.Secrets{Database: 1, Proxy: "new"}), everything},
+		"another database":           {put(cluster.Database{ID: 2}), nil},
+		"their slots":                {put(r), its},
+		"a shard":                    {put(s), its},
+		"the other instance":         {put(i), its},
+		"an instance more":           {put(cluster.Instance{ID: cluster.InstanceID{Shard: 2, Incarnation: 2}, Range: r.ID, Node: 3}), its},
+		"an instance of other slots": {put(cluster.Instance{ID: cluster.InstanceID{Shard: 3, Incarnation: 2}, Range: second, Node: 3}), []cluster.InstanceID{other}},
+		"an instance less":           {cluster.Change{Delete: []cluster.Key{i.Key()}}, its},
+		"a database less":            {cluster.Change{Delete: []cluster.Key{d.Key()}}, everything},
+	} {
+		touched := touches(before, before.With(3, c.change))
+		for _, id := range everything {
+			if touched(id) != slices.Contains(c.want, id) {
+				t.Errorf("%s: %v: %v", name, id, touched(id))
+			}
+		}
+	}
+	if !touches(nil, before)(one) || !touches(before, before)(cluster.InstanceID{Shard: 9, Incarnation: 1}) {
+		t.Error("nothing was seen on no board, and what no board orders is always asked")
+	}
 }
 
 func TestOnTheMove(t *testing.T) {
@@ -101,6 +147,11 @@ func TestOnTheMove(t *testing.T) {
 			}
 		}
 	}
+}
+
+func ageless(o cluster.Observed) cluster.Observed {
+	o.Age = 0
+	return o
 }
 
 func handingOver() *cluster.Board {

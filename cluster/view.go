@@ -110,6 +110,8 @@ const PortTaken = "its port is taken"
 type Observed struct {
 	State  ProcessState `json:"state"`
 	Reason string       `json:"reason,omitempty"` // why it is not up
+	// Age is how long before the report this was seen.
+	Age time.Duration `json:"age,omitempty"`
 	// Kept are the append-only files of one that is absent.
 	Kept Kept `json:"kept,omitzero"`
 	// SilentFor is how long an unresponsive process has not answered, as its host counts.

@@ -19,7 +19,7 @@ type mark struct {
 func (c *Controller) remember(r cluster.Report) {
 	for id, o := range r.Instances {
 		if o.State == cluster.Up && o.Role == cluster.Master {
-			c.marks[id] = mark{o.Offset, c.now()}
+			c.marks[id] = mark{o.Offset, c.now().Add(-o.Age)}
 		}
 	}
 }
