@@ -101,6 +101,25 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	}
 }
 
+// An object of which nothing unknown is known is written as it is, so that the next
+// writing finds what has not changed by its text.
+func TestTextStays(t *testing.T) {
+	action := cluster.Action{ID: "a", Name: cluster.MaintenanceOn, Moves: []cluster.Move{{ID: 1, Status: cluster.MoveDone}, {ID: 2, Reason: "new"}}}
+	before := action
+	before.Moves = []cluster.Move{{ID: 1, Status: cluster.MoveRunning}, {ID: 2, Reason: "new"}}
+	text, err := json.Marshal(action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := json.Marshal(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := keepUnknown(known, text, reflect.TypeOf(action)); err != nil || !bytes.Equal(kept, text) {
+		t.Errorf("%s %v, want %s", kept, err, text)
+	}
+}
+
 func newTestCodec(t *testing.T, key byte) *codec {
 	t.Helper()
 	c, err := newCodec(bytes.Repeat([]byte{key}, 32))

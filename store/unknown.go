@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -9,8 +10,11 @@ import (
 // keepUnknown returns text, which is the JSON of a value of type t, with those
 // fields of known added that t does not have: a newer version wrote them, and
 // rewriting an object must not lose them. It goes into nested objects, maps,
-// and lists whose elements have an "id".
+// and lists whose elements have an "id". Without such fields it returns text itself.
 func keepUnknown(known, text json.RawMessage, t reflect.Type) (json.RawMessage, error) {
+	if bytes.Equal(known, text) { // as most of the moves of an action, of which one goes on
+		return text, nil
+	}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -27,19 +31,24 @@ func keepUnknown(known, text json.RawMessage, t reflect.Type) (json.RawMessage, 
 	if err := json.Unmarshal(text, &after); err != nil {
 		return nil, err
 	}
+	added := false
 	for name, old := range before {
 		field, knownField := fieldType(t, name)
 		now, stands := after[name]
 		switch {
 		case !knownField:
-			after[name] = old
+			after[name], added = old, true
 		case stands:
 			kept, err := keepUnknown(old, now, field)
 			if err != nil {
 				return nil, err
 			}
+			added = added || !bytes.Equal(kept, now)
 			after[name] = kept
 		}
+	}
+	if !added {
+		return text, nil
 	}
 	return json.Marshal(after)
 }
@@ -57,6 +66,7 @@ func keepInList(known, text json.RawMessage, element reflect.Type) (json.RawMess
 	for _, old := range before {
 		byID[idOf(old)] = old
 	}
+	added := false
 	for i, now := range after {
 		old, ok := byID[idOf(now)]
 		if !ok || idOf(now) == "" {
@@ -66,7 +76,11 @@ func keepInList(known, text json.RawMessage, element reflect.Type) (json.RawMess
 		if err != nil {
 			return nil, err
 		}
+		added = added || !bytes.Equal(kept, now)
 		after[i] = kept
+	}
+	if !added {
+		return text, nil
 	}
 	return json.Marshal(after)
 }
