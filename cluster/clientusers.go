@@ -222,6 +222,8 @@ func (v View) UserDue(d Database, u ClientUser) string {
 		switch {
 		case !ok || !known || v.Reports[i.Node].Revision <= u.Changed:
 			return fmt.Sprintf("the master of slots %s has not been seen with it yet", r.SlotsText())
+		case r.Handover != nil: // a master that is about to go is told nothing
+			return fmt.Sprintf("slots %s are being handed over", r.SlotsText())
 		case !seen.Serving:
 			return fmt.Sprintf("nobody serves slots %s", r.SlotsText())
 		case seen.UsersDue != "":
