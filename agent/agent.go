@@ -144,15 +144,14 @@ func (a *Agent) converge(ctx context.Context) error {
 	defer next.Stop()
 	var last *cluster.Board
 	for {
-		asked := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-boards:
 		case <-a.kick:
-			asked = true
 		case <-next.C:
 		}
+		again := time.Now().Add(lookEvery)
 		next.Reset(lookEvery)
 		board := a.cfg.Board.Board()
 		if board.Cluster.ID == "" || !a.lookAtDisk(ctx) {
@@ -160,11 +159,12 @@ func (a *Agent) converge(ctx context.Context) error {
 		}
 		moving, some := onTheMove(board, a.cfg.Node)
 		if some {
-			next.Reset(lookOften)
+			again = time.Now().Add(lookOften)
 		}
 		touched := touches(last, board)
 		last = board
-		report := a.turn(ctx, board, func(p *process) bool { return !asked && !moving[p.id] && !touched(p.id) && p.justSeen() })
+		report, due := a.turn(ctx, board, func(p *process) bool { return !moving[p.id] && !touched(p.id) && p.justSeen() })
+		next.Reset(max(0, time.Until(earlier(again, due))))
 		reportCtx, cancel := context.WithTimeout(ctx, reportFor)
 		if err := a.cfg.Report(reportCtx, report); err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Debug("report not taken", "error", err)
@@ -196,8 +196,9 @@ func onTheMove(b *cluster.Board, node int) (moving map[cluster.InstanceID]bool, 
 }
 
 // turn makes the host look like the board and tells what it then sees, and of the
-// processes that rest, what it has just seen.
-func (a *Agent) turn(ctx context.Context, board *cluster.Board, rests func(*process) bool) cluster.Report {
+// processes that rest, what it has just seen; and when the first of those is to be asked
+// again.
+func (a *Agent) turn(ctx context.Context, board *cluster.Board, rests func(*process) bool) (r cluster.Report, due time.Time) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
 	defer cancel()
 	proxyReport := cluster.ProxyReport{Up: true, Silent: true} // of one with which something takes long
@@ -212,7 +213,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board, rests func(*proc
 			a.formerLeft = left
 		}
 	})
-	instances := a.convergeInstances(ctx, limit, board, rests)
+	instances, due := a.convergeInstances(ctx, limit, board, rests)
 	wait.Wait()
 
 	a.mu.Lock()
@@ -225,7 +226,7 @@ func (a *Agent) turn(ctx context.Context, board *cluster.Board, rests func(*proc
 		Instances: instances, Proxy: proxyReport, FreeMemory: min(freeMemory(), board.Nodes[a.cfg.Node].TotalMemory),
 		Engine: cluster.Engine{Flavour: a.onDisk.program.Flavour, Version: a.onDisk.program.Version},
 		Host:   a.onDisk.host, FormerFiles: a.formerLeft, Troubles: a.troubles(),
-	}
+	}, due
 }
 
 // program is the engine that a process started now would run.

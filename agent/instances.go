@@ -29,6 +29,7 @@ type process struct {
 
 	// The rest belongs to whoever converges it, one at a time.
 	engine   *engine.Process  // nil while there is none
+	settled  bool             // there was nothing to do with it
 	adopted  bool             // an earlier process of the folder was looked for
 	failure  string           // why it is not running
 	started  time.Time        // when its process was started, if by this daemon
@@ -51,27 +52,29 @@ const _ = uint(cluster.Backlog-engine.Backlog) + uint(engine.Backlog-cluster.Bac
 
 // turned is what was seen of an instance after what was done with it, if it is there.
 type turned struct {
-	seen  cluster.Observed
-	there bool
+	seen    cluster.Observed
+	there   bool
+	settled bool // nothing was to be done
 }
 
 // convergeInstances brings every instance of this host towards what the board
 // orders, all at once, and returns what is seen of them afterwards. Folders
 // without an order are emptied of their process and removed. One that takes long, as on
 // a disk that hardly moves, keeps nobody from hearing of the others: it is not looked at
-// again before that is over, and counts as silent. Nor is one that rests.
-func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Board, rests func(*process) bool) map[cluster.InstanceID]cluster.Observed {
-	seen := map[cluster.InstanceID]cluster.Observed{}
-	var begun []*process
+// again before that is over, and counts as silent. Nor is one that rests, before it is due.
+func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Board, rests func(*process) bool) (seen map[cluster.InstanceID]cluster.Observed, due time.Time) {
+	seen = map[cluster.InstanceID]cluster.Observed{}
+	var begun, resting []*process
 	for _, p := range a.inventory(board) {
 		if rests(p) {
-			seen[p.id] = p.seenBefore()
+			resting = append(resting, p)
+			due = earlier(due, p.lastAt.Add(lookEvery))
 			continue
 		}
 		p.last, p.lastAt = cluster.Observed{}, time.Now()
 		if p.turn.begin(&a.converging, func() turned {
 			o, there := a.convergeOne(ctx, board, p)
-			return turned{o, there}
+			return turned{o, there, p.settled}
 		}) {
 			begun = append(begun, p)
 		} else {
@@ -83,12 +86,18 @@ func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Boa
 		case !over:
 			seen[p.id] = p.late()
 		case t.there:
-			p.last, seen[p.id] = t.seen, t.seen
+			seen[p.id] = t.seen
+			if t.settled {
+				p.last = t.seen
+			}
 		default:
 			a.forget(p.id)
 		}
 	}
-	return seen
+	for _, p := range resting {
+		seen[p.id] = p.seenBefore()
+	}
+	return seen, due
 }
 
 // late is what is told of an instance with which something is done that takes long.
@@ -136,6 +145,7 @@ func (a *Agent) forget(id cluster.InstanceID) {
 // process was looked at. This host's own copy of the board may lag, and acting
 // on it could demote a master that was promoted a moment ago, or start one empty.
 func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *process) (cluster.Observed, bool) {
+	p.settled = false
 	if err := a.adopt(board, p); err != nil { // it counts as silent: nobody waits for it for ever
 		return p.observed(&engine.Observation{State: engine.Unresponsive, Reason: err.Error()}), true
 	}
@@ -161,7 +171,11 @@ func (a *Agent) convergeOne(ctx context.Context, board *cluster.Board, p *proces
 		return p.observed(a.look(ctx, p)), true
 	}
 	owes := p.owes(board, o)
+	if owes && p.usersDue == "" {
+		p.usersDue = "it has not been told of it yet"
+	}
 	if s := Next(board, p.id, o); s.Act == Rest && (!owes || time.Now().Before(p.usersAt)) && !p.untold(board, o) {
+		p.settled = true
 		if o == nil {
 			p.failure = s.Reason
 		}

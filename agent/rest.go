@@ -10,8 +10,8 @@ import (
 // A process rests while nothing moves of which it is a part. A host with a hundred of
 // them asks the one that moves often, and not the others: each answer costs its engine.
 
-// justSeen reports whether the process was seen to be well as short a time ago as is
-// told of a host on which nothing moves.
+// justSeen reports whether the process was seen to be well, with nothing to be done, as
+// short a time ago as is told of a host on which nothing moves.
 func (p *process) justSeen() bool {
 	well := p.last.State == cluster.Up && p.last.Reason == "" && (p.last.Role == cluster.Master || p.last.Linked)
 	return well && time.Since(p.lastAt) < lookEvery-lookOften/2
@@ -22,6 +22,14 @@ func (p *process) seenBefore() cluster.Observed {
 	o := p.last
 	o.Age = time.Since(p.lastAt)
 	return o
+}
+
+// earlier is the earlier of two instants, of which the zero one does not count.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // touches tells of which instances the board says anything else than the one before:

@@ -18,20 +18,27 @@ func TestProcessesThatRestAreNotAskedAgain(t *testing.T) {
 	h.stop()
 	a := New(h.agent.cfg)
 	defer a.release()
-	never := func(*process) bool { return false }
 	if !a.lookAtDisk(t.Context()) {
 		t.Fatal("the disk does not answer")
 	}
-	before := a.turn(t.Context(), h.Board(), never).Instances[two.ID]
-	if before.State != cluster.Up {
-		t.Fatalf("%+v", before)
+	ask := func(rests func(*process) bool) (cluster.Observed, time.Time) {
+		r, due := a.turn(t.Context(), h.Board(), rests)
+		return r.Instances[two.ID], due
+	}
+	never := func(*process) bool { return false }
+	before, due := ask(never)
+	for n := 0; a.processes[two.ID].last.State != cluster.Up && n < 50; n++ { // it is told its settings
+		before, due = ask(never)
+	}
+	if before.State != cluster.Up || !due.IsZero() {
+		t.Fatalf("%+v, due %v", before, due)
 	}
 	kill(t, before.PID)
-	rests := func(p *process) bool { return p.id == two.ID }
-	if now := a.turn(t.Context(), h.Board(), rests).Instances[two.ID]; now.Age <= 0 || !reflect.DeepEqual(ageless(now), before) {
-		t.Errorf("the one that rests: %+v, before %+v", now, before)
+	now, due := ask(func(p *process) bool { return p.id == two.ID })
+	if asked := due.Add(-lookEvery); now.Age <= 0 || now.Age > time.Since(asked) || !reflect.DeepEqual(ageless(now), before) {
+		t.Errorf("the one that rests: %+v, before %+v, due %v", now, before, due)
 	}
-	if now := a.turn(t.Context(), h.Board(), never).Instances[two.ID]; now.PID == before.PID {
+	if now, due := ask(never); now.PID == before.PID || !due.IsZero() {
 		t.Errorf("it was asked: %+v", now)
 	}
 }

@@ -51,7 +51,7 @@ type ClusterPolicy struct {
 	// ReplicaGrace is how many seconds a node may be down before its replicas are
 	// rebuilt on others.
 	ReplicaGrace    int `json:"slave_ha_grace_period"`
-	ConcurrentMoves int `json:"default_concurrent_restore_actions"` // 0: one for every two cores of the node
+	ConcurrentMoves int `json:"default_concurrent_restore_actions"` // 0: one for every two cores of the node, and one more while one is nearly done
 	// HandoffDelay is how many milliseconds a planned failover waits after clients were told of it.
 	HandoffDelay     int `json:"state_machine_smart_client_handoffs_delay_ms"`
 	LockoutThreshold int `json:"login_lockout_threshold"`           // failed logins in a row; 0: never

@@ -41,7 +41,7 @@ type Cluster struct {
 
 	// ConcurrentMoves is how many copies of one action are made at a time when the
 	// action does not say; 0, as a cluster begins, means one for every two cores of the
-	// node it is about.
+	// node it is about, and one more while one of them is nearly done.
 	ConcurrentMoves int `json:"default_concurrent_restore_actions"`
 	// ReplicaGrace is how many seconds a node may be down before its replicas are
 	// rebuilt elsewhere; 0 means the default. See [Cluster.Grace].

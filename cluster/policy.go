@@ -36,7 +36,7 @@ func (c Cluster) Handoff() time.Duration { return time.Duration(c.HandoffDelay) 
 type TuneCluster struct {
 	At                 time.Time
 	ReplicaGrace       *int // seconds
-	ConcurrentMoves    *int // 0: one for every two cores of the node
+	ConcurrentMoves    *int // 0: one for every two cores of the node, and one more while one is nearly done
 	HandoffDelay       *int // milliseconds; 0: none
 	LockoutThreshold   *int
 	LockoutDuration    *int // seconds

@@ -125,7 +125,7 @@ const nextBegins = 128 << 20
 // nearlyCopied reports whether a copy under way has so little left that the next may
 // begin beside it.
 func (t *turn) nearlyCopied(m cluster.Move) bool {
-	return m.Kind == cluster.Migrate && !m.Instance.IsZero() && m.Bytes-arrived(t.View, m) <= nextBegins
+	return m.Kind == cluster.Migrate && !m.Instance.IsZero() && m.Bytes > 0 && m.Bytes-arrived(t.View, m) <= nextBegins
 }
 
 // copied reports whether a migration has its copy, and only the change of roles and
