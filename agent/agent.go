@@ -164,7 +164,7 @@ func (a *Agent) converge(ctx context.Context) error {
 		touched := touches(last, board)
 		last = board
 		report, due := a.turn(ctx, board, func(p *process) bool { return !moving[p.id] && !touched(p.id) && p.justSeen() })
-		next.Reset(max(0, time.Until(earlier(again, due))))
+		next.Reset(max(0, min(time.Until(again), time.Until(due))))
 		reportCtx, cancel := context.WithTimeout(ctx, reportFor)
 		if err := a.cfg.Report(reportCtx, report); err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Debug("report not taken", "error", err)
@@ -196,8 +196,8 @@ func onTheMove(b *cluster.Board, node int) (moving map[cluster.InstanceID]bool, 
 }
 
 // turn makes the host look like the board and tells what it then sees, and of the
-// processes that rest, what it has just seen; and when the first of those is to be asked
-// again.
+// processes that rest, what it has just seen; and when the first of all is to be asked
+// again, at the latest.
 func (a *Agent) turn(ctx context.Context, board *cluster.Board, rests func(*process) bool) (r cluster.Report, due time.Time) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
 	defer cancel()

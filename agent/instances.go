@@ -52,9 +52,8 @@ const _ = uint(cluster.Backlog-engine.Backlog) + uint(engine.Backlog-cluster.Bac
 
 // turned is what was seen of an instance after what was done with it, if it is there.
 type turned struct {
-	seen    cluster.Observed
-	there   bool
-	settled bool // nothing was to be done
+	seen  cluster.Observed
+	there bool
 }
 
 // convergeInstances brings every instance of this host towards what the board
@@ -63,18 +62,20 @@ type turned struct {
 // a disk that hardly moves, keeps nobody from hearing of the others: it is not looked at
 // again before that is over, and counts as silent. Nor is one that rests, before it is due.
 func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Board, rests func(*process) bool) (seen map[cluster.InstanceID]cluster.Observed, due time.Time) {
-	seen = map[cluster.InstanceID]cluster.Observed{}
+	seen, due = map[cluster.InstanceID]cluster.Observed{}, time.Now().Add(lookEvery)
 	var begun, resting []*process
 	for _, p := range a.inventory(board) {
 		if rests(p) {
 			resting = append(resting, p)
-			due = earlier(due, p.lastAt.Add(lookEvery))
+			if at := p.lastAt.Add(lookEvery); at.Before(due) {
+				due = at
+			}
 			continue
 		}
 		p.last, p.lastAt = cluster.Observed{}, time.Now()
 		if p.turn.begin(&a.converging, func() turned {
 			o, there := a.convergeOne(ctx, board, p)
-			return turned{o, there, p.settled}
+			return turned{o, there}
 		}) {
 			begun = append(begun, p)
 		} else {
@@ -87,7 +88,7 @@ func (a *Agent) convergeInstances(ctx, limit context.Context, board *cluster.Boa
 			seen[p.id] = p.late()
 		case t.there:
 			seen[p.id] = t.seen
-			if t.settled {
+			if p.settled { // nobody converges it now
 				p.last = t.seen
 			}
 		default:

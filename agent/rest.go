@@ -24,14 +24,6 @@ func (p *process) seenBefore() cluster.Observed {
 	return o
 }
 
-// earlier is the earlier of two instants, of which the zero one does not count.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
 // touches tells of which instances the board says anything else than the one before:
 // of those nothing may be told that was seen on that.
 func touches(before, now *cluster.Board) func(cluster.InstanceID) bool {
